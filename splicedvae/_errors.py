@@ -1,0 +1,31 @@
+"""The package's own errors: each message is one sentence a person can act on.
+
+Found, expected, what to do. The command line prints the message alone and the pages show
+it in a box, so no message may hold a traceback or a server path.
+"""
+
+from __future__ import annotations
+
+
+class SplicedVAEError(ValueError):
+    """Base of all errors that a user can cause and mend."""
+
+
+class DataError(SplicedVAEError):
+    """A file or AnnData does not hold what is needed."""
+
+
+class GenesError(SplicedVAEError):
+    """Too few genes of a model are found in the data."""
+
+
+class VelocityError(SplicedVAEError):
+    """The ratios or counts carry no velocity, so that arrows would show rounding error."""
+
+
+class RunError(SplicedVAEError):
+    """A run folder is incomplete, of another format, or in the wrong state."""
+
+
+class DownloadError(SplicedVAEError):
+    """A public data set could not be fetched."""

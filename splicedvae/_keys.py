@@ -1,0 +1,107 @@
+"""Every name the package reads or writes in ``obs``, ``var``, ``layers``, ``obsm`` and ``uns``.
+
+They stand here and nowhere else, so that a key has one spelling; a test holds this.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Layers:
+    """Names in ``adata.layers``, all of shape (n_cells, n_genes)."""
+
+    SPLICED: Final = "spliced"
+    UNSPLICED: Final = "unspliced"
+    AMBIGUOUS: Final = "ambiguous"
+    #: Predicted spliced fraction, stored where the total count is not zero.
+    RATIO: Final = "splicing_ratio"
+    RATIO_LOWER: Final = "splicing_ratio_lower"
+    RATIO_UPPER: Final = "splicing_ratio_upper"
+    #: The baseline's ratio (scVI with a ratio head on its frozen latent space).
+    RATIO_SCVI: Final = "splicing_ratio_scvi"
+    #: Predicted counts stand under these names where measured layers hold the plain ones.
+    PREDICTED_SPLICED: Final = "predicted_spliced"
+    PREDICTED_UNSPLICED: Final = "predicted_unspliced"
+    #: Moments and velocity, as scVelo names them.
+    MS: Final = "Ms"
+    MU: Final = "Mu"
+    VELOCITY: Final = "velocity"
+    #: Known in simulations only.
+    TRUE_RATIO: Final = "true_splicing_ratio"
+    TRUE_SPLICED: Final = "true_spliced"
+    TRUE_UNSPLICED: Final = "true_unspliced"
+    TRUE_VELOCITY: Final = "true_velocity"
+
+
+class Obs:
+    """Columns of ``adata.obs``."""
+
+    CLUSTERS: Final = "clusters"
+    BATCH: Final = "batch"
+    #: "train" or "held-out".
+    SPLIT: Final = "split"
+    TRUE_TIME: Final = "true_time"
+    CONFIDENCE: Final = "velocity_confidence"
+    LENGTH: Final = "velocity_length"
+
+
+class Var:
+    """Columns of ``adata.var``."""
+
+    VELOCITY_GENES: Final = "velocity_genes"
+    GENE_MEAN: Final = "gene_mean_splicing_ratio"
+
+
+class Obsm:
+    """Names in ``adata.obsm``."""
+
+    PCA: Final = "X_pca"
+    UMAP: Final = "X_umap"
+    LATENT: Final = "X_splicedvae"
+    LATENT_SCVI: Final = "X_scVI"
+    UMAP_LATENT: Final = "X_umap_splicedvae"
+    UMAP_LATENT_SCVI: Final = "X_umap_scvi"
+    VELOCITY_UMAP: Final = "velocity_umap"
+
+
+class Uns:
+    """Everything the package writes to ``adata.uns`` lies under one entry."""
+
+    ROOT: Final = "splicedvae"
+    #: ``uns[ROOT][PREDICTED]``: which layers are predicted, by what, and how.
+    PREDICTED: Final = "predicted"
+    #: ``uns[ROOT][READ]``: what was taken from the file.
+    READ: Final = "read"
+    #: ``uns[ROOT][VELOCITY]``: settings, genes and fallbacks of a velocity.
+    VELOCITY: Final = "velocity"
+    #: ``uns[ROOT][SIMULATION]``: parameters of a simulation.
+    SIMULATION: Final = "simulation"
+
+
+class Split:
+    """Values of ``obs[Obs.SPLIT]``."""
+
+    TRAIN: Final = "train"
+    HELD_OUT: Final = "held-out"
+
+
+class Sources:
+    """Where a ratio or a velocity comes from: file names and legends use these."""
+
+    MEASURED: Final = "measured"
+    SPLICEDVAE: Final = "splicedvae"
+    SCVI: Final = "scvi"
+    GENE_MEAN: Final = "gene_mean"
+    KNN: Final = "knn"
+    TRUE: Final = "true"
+
+    #: What a person reads.
+    LABELS: Final = {
+        "measured": "measured",
+        "splicedvae": "SplicedVAE",
+        "scvi": "scVI + ratio head",
+        "gene_mean": "gene mean",
+        "knn": "k nearest neighbours",
+        "true": "true (simulation)",
+    }
