@@ -1,0 +1,56 @@
+"""What every test shares: where the real counts lie, and an isolated, single-threaded process.
+
+Nothing a test writes may reach the user's own runs or cache, and two pytest workers must not
+each start as many threads as the machine has cores; both are settled here, before anything heavy
+is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REAL_DATA_FILE = "mouse_pancreas_e15.h5ad"
+
+_scratch = Path(tempfile.mkdtemp(prefix="splicedvae-tests-"))
+os.environ["SPLICEDVAE_RUNS"] = str(_scratch / "runs")
+os.environ["SPLICEDVAE_CACHE"] = str(_scratch / "cache")
+os.environ["MPLBACKEND"] = "Agg"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+    ):
+        os.environ.setdefault(_name, "1")
+
+
+def pytest_unconfigure() -> None:
+    """Remove this process's scratch folder."""
+    shutil.rmtree(_scratch, ignore_errors=True)
+
+
+def real_data_folder() -> Path:
+    """Folder that should hold the real counts, whether it is there or not."""
+    named = os.environ.get("SPLICEDVAE_DATA")
+    if named:
+        return Path(named).expanduser().resolve()
+    return REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real counts; the test is skipped where they are not at hand."""
+    folder = real_data_folder()
+    if not (folder / REAL_DATA_FILE).is_file():
+        pytest.skip(
+            f"no {REAL_DATA_FILE} in the folder of real counts: set SPLICEDVAE_DATA to the folder "
+            "that holds it (default: ../shared/data beside the repository)"
+        )
+    return folder
