@@ -27,6 +27,7 @@ class Layers:
     MS: Final = "Ms"
     MU: Final = "Mu"
     VELOCITY: Final = "velocity"
+    VARIANCE_VELOCITY: Final = "variance_velocity"
     #: Known in simulations only.
     TRUE_RATIO: Final = "true_splicing_ratio"
     TRUE_SPLICED: Final = "true_spliced"
@@ -44,12 +45,23 @@ class Obs:
     TRUE_TIME: Final = "true_time"
     CONFIDENCE: Final = "velocity_confidence"
     LENGTH: Final = "velocity_length"
+    SELF_TRANSITION: Final = "velocity_self_transition"
+    CONFIDENCE_TRANSITION: Final = "velocity_confidence_transition"
+    #: Followed by a layer's name: the layer's sum over all genes of the file, per cell.
+    INITIAL_SIZE: Final = "initial_size_"
 
 
 class Var:
     """Columns of ``adata.var``."""
 
     VELOCITY_GENES: Final = "velocity_genes"
+    VELOCITY_GAMMA: Final = "velocity_gamma"
+    VELOCITY_R2: Final = "velocity_r2"
+    VELOCITY_SLOPE: Final = "velocity_qreg_ratio"
+    #: Count-weighted standard deviation of a source's ratio within the gene.
+    RATIO_SD: Final = "velocity_ratio_sd"
+    #: True where that deviation is no more than rounding, so that the gene has no velocity.
+    DEGENERATE: Final = "velocity_degenerate"
     GENE_MEAN: Final = "gene_mean_splicing_ratio"
 
 
@@ -65,8 +77,18 @@ class Obsm:
     VELOCITY_UMAP: Final = "velocity_umap"
 
 
+class Obsp:
+    """Names in ``adata.obsp``: the neighbour graph that all velocities share."""
+
+    DISTANCES: Final = "distances"
+    CONNECTIVITIES: Final = "connectivities"
+
+
 class Uns:
-    """Everything the package writes to ``adata.uns`` lies under one entry."""
+    """Everything the package writes to ``adata.uns`` lies under one entry.
+
+    The exceptions are the names that scanpy and scVelo look for.
+    """
 
     ROOT: Final = "splicedvae"
     #: ``uns[ROOT][PREDICTED]``: which layers are predicted, by what, and how.
@@ -75,6 +97,13 @@ class Uns:
     READ: Final = "read"
     #: ``uns[ROOT][VELOCITY]``: settings, genes and fallbacks of a velocity.
     VELOCITY: Final = "velocity"
+    #: ``uns[ROOT][GROUND]``: genes, graph and embedding that all velocities share.
+    GROUND: Final = "velocity_ground"
+    #: scanpy's and scVelo's own.
+    NEIGHBORS: Final = "neighbors"
+    VELOCITY_GRAPH: Final = "velocity_graph"
+    VELOCITY_GRAPH_NEG: Final = "velocity_graph_neg"
+    VELOCITY_PARAMS: Final = "velocity_params"
     #: ``uns[ROOT][SIMULATION]``: parameters of a simulation.
     SIMULATION: Final = "simulation"
 
