@@ -1,0 +1,72 @@
+"""Results in, plotly figures out.
+
+Functions here compute nothing: embeddings, stream lines, histograms and tables come
+prepared, so that a figure is the same on a page, in a report and in a notebook. Each figure
+says what it shows (`alt_text`), has a transparent background, and is drawn for a light or a
+dark page (``dark``).
+"""
+
+from splicedvae.plotting._data import depth_histogram, unspliced_fraction_by_cluster
+from splicedvae.plotting._latents import latents
+from splicedvae.plotting._metrics import (
+    HISTORY_LABELS,
+    METRIC_LABELS,
+    coverage_curves,
+    training_curves,
+)
+from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
+from splicedvae.plotting._streams import streams
+from splicedvae.plotting._text import escape, shorten
+from splicedvae.plotting._theme import (
+    CATEGORICAL,
+    CONFIG,
+    DIVERGING,
+    MISSING,
+    PREDICTOR_COLORS,
+    SEQUENTIAL,
+    alt_text,
+    category_colors,
+    template,
+)
+from splicedvae.plotting._types import (
+    Categories,
+    CellColors,
+    Density,
+    Histogram,
+    LatentPanel,
+    StreamLinesLike,
+    StreamPanel,
+    Values,
+)
+
+__all__ = [
+    "CATEGORICAL",
+    "CONFIG",
+    "DIVERGING",
+    "HISTORY_LABELS",
+    "METRIC_LABELS",
+    "MISSING",
+    "PREDICTOR_COLORS",
+    "SEQUENTIAL",
+    "Categories",
+    "CellColors",
+    "Density",
+    "Histogram",
+    "LatentPanel",
+    "StreamLinesLike",
+    "StreamPanel",
+    "Values",
+    "alt_text",
+    "category_colors",
+    "coverage_curves",
+    "depth_histogram",
+    "escape",
+    "latents",
+    "predicted_against_measured",
+    "shorten",
+    "streams",
+    "template",
+    "training_curves",
+    "unspliced_fraction_by_cluster",
+    "within_gene_correlation",
+]

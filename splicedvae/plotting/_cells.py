@@ -1,0 +1,313 @@
+"""Cells as WebGL points in panels that share one legend or one colour bar.
+
+Both the stream plots and the latent maps are made of these parts. Positions are handed to
+plotly as float32 arrays, which it encodes as base64: 50,000 cells are about 1 MB a panel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from splicedvae._errors import DataError
+from splicedvae.plotting._text import escape, label, wrap
+from splicedvae.plotting._theme import MISSING, category_colors, color_axis, ink, template
+from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values
+
+#: Characters that fit on a line of a panel, by the number of panels in a row.
+_LINE_WIDTH = {1: 90, 2: 48, 3: 32}
+#: Pixels of a row of panels, and of what stands above and below.
+_ROW_HEIGHT = 400
+_FURNITURE_HEIGHT = 96
+
+
+def line_width(columns: int) -> int:
+    """Return how many characters fit on a line of one of ``columns`` panels."""
+    return _LINE_WIDTH.get(columns, 24)
+
+
+def grid_of(n_panels: int, columns: int | None) -> tuple[int, int]:
+    """Arrange panels: up to three in a row, four as two by two, unless told otherwise."""
+    if columns is None:
+        columns = n_panels if n_panels <= 3 else 2 if n_panels == 4 else 3
+    return math.ceil(n_panels / columns), columns
+
+
+def check_colors(
+    colors: CellColors | Sequence[CellColors], embeddings: Sequence[FloatArray], titles: list[str]
+) -> list[CellColors]:
+    """Give each panel its colours and check that there is one for each cell.
+
+    Raises
+    ------
+    DataError
+        If the number of colours is not that of the cells, or that of the colourings is not
+        that of the panels, or categories and numbers are mixed.
+    """
+    if isinstance(colors, Categories | Values):
+        each: list[CellColors] = [colors] * len(embeddings)
+    else:
+        each = list(colors)
+    if len(each) != len(embeddings):
+        raise DataError(
+            f"There are {len(each)} colourings for {len(embeddings)} panels: "
+            "give one for all, or one for each."
+        )
+    for given, embedding, title in zip(each, embeddings, titles, strict=True):
+        if len(given) != embedding.shape[0]:
+            raise DataError(
+                f"The colours {given.title!r} of the panel {title!r} are for {len(given)} cells, "
+                f"but it shows {embedding.shape[0]}: give a colour for each cell."
+            )
+    if len({type(given) for given in each}) > 1:
+        raise DataError(
+            "Some panels are coloured by categories and others by numbers, which one legend "
+            "cannot tell: colour all by the same kind."
+        )
+    return each
+
+
+def panels_figure(
+    titles: Sequence[str],
+    captions: Sequence[str | None],
+    *,
+    columns: int | None,
+    dark: bool,
+    matched: bool,
+) -> go.Figure:
+    """Make empty panels of equal aspect, without axes, each under its title and caption.
+
+    Parameters
+    ----------
+    titles, captions
+        One for each panel, as they come from the data.
+    columns
+        Panels in a row; arranged by their number if None.
+    dark
+        Whether the page is dark.
+    matched
+        Whether all panels have one camera, so that zooming one zooms all.
+
+    Returns
+    -------
+    A figure whose panel i has the axes ``x{i}`` and ``y{i}`` (``x`` and ``y`` for the first).
+    """
+    rows, columns = grid_of(len(titles), columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        horizontal_spacing=0.02,
+        vertical_spacing=0.0 if rows == 1 else 0.11,
+    )
+    figure.update_layout(
+        template=template(dark),
+        height=_ROW_HEIGHT * rows + _FURNITURE_HEIGHT,
+        margin={"t": 46, "b": 8, "l": 4, "r": 4},
+        uirevision="panels",
+        dragmode="pan",
+        hovermode="closest",
+    )
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, constrain="domain")
+    colors = ink(dark)
+    for panel, (title, caption) in enumerate(zip(titles, captions, strict=True)):
+        suffix = axis_suffix(panel)
+        y_axis = {"scaleanchor": f"x{suffix}", "scaleratio": 1}
+        if matched and panel:
+            figure.update_layout({f"xaxis{suffix}": {"matches": "x"}})
+            y_axis = {"matches": "y"}
+        figure.update_layout({f"yaxis{suffix}": y_axis})
+        text = f"<b>{label(title, 40)}</b>"
+        if caption:
+            text += (
+                f"<br><span style='font-size:12px;color:{colors.muted}'>"
+                f"{label(caption, line_width(columns) + 8)}</span>"
+            )
+        figure.add_annotation(
+            text=text,
+            hovertext=escape(f"{title}. {caption}" if caption else title),
+            xref=f"x{suffix} domain",
+            yref=f"y{suffix} domain",
+            x=0.5,
+            y=1,
+            xanchor="center",
+            yanchor="bottom",
+            yshift=2,
+            showarrow=False,
+            font={"size": 14, "color": colors.text},
+        )
+    for empty in range(len(titles), rows * columns):
+        suffix = axis_suffix(empty)
+        figure.update_layout({f"xaxis{suffix}": {"visible": False}})
+        figure.update_layout({f"yaxis{suffix}": {"visible": False}})
+    return figure
+
+
+def axis_suffix(panel: int) -> str:
+    """Return what plotly appends to ``x`` and ``y`` for a panel, counted from 0."""
+    return "" if panel == 0 else str(panel + 1)
+
+
+def point_size(n_cells: int) -> float:
+    """Choose a marker's diameter in pixels so that neither few nor many cells vanish."""
+    return float(np.clip(60.0 / math.sqrt(max(n_cells, 1)), 1.6, 7.0) + 1.2)
+
+
+def add_cells(
+    figure: go.Figure,
+    panel: int,
+    title: str,
+    embedding: FloatArray,
+    colors: CellColors,
+    *,
+    faint: bool = False,
+) -> None:
+    """Draw the cells of a panel; each point's ``customdata`` is the cell's index.
+
+    Parameters
+    ----------
+    figure
+        Of `panels_figure`; it is changed.
+    panel
+        Counted from 0.
+    title
+        The panel's, for the hover text.
+    embedding
+        Shape (n_cells, 2).
+    colors
+        One for each cell.
+    faint
+        Whether the cells are background only.
+    """
+    points = np.ascontiguousarray(embedding, dtype=np.float32)
+    size = point_size(points.shape[0])
+    opacity = 0.35 if faint else 0.9
+    if isinstance(colors, Categories):
+        _add_categories(figure, panel, title, points, colors, size, opacity)
+    else:
+        _add_values(figure, panel, title, points, colors, size, opacity)
+
+
+def _add_points(
+    figure: go.Figure,
+    panel: int,
+    points: FloatArray,
+    cells: np.ndarray,
+    **options: object,
+) -> None:
+    suffix = axis_suffix(panel)
+    figure.add_trace(
+        go.Scattergl(
+            x=points[cells, 0],
+            y=points[cells, 1],
+            customdata=cells.astype(np.int32),
+            mode="markers",
+            xaxis=f"x{suffix}",
+            yaxis=f"y{suffix}",
+            **options,
+        )
+    )
+
+
+def _add_categories(
+    figure: go.Figure,
+    panel: int,
+    title: str,
+    points: FloatArray,
+    colors: Categories,
+    size: float,
+    opacity: float,
+) -> None:
+    palette = category_colors(colors.names, colors.colors)
+    shown = {trace.legendgroup for trace in figure.data if trace.showlegend}
+    named = [(-1, "none", MISSING)]
+    named += [(code, name, palette[str(name)]) for code, name in enumerate(colors.names)]
+    for code, name, color in named:
+        cells = np.flatnonzero(colors.codes == code)
+        if not cells.size:
+            continue
+        group = f"category {code}"
+        _add_points(
+            figure,
+            panel,
+            points,
+            cells,
+            name=label(name),
+            legendgroup=group,
+            legendrank=1000 + code if code >= 0 else 5000,
+            showlegend=group not in shown,
+            marker={"size": size, "color": color, "opacity": opacity},
+            hovertemplate=f"{escape(name)}<extra>{label(title)}</extra>",
+        )
+    figure.update_layout(legend={"title": {"text": label(colors.title)}})
+
+
+def _add_values(
+    figure: go.Figure,
+    panel: int,
+    title: str,
+    points: FloatArray,
+    colors: Values,
+    size: float,
+    opacity: float,
+) -> None:
+    known = np.isfinite(colors.values)
+    name, where = label(colors.title), label(title)
+    if not known.all():
+        _add_points(
+            figure,
+            panel,
+            points,
+            np.flatnonzero(~known),
+            name="no value",
+            showlegend=False,
+            marker={"size": size, "color": MISSING, "opacity": 0.4 * opacity},
+            hovertemplate=f"{name}: none<extra>{where}</extra>",
+        )
+    cells = np.flatnonzero(known)
+    _add_points(
+        figure,
+        panel,
+        points,
+        cells,
+        name=name,
+        showlegend=False,
+        marker={
+            "size": size,
+            "color": colors.values[cells].astype(np.float32),
+            "coloraxis": "coloraxis",
+            "opacity": opacity,
+        },
+        hovertemplate=f"{name}: %{{marker.color:.3g}}<extra>{where}</extra>",
+    )
+
+
+def add_color_bar(figure: go.Figure, colors: CellColors, dark: bool) -> None:
+    """Add the one colour bar of a figure whose cells are coloured by numbers."""
+    if isinstance(colors, Values):
+        figure.update_layout(
+            coloraxis=color_axis(colors.scale, colors.limits, label(colors.title, 60), dark)
+        )
+
+
+def add_message(figure: go.Figure, panel: int, message: str, columns: int, dark: bool) -> None:
+    """Write a sentence in the middle of a panel, on a plate that keeps it readable."""
+    suffix = axis_suffix(panel)
+    colors = ink(dark)
+    figure.add_annotation(
+        text=wrap(message, line_width(columns)),
+        xref=f"x{suffix} domain",
+        yref=f"y{suffix} domain",
+        x=0.5,
+        y=0.5,
+        showarrow=False,
+        align="left",
+        font={"size": 13, "color": colors.text},
+        bgcolor=colors.plate,
+        bordercolor=colors.grid,
+        borderpad=8,
+    )

@@ -1,0 +1,59 @@
+"""Latent spaces side by side, each with its own axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from splicedvae._errors import DataError
+from splicedvae.plotting._cells import add_cells, add_color_bar, check_colors, panels_figure
+from splicedvae.plotting._theme import describe
+from splicedvae.plotting._types import CellColors, LatentPanel
+
+
+def latents(
+    panels: Sequence[LatentPanel],
+    *,
+    colors: CellColors | Sequence[CellColors],
+    columns: int | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """Draw maps of the same cells side by side, with the same colours and one legend.
+
+    Parameters
+    ----------
+    panels
+        One for each latent space. Their axes are their own: positions in two maps cannot be
+        compared, neighbourhoods can.
+    colors
+        One colouring of the cells for all panels, or one for each.
+    columns
+        Panels in a row; up to three, and four as two by two, if None.
+    dark
+        Whether the page behind the figure is dark.
+
+    Returns
+    -------
+    One figure; each point's ``customdata`` is the index of its cell.
+
+    Raises
+    ------
+    DataError
+        If there is no panel, or the colours do not fit the cells.
+    """
+    if not panels:
+        raise DataError("There is no latent space to draw: give at least one panel.")
+    titles = [panel.title for panel in panels]
+    each = check_colors(colors, [panel.embedding for panel in panels], titles)
+    figure = panels_figure(
+        titles, [panel.caption for panel in panels], columns=columns, dark=dark, matched=False
+    )
+    for index, (panel, given) in enumerate(zip(panels, each, strict=True)):
+        add_cells(figure, index, panel.title, panel.embedding, given)
+    add_color_bar(figure, each[0], dark)
+    return describe(
+        figure,
+        f"Maps of {panels[0].embedding.shape[0]:,} cells, coloured by {each[0].title}, in the "
+        f"latent spaces of: {', '.join(titles)}.",
+    )
