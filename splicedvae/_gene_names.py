@@ -1,0 +1,45 @@
+"""How a list of gene names is written, in words, for messages about genes that do not match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+#: Prefixes of stable identifiers, and what to call them. Longer ones come first.
+_PREFIXES = {
+    "ENSMUSG": "mouse Ensembl identifiers",
+    "ENSRNOG": "rat Ensembl identifiers",
+    "ENSDARG": "zebrafish Ensembl identifiers",
+    "ENSG": "human Ensembl identifiers",
+    "FBgn": "fly identifiers",
+    "WBGene": "worm identifiers",
+}
+
+
+def naming_style(names: Iterable[str]) -> str:
+    """Say in words how most of the given gene names are written, with an example.
+
+    Parameters
+    ----------
+    names
+        Gene names; the first 2,000 are looked at.
+
+    Returns
+    -------
+    Words such as ``"capitalised symbols as in mouse or rat (such as Sox17)"``.
+    """
+    sample = [str(name) for name in islice(names, 2000)]
+    if not sample:
+        return "no gene names"
+    for prefix, words in _PREFIXES.items():
+        hits = [name for name in sample if name.startswith(prefix)]
+        if len(hits) > len(sample) / 2:
+            return f"{words} (such as {hits[0]})"
+    letters = [name for name in sample if sum(c.isalpha() for c in name) >= 3]
+    upper = [name for name in letters if name.isupper()]
+    capitalised = [name for name in letters if name[0].isupper() and name[1:].islower()]
+    if len(upper) > len(letters) / 2:
+        return f"upper-case symbols as in human (such as {upper[0]})"
+    if len(capitalised) > len(letters) / 2:
+        return f"capitalised symbols as in mouse or rat (such as {capitalised[0]})"
+    return f"names such as {sample[0]}"

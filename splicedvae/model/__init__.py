@@ -1,0 +1,8 @@
+"""SplicedVAE as a scvi-tools model."""
+
+from __future__ import annotations
+
+from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._model import RatioInterval, SplicedVAE
+
+__all__ = ["GeneAlignment", "RatioInterval", "SplicedVAE", "align_genes"]

@@ -1,0 +1,157 @@
+"""A model as weights.safetensors and model.json: data only, nothing that runs when read."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from splicedvae._errors import RunError
+
+if TYPE_CHECKING:
+    from splicedvae.model._model import SplicedVAE
+
+FORMAT = 1
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "model.json"
+#: Parts of scvi-tools' registry that a model needs to answer on new data.
+_REGISTRY_PARTS = ("scvi_version", "model_name", "setup_args", "field_registries")
+
+
+def _to_json(value: Any) -> Any:
+    """Turn scvi-tools' registry into what JSON can hold; arrays are tagged."""
+    if isinstance(value, dict):
+        return {str(key): _to_json(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"__array__": value.tolist()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [_to_json(entry) for entry in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise RunError(
+        f"The model's setup holds a {type(value).__name__}, JSON holds numbers, text and lists; "
+        "use columns of plain numbers or text for batches and covariates."
+    )
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"__array__"}:
+            entries = value["__array__"]
+            text = any(isinstance(entry, str) for entry in entries)
+            return np.array(entries, dtype=object if text else None)
+        return {key: _from_json(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_from_json(entry) for entry in value]
+    return value
+
+
+def write(model: SplicedVAE, folder: Path, details: dict[str, Any]) -> None:
+    """Write a trained model to a folder, each file in one move.
+
+    Parameters
+    ----------
+    model
+        The model.
+    folder
+        Where to; made if need be.
+    details
+        What travels with it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "format": FORMAT,
+        "class": type(model).__name__,
+        "versions": {name: version(name) for name in ("scvi-tools", "torch", "anndata")},
+        "options": model.init_params_["non_kwargs"],
+        "registry": {
+            part: _to_json(model.registry_[part])
+            for part in _REGISTRY_PARTS
+            if part in model.registry_
+        },
+        "expression_frozen": model.expression_frozen_,
+        "details": details,
+    }
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.module.state_dict().items()
+    }
+    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
+    save_file(weights, temporary)
+    os.replace(temporary, folder / WEIGHTS)
+    temporary = folder / f".{DESCRIPTION}.{os.getpid()}"
+    temporary.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
+    os.replace(temporary, folder / DESCRIPTION)
+
+
+def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
+    """Read a model from a folder.
+
+    Parameters
+    ----------
+    cls
+        Class to make.
+    folder
+        The folder.
+
+    Returns
+    -------
+    The model, on the CPU, ready to answer.
+
+    Raises
+    ------
+    RunError
+        If the folder does not hold such a model.
+    """
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise RunError(
+                f"The model folder '{folder.name}' has no file {name}, both {DESCRIPTION} and "
+                f"{WEIGHTS} were expected; give the folder of a finished run's model."
+            )
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        found = description["format"]
+        options, registry = description["options"], _from_json(description["registry"])
+        frozen = bool(description["expression_frozen"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be understood "
+            f"({type(error).__name__}), a model's description was expected; train the model again."
+        ) from error
+    if found != FORMAT:
+        raise RunError(
+            f"The model folder '{folder.name}' has format {found}, this version reads {FORMAT}; "
+            "use the version of splicedvae that wrote it, or train again."
+        )
+    try:
+        model = cls(registry=registry, **options)
+        weights = load_file(folder / WEIGHTS)
+        model.module.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"The weights of the model folder '{folder.name}' do not fit its description "
+            f"({type(error).__name__}), weights of the same names and shapes were expected; train "
+            "the model again."
+        ) from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise RunError(
+                f"The weights '{name}' of the model folder '{folder.name}' are not all finite "
+                "numbers, finite ones were expected; train the model again, with a lower learning "
+                "rate if its loss diverged."
+            )
+    model.is_trained_ = True
+    if frozen:
+        model._freeze_expression()
+    model.module.eval()
+    return model

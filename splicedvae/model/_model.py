@@ -1,0 +1,758 @@
+"""SplicedVAE: scVI with a decoder that predicts the splicing ratio from total counts alone."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, issparse, vstack
+from scvi import REGISTRY_KEYS
+from scvi.data.fields import (
+    CategoricalJointObsField,
+    CategoricalObsField,
+    LayerField,
+    NumericalJointObsField,
+    NumericalObsField,
+)
+from scvi.model import SCVI
+
+from splicedvae._errors import DataError
+from splicedvae._keys import Layers, Obsm
+from splicedvae.model import _folder
+from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
+from splicedvae.module import RatioLikelihood, SplicedVAEModule
+from splicedvae.module._head import HeadKind
+from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
+from splicedvae.reconstruction import Counts, add_predicted_layers
+
+logger = logging.getLogger(__name__)
+
+
+class RatioInterval(NamedTuple):
+    """Posterior mean of the splicing ratio with a credible interval.
+
+    Each is a DataFrame of shape (n_cells, n_genes). The interval covers the uncertainty about the
+    cell's latent state, not the scatter of the counts themselves.
+    """
+
+    mean: pd.DataFrame
+    lower: pd.DataFrame
+    upper: pd.DataFrame
+
+
+class SplicedVAE(SCVI):
+    """Variational autoencoder of total counts that also predicts the splicing ratio.
+
+    Adds to scVI :cite:p:`Lopez18` a decoder for rho = S / (S + U) per gene and cell, trained
+    jointly on expression and on measured spliced and unspliced counts. The encoder sees
+    total counts only, so the trained model answers on data that were never split into
+    spliced and unspliced.
+
+    Parameters
+    ----------
+    adata
+        AnnData registered with `setup_anndata`.
+    registry
+        Registry of an earlier setup, to build the model without data.
+    n_hidden
+        Nodes per hidden layer of encoder and decoder.
+    n_latent
+        Dimensions of the latent space.
+    n_layers
+        Hidden layers of encoder and decoder.
+    dropout_rate
+        Dropout rate of the encoder.
+    dispersion
+        Dispersion of expression: ``"gene"``, ``"gene-batch"``, ``"gene-label"`` or
+        ``"gene-cell"``.
+    gene_likelihood
+        Likelihood of expression: ``"nb"``, ``"zinb"``, ``"poisson"`` or ``"normal"``.
+    latent_distribution
+        ``"normal"`` or ``"ln"`` (logistic normal).
+    encode_covariates
+        Whether the encoder sees batch and covariates.
+    ratio_head
+        One of:
+
+        * ``"linear"`` - logit of the ratio linear in the latent state.
+        * ``"mlp"`` - one hidden layer between.
+    n_hidden_ratio
+        Hidden units of the ``"mlp"`` head.
+    ratio_likelihood
+        One of:
+
+        * ``"binomial"`` - each molecule of a gene in a cell has one chance to be spliced.
+        * ``"beta-binomial"`` - that chance varies around the prediction, per gene.
+        * ``"weighted-squared-error"`` - squared error of the ratio, weighted by the count.
+    ratio_weight
+        Weight of the ratio's loss against expression's; 1 is the joint likelihood.
+    ratio_shrinkage
+        Precision of the Gaussian prior that draws each gene's ratio to a constant.
+
+    Examples
+    --------
+    >>> import splicedvae
+    >>> adata = splicedvae.datasets.simulate()
+    >>> splicedvae.SplicedVAE.setup_anndata(adata)
+    >>> model = splicedvae.SplicedVAE(adata)
+    >>> model.train()
+    >>> ratio = model.get_splicing_ratio(totals_only)
+    >>> ready_for_scvelo = model.reconstruct(totals_only)
+
+    Notes
+    -----
+    The obvious decoder, a network without intercept or shrinkage, predicts held-out ratios
+    worse than a constant per gene; see ``docs/architecture.md``.
+
+    See Also
+    --------
+    splicedvae.module.SplicedVAEModule : the torch module.
+    scvi.model.SCVI : the model without the ratio.
+    """
+
+    _module_cls = SplicedVAEModule
+
+    def __init__(
+        self,
+        adata: AnnData | None = None,
+        registry: dict[str, Any] | None = None,
+        n_hidden: int = 128,
+        n_latent: int = 10,
+        n_layers: int = 1,
+        dropout_rate: float = 0.1,
+        dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"] = "gene",
+        gene_likelihood: Literal["zinb", "nb", "poisson", "normal"] = "nb",
+        latent_distribution: Literal["normal", "ln"] = "normal",
+        encode_covariates: bool = False,
+        ratio_head: HeadKind = "linear",
+        n_hidden_ratio: int = 128,
+        ratio_likelihood: RatioLikelihood = "binomial",
+        ratio_weight: float = 1.0,
+        ratio_shrinkage: float = 10.0,
+    ) -> None:
+        super().__init__(
+            adata,
+            registry,
+            n_hidden=n_hidden,
+            n_latent=n_latent,
+            n_layers=n_layers,
+            dropout_rate=dropout_rate,
+            dispersion=dispersion,
+            gene_likelihood=gene_likelihood,
+            latent_distribution=latent_distribution,
+            encode_covariates=encode_covariates,
+            ratio_head=ratio_head,
+            n_hidden_ratio=n_hidden_ratio,
+            ratio_likelihood=ratio_likelihood,
+            ratio_weight=ratio_weight,
+            ratio_shrinkage=ratio_shrinkage,
+        )
+        self._model_summary_string = (
+            f"SplicedVAE with n_hidden: {n_hidden}, n_latent: {n_latent}, n_layers: {n_layers}, "
+            f"gene_likelihood: {gene_likelihood}, ratio_head: {ratio_head}, ratio_likelihood: "
+            f"{ratio_likelihood}, ratio_weight: {ratio_weight}, ratio_shrinkage: "
+            f"{ratio_shrinkage}."
+        )
+        #: Whether only the ratio head is trained, on a latent space that scVI made alone.
+        self.expression_frozen_ = False
+        self.init_params_ = self._get_init_params(locals())
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        layer: str | None = None,
+        spliced_layer: str = Layers.SPLICED,
+        unspliced_layer: str = Layers.UNSPLICED,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: list[str] | None = None,
+        continuous_covariate_keys: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register an AnnData: total counts, and both layers where it has them.
+
+        Parameters
+        ----------
+        adata
+            AnnData, cells x genes. Registration adds columns and entries named ``_scvi...``.
+        layer
+            Layer with raw total counts; ``None`` takes ``X``.
+        spliced_layer
+            Layer with spliced counts, needed for training only.
+        unspliced_layer
+            Layer with unspliced counts, needed for training only.
+        batch_key
+            Column of obs with the batch of each cell.
+        labels_key
+            Column of obs with a label of each cell, used by ``dispersion="gene-label"`` only.
+        size_factor_key
+            Column of obs with size factors, instead of the library size.
+        categorical_covariate_keys
+            Further categorical columns of obs to condition on.
+        continuous_covariate_keys
+            Numerical columns of obs to condition on.
+        **kwargs
+            scvi-tools' own, such as ``source_registry``.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        fields = [
+            LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=True),
+            OptionalLayerField(SPLICED_KEY, spliced_layer),
+            OptionalLayerField(UNSPLICED_KEY, unspliced_layer),
+            CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+            CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
+            NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
+            CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys),
+            NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys),
+        ]
+        manager = OptionalLayersManager(fields=fields, setup_method_args=setup_method_args)
+        manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    @classmethod
+    def from_scvi_model(
+        cls,
+        scvi_model: SCVI,
+        adata: AnnData | None = None,
+        *,
+        spliced_layer: str = Layers.SPLICED,
+        unspliced_layer: str = Layers.UNSPLICED,
+        ratio_head: HeadKind = "linear",
+        n_hidden_ratio: int = 128,
+        ratio_likelihood: RatioLikelihood = "binomial",
+        ratio_weight: float = 1.0,
+        ratio_shrinkage: float = 10.0,
+    ) -> SplicedVAE:
+        """Put a ratio head on a trained standard scVI model, whose weights stay as they are.
+
+        This is the baseline of every comparison: the latent space knows expression only, and
+        `train` then fits the head alone.
+
+        Parameters
+        ----------
+        scvi_model
+            A trained `scvi.model.SCVI` with observed library size.
+        adata
+            AnnData with the layers; ``None`` takes the model's own.
+        spliced_layer
+            Layer with spliced counts.
+        unspliced_layer
+            Layer with unspliced counts.
+        ratio_head
+            As for the class.
+        n_hidden_ratio
+            As for the class.
+        ratio_likelihood
+            As for the class.
+        ratio_weight
+            As for the class.
+        ratio_shrinkage
+            As for the class.
+
+        Returns
+        -------
+        A model whose expression side is the given model's and frozen.
+
+        Raises
+        ------
+        DataError
+            If the scVI model is not trained, or has options that SplicedVAE does not.
+        """
+        if not scvi_model.is_trained:
+            raise DataError(
+                "The scVI model is not trained, a trained one was expected; call its `train()` "
+                "first."
+            )
+        given = scvi_model.init_params_
+        options = {**given["non_kwargs"]}
+        for more in given["kwargs"].values():
+            options.update(more)
+        if not options.pop("use_observed_lib_size", True):
+            raise DataError(
+                "The scVI model infers library sizes, SplicedVAE uses observed ones; train it "
+                "with `use_observed_lib_size=True`."
+            )
+        known = {
+            "n_hidden",
+            "n_latent",
+            "n_layers",
+            "dropout_rate",
+            "dispersion",
+            "gene_likelihood",
+            "latent_distribution",
+            "encode_covariates",
+        }
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise DataError(
+                f"The scVI model was made with {', '.join(unknown)}, which SplicedVAE does not "
+                "have; make it without."
+            )
+        adata = scvi_model.adata if adata is None else adata
+        setup = dict(scvi_model.registry["setup_args"])
+        cls.setup_anndata(
+            adata, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer, **setup
+        )
+        model = cls(
+            adata,
+            **options,
+            ratio_head=ratio_head,
+            n_hidden_ratio=n_hidden_ratio,
+            ratio_likelihood=ratio_likelihood,
+            ratio_weight=ratio_weight,
+            ratio_shrinkage=ratio_shrinkage,
+        )
+        missing, unexpected = model.module.load_state_dict(
+            scvi_model.module.state_dict(), strict=False
+        )
+        wrong = [name for name in missing if not name.startswith("ratio_head.")] + unexpected
+        if wrong:
+            raise DataError(
+                f"The weights {', '.join(wrong[:3])} of the scVI model do not fit SplicedVAE; "
+                "train the scVI model with the same version of scvi-tools."
+            )
+        model._freeze_expression()
+        return model
+
+    def _freeze_expression(self) -> None:
+        self.expression_frozen_ = True
+        self.module.freeze_expression()
+
+    @property
+    def genes(self) -> pd.Index:
+        """Names of the model's genes, in its order."""
+        state = self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+        return pd.Index(state["column_names"])
+
+    def align(self, adata: AnnData) -> tuple[AnnData, GeneAlignment]:
+        """Bring the genes of an AnnData to the model's, by name.
+
+        Parameters
+        ----------
+        adata
+            AnnData, cells x any genes, with total counts where the model was set up to look.
+
+        Returns
+        -------
+        The AnnData itself where nothing was to be done, otherwise a new one; and what was done.
+
+        Raises
+        ------
+        GenesError
+            If fewer than half of the model's genes are found, or a name stands twice.
+        DataError
+            If the layer with total counts is missing.
+        """
+        setup = self.registry_["setup_args"]
+        layer = setup["layer"]
+        if layer is not None and layer not in adata.layers:
+            raise DataError(
+                f"The data has no layer '{layer}', in which the model was set up to find total "
+                f"counts; put them there."
+            )
+        layers = [setup["spliced_layer"], setup["unspliced_layer"]]
+        return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
+
+    def _validate_anndata(
+        self, adata: AnnData | None = None, copy_if_view: bool = True
+    ) -> AnnData:
+        if adata is None or adata is self.adata:
+            return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        adata, alignment = self.align(adata)
+        if not alignment.is_identity:
+            warnings.warn(str(alignment), UserWarning, stacklevel=4)
+        setup = self.registry_["setup_args"]
+        batch_key = setup["batch_key"]
+        if batch_key is not None:
+            state = self.registry_["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]
+            known = [str(c) for c in state["categorical_mapping"]]
+            if batch_key not in adata.obs:
+                raise DataError(
+                    f"The data has no column '{batch_key}' in obs, which the model was trained "
+                    f"with; add it, with one of its batches ({', '.join(known[:5])})."
+                )
+            strange = sorted(set(adata.obs[batch_key].astype(str)) - set(known))
+            if strange:
+                raise DataError(
+                    f"The batch '{strange[0]}' in obs['{batch_key}'] is not one the model was "
+                    f"trained with ({', '.join(known[:5])}); name one of those."
+                )
+        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        shuffle_set_split: bool = True,
+        load_sparse_tensor: bool = False,
+        batch_size: int = 128,
+        early_stopping: bool = False,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train on the registered AnnData, which must have both layers.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the data; ``None`` takes scvi-tools' heuristic (400 up to 20,000
+            cells, fewer above).
+        accelerator
+            Lightning's name of the device kind.
+        devices
+            Lightning's choice of devices.
+        train_size
+            Share of the cells to train on; ``None`` takes 0.9. The rest only monitors training.
+        validation_size
+            Share of the cells to monitor with; ``None`` takes what is left.
+        shuffle_set_split
+            Whether the split is random.
+        load_sparse_tensor
+            Whether minibatches stay sparse on their way to the device.
+        batch_size
+            Cells per minibatch.
+        early_stopping
+            Whether to stop when the monitored loss no longer falls.
+        datasplitter_kwargs
+            Further arguments of `scvi.dataloaders.DataSplitter`.
+        plan_kwargs
+            Further arguments of `scvi.train.TrainingPlan`.
+        **trainer_kwargs
+            Further arguments of `scvi.train.Trainer`, such as ``callbacks``.
+
+        Raises
+        ------
+        DataError
+            If a layer is missing, not a count, or empty, or a cell has no counts.
+        """
+        spliced, unspliced = self._layers_to_train_on()
+        if not self.is_trained:
+            self.module.ratio_head.set_intercept(
+                torch.from_numpy(_column_sums(spliced)), torch.from_numpy(_column_sums(unspliced))
+            )
+        super().train(
+            max_epochs=max_epochs,
+            accelerator=accelerator,
+            devices=devices,
+            train_size=train_size,
+            validation_size=validation_size,
+            shuffle_set_split=shuffle_set_split,
+            load_sparse_tensor=load_sparse_tensor,
+            batch_size=batch_size,
+            early_stopping=early_stopping,
+            datasplitter_kwargs=datasplitter_kwargs,
+            plan_kwargs=plan_kwargs,
+            **trainer_kwargs,
+        )
+
+    def _layers_to_train_on(self) -> tuple[Any, Any]:
+        if self.adata is None:
+            raise DataError(
+                "The model has no data, an AnnData registered with `setup_anndata` was expected; "
+                "make the model from one to train it."
+            )
+        setup = self.registry_["setup_args"]
+        layers = []
+        for name in (setup["spliced_layer"], setup["unspliced_layer"]):
+            if name not in self.adata.layers:
+                raise DataError(
+                    f"The data has no layer '{name}', training needs spliced and unspliced counts; "
+                    "name the layers in `setup_anndata`, or predict with a model trained on data "
+                    "that has them."
+                )
+            layer = self.adata.layers[name]
+            values = layer.data if issparse(layer) else np.asarray(layer)
+            if not np.isfinite(values).all() or (values < 0).any():
+                raise DataError(
+                    f"The layer '{name}' holds negative or non-finite values, raw counts were "
+                    "expected; name the layer with raw counts."
+                )
+            if not values.any():
+                raise DataError(
+                    f"The layer '{name}' holds no counts at all, so there is no splicing to learn; "
+                    "check that the counting tool separated spliced and unspliced."
+                )
+            layers.append(layer)
+        totals = self.get_from_registry(self.adata, REGISTRY_KEYS.X_KEY)
+        empty = int((np.asarray(totals.sum(axis=1)).ravel() <= 0).sum())
+        if empty:
+            raise DataError(
+                f"{empty:,} cells have no counts in the chosen genes, at least one count each was "
+                "expected; leave those cells out."
+            )
+        return layers[0], layers[1]
+
+    def iter_splicing_ratio(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        batch_size: int | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the posterior mean splicing ratio a block of cells at a time.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        indices
+            As for `get_splicing_ratio`.
+        batch_size
+            Cells per block; ``None`` takes scvi-tools' setting.
+
+        Yields
+        ------
+        Ratios of the next cells in order, float32, shape (at most batch_size, n_genes).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self.module.eval()
+        for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
+            yield self.module.ratio(tensors).cpu().numpy().astype(np.float32, copy=False)
+
+    def get_splicing_ratio(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        gene_list: Sequence[str] | None = None,
+        n_samples: int | None = None,
+        credible_level: float = 0.9,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame | RatioInterval:
+        """Spliced fraction of each gene in each cell, from total counts alone.
+
+        Parameters
+        ----------
+        adata
+            Cells x genes with total counts; layers, if any, are not looked at. Genes in
+            another order, missing or additional are aligned by name, with a warning that
+            says what was done. ``None`` takes the data the model was made with.
+        indices
+            Cells to answer for; ``None`` takes all.
+        gene_list
+            Genes to return; ``None`` takes all of the model's.
+        n_samples
+            Draws of the latent state for an interval; ``None`` returns the mean alone.
+        credible_level
+            Probability inside the interval.
+        batch_size
+            Cells at a time; ``None`` takes scvi-tools' setting. It changes nothing else.
+
+        Returns
+        -------
+        The posterior mean of rho = S / (S + U), a DataFrame of shape (n_cells, n_genes) with
+        float32 fractions from 0 to 1; with ``n_samples``, a `RatioInterval` of three such.
+
+        Raises
+        ------
+        GenesError
+            If too few of the model's genes are found, or one asked for is unknown.
+        DataError
+            If ``n_samples`` or ``credible_level`` is out of range.
+        """
+        self._check_if_trained(warn=False)
+        genes = self.genes
+        columns = np.arange(len(genes))
+        if gene_list is not None:
+            columns = genes.get_indexer(pd.Index(gene_list))
+            if (columns < 0).any():
+                strange = list(gene_list)[int(np.argmax(columns < 0))]
+                raise DataError(
+                    f"The gene '{strange}' is not one of the model's {len(genes):,}; look at "
+                    "`model.genes`."
+                )
+        adata = self._validate_anndata(adata)
+        names = adata.obs_names if indices is None else adata.obs_names[indices]
+
+        def frame(values: NDArray[np.float32]) -> pd.DataFrame:
+            return pd.DataFrame(values, index=names, columns=genes[columns])
+
+        if n_samples is None:
+            blocks = [
+                block[:, columns] for block in self.iter_splicing_ratio(adata, indices, batch_size)
+            ]
+            return frame(np.concatenate(blocks))
+        if n_samples < 2 or not 0 < credible_level < 1:
+            raise DataError(
+                f"`n_samples` is {n_samples} and `credible_level` {credible_level}, expected at "
+                "least 2 draws and a level between 0 and 1; choose such."
+            )
+        tail = (1 - credible_level) / 2
+        mean, lower, upper = [], [], []
+        self.module.eval()
+        for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
+            draws = self.module.ratio(tensors, n_samples=n_samples)[..., columns]
+            quantiles = torch.quantile(
+                draws, torch.tensor([tail, 1 - tail], device=draws.device), dim=0
+            )
+            mean.append(draws.mean(dim=0).cpu().numpy())
+            lower.append(quantiles[0].cpu().numpy())
+            upper.append(quantiles[1].cpu().numpy())
+        return RatioInterval(*(frame(np.concatenate(part)) for part in (mean, lower, upper)))
+
+    def reconstruct(
+        self,
+        adata: AnnData | None = None,
+        *,
+        counts: Counts = "with-introns",
+        batch_size: int | None = None,
+    ) -> AnnData:
+        """Predict spliced and unspliced counts, ready for scVelo.
+
+        Parameters
+        ----------
+        adata
+            Cells x genes with total counts; it is not changed. ``None`` takes the data the
+            model was made with.
+        counts
+            What the totals contain: ``"with-introns"`` or ``"exonic"``; see
+            `splicedvae.reconstruction.reconstruct_counts`.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        A new AnnData with the genes that data and model share, in the model's order: totals in
+        ``X``, sparse layers ``spliced``, ``unspliced`` (``predicted_...`` where the data has
+        measured ones, which are kept) and ``splicing_ratio``; the latent state in
+        ``obsm["X_splicedvae"]``; and in ``uns["splicedvae"]["predicted"]`` what was done.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        adata = self.adata if adata is None else adata
+        if adata is None:
+            raise DataError(
+                "Neither the call nor the model has data, an AnnData with total counts was "
+                "expected; pass one."
+            )
+        aligned, alignment = self.align(adata)
+        if aligned is adata:
+            aligned = adata.copy()
+        # The aligned data has the model's genes, so nothing below warns again.
+        totals = csr_matrix(self._totals(aligned), dtype=np.float32)
+        blocks, start = [], 0
+        for block in self.iter_splicing_ratio(aligned, batch_size=batch_size):
+            x = totals[start : start + len(block)].copy()
+            x.eliminate_zeros()
+            rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+            x.data = block[rows, x.indices]
+            blocks.append(x)
+            start += len(block)
+        ratio = csr_matrix(vstack(blocks, format="csr"))
+        aligned.obsm[Obsm.LATENT] = self.get_latent_representation(aligned, batch_size=batch_size)
+        found = ~self.genes.isin(alignment.missing)
+        # A fresh AnnData: registration marks and stale copies stay behind.
+        result = aligned[:, found].copy()
+        result.X = totals[:, found]
+        for key in [key for key in result.uns if key.startswith("_scvi")]:
+            del result.uns[key]
+        result.obs = result.obs.loc[:, ~result.obs.columns.str.startswith("_scvi")]
+        add_predicted_layers(
+            result,
+            ratio[:, found],
+            counts=counts,
+            details={"genes": str(alignment)},
+        )
+        return result
+
+    def _totals(self, adata: AnnData) -> Any:
+        layer = self.registry_["setup_args"]["layer"]
+        return adata.X if layer is None else adata.layers[layer]
+
+    @classmethod
+    def load(
+        cls, dir_path: str, adata: AnnData | Literal[False] | None = None, **kwargs: Any
+    ) -> SplicedVAE:
+        """Load a model saved with `save`; the AnnData needs neither layers nor the same genes.
+
+        Only load what you saved yourself: the format holds a pickle. Models that travel are
+        written with `to_folder`.
+
+        Parameters
+        ----------
+        dir_path
+            Folder given to `save`.
+        adata
+            AnnData to attach; ``None`` loads the one saved with the model, ``False`` none.
+        **kwargs
+            As for scvi-tools' ``load``.
+
+        Returns
+        -------
+        The model.
+
+        Raises
+        ------
+        GenesError
+            If too few of the model's genes are in ``adata``.
+        """
+        if adata is not None and adata is not False:
+            registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
+            genes = registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
+                "column_names"
+            ]
+            setup = registry["setup_args"]
+            layers = [setup["layer"], setup["spliced_layer"], setup["unspliced_layer"]]
+            adata, alignment = align_genes(adata, genes, layers=[n for n in layers if n])
+            if not alignment.is_identity:
+                warnings.warn(str(alignment), UserWarning, stacklevel=2)
+        model: SplicedVAE = super().load(dir_path, adata, **kwargs)
+        if model.expression_frozen_:
+            model._freeze_expression()
+        return model
+
+    def to_folder(self, folder: str | Path, *, details: dict[str, Any] | None = None) -> None:
+        """Write the model as safetensors and JSON, which nobody can hide a command in.
+
+        Parameters
+        ----------
+        folder
+            Folder to write ``weights.safetensors`` and ``model.json`` to; made if need be.
+        details
+            Anything JSON can hold that should travel with the model.
+        """
+        self._check_if_trained(warn=False)
+        _folder.write(self, Path(folder), details or {})
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> SplicedVAE:
+        """Read a model written by `to_folder`, without any data.
+
+        Parameters
+        ----------
+        folder
+            The folder.
+
+        Returns
+        -------
+        A trained model that answers on any AnnData with its genes.
+
+        Raises
+        ------
+        RunError
+            If a file is missing, damaged, of another format, or weights do not fit.
+        """
+        return _folder.read(cls, Path(folder))
+
+
+def _column_sums(layer: Any) -> NDArray[np.float64]:
+    return np.asarray(layer.sum(axis=0), dtype=np.float64).ravel()
+
+

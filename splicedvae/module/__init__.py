@@ -1,0 +1,21 @@
+"""The torch side: scVI's module with a decoder for the splicing ratio."""
+
+from __future__ import annotations
+
+from splicedvae.module._head import RatioHead
+from splicedvae.module._likelihoods import (
+    RatioLikelihood,
+    beta_binomial_log_prob,
+    binomial_log_prob,
+    weighted_squared_error,
+)
+from splicedvae.module._module import SplicedVAEModule
+
+__all__ = [
+    "RatioHead",
+    "RatioLikelihood",
+    "SplicedVAEModule",
+    "beta_binomial_log_prob",
+    "binomial_log_prob",
+    "weighted_squared_error",
+]
