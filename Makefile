@@ -1,0 +1,42 @@
+# Two commands matter: `make app` and `make test`. Both make .venv when it is missing or outdated.
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?= 8501
+WORKERS ?= 2
+ARGS ?=
+PY = $(VENV)/bin/python
+
+export VENV PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint demo clean environment test-environment
+
+help: ## list these commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' Makefile
+	@printf '%s\n' '' 'PYTHON=python3.12 chooses the interpreter (3.11 to 3.13), PORT=8600 the port,' \
+		'WORKERS=1 how many tests run at once, ARGS="-k ratio" goes to pytest.'
+
+app: environment ## serve the dashboard on localhost:8501
+	@$(PY) -m streamlit run app.py --server.port $(PORT)
+
+test: test-environment ## run every test
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: test-environment ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+demo: environment ## make the demo run anew
+	@$(VENV)/bin/splicedvae demo
+
+environment: ## make or mend .venv
+	@sh scripts/environment.sh app
+
+test-environment: ## the same with the test tools
+	@sh scripts/environment.sh tests
+
+clean: ## remove .venv, caches and build products
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

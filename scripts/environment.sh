@@ -1,0 +1,107 @@
+#!/bin/sh
+# Make or mend the virtual environment that the Makefile's commands run in.
+#
+#   sh scripts/environment.sh [app|tests]
+#
+# PYTHON names the interpreter (default: the first of python3, python3.13, python3.12, python3.11
+# that is 3.11 to 3.13), VENV the folder (default: .venv).
+#
+# A stamp in the folder holds a digest of all that it was made from, so a second call does nothing.
+# A folder whose installation was cut short, or that another Python made, is made anew.
+set -eu
+
+tools=${1:-app}
+venv=${VENV:-.venv}
+cd "$(dirname "$0")/.."
+stamp=$venv/splicedvae-$tools.stamp
+unfinished=$venv/splicedvae-unfinished
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "Error: $*"; exit 1; }
+
+version_of() { # the X.Y of an interpreter; nothing where it does not run
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null || true
+}
+supported() { case "$1" in 3.11 | 3.12 | 3.13) return 0 ;; *) return 1 ;; esac; }
+
+find_python() { # sets python and version
+    if [ -n "${PYTHON:-}" ]; then
+        python=$PYTHON
+        version=$(version_of "$python")
+        [ -n "$version" ] || fail "PYTHON=$PYTHON does not run: name a Python 3.11, 3.12 or 3.13."
+        supported "$version" ||
+            fail "PYTHON=$PYTHON is Python $version: SplicedVAE needs 3.11, 3.12 or 3.13."
+        return
+    fi
+    seen=
+    for python in python3 python3.13 python3.12 python3.11; do
+        version=$(version_of "$python")
+        if supported "$version"; then return; fi
+        [ -z "$version" ] || seen="$seen $python is $version;"
+    done
+    fail "no Python 3.11, 3.12 or 3.13 found (${seen:- no python3 runs;} tried python3," \
+        "python3.13, python3.12, python3.11): install one, or name it with PYTHON=/path/to/python3."
+}
+
+files="requirements.txt pyproject.toml"
+if [ "$tools" = tests ]; then files="$files tests/requirements.txt"; fi
+# The folder is part of it: neither an environment nor an editable install can be moved.
+# shellcheck disable=SC2086
+digest="$(cat $files | cksum) $PWD"
+
+if [ -d "$venv" ] && [ -z "$(ls -A "$venv")" ]; then rmdir "$venv"; fi
+have=$(version_of "$venv/bin/python")
+if [ -e "$venv" ]; then
+    reason=
+    if [ -e "$unfinished" ]; then
+        reason="an installation into it was cut short"
+    elif [ -z "$have" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 </dev/null; then
+        reason="its Python or pip does not run"
+    elif ! supported "$have"; then
+        reason="it was made by Python $have"
+    elif [ -n "${PYTHON:-}" ]; then
+        find_python
+        [ "$version" = "$have" ] || reason="it was made by Python $have and PYTHON=$PYTHON is $version"
+    fi
+    if [ -z "$reason" ] && [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ]; then exit 0; fi
+    # A stamp with another folder's name: the environment was moved or copied here.
+    for other in "$venv"/splicedvae-*.stamp; do
+        if [ -z "$reason" ] && [ -e "$other" ]; then
+            case "$(cat "$other")" in *" $PWD") ;; *) reason="it was made in another folder" ;; esac
+        fi
+    done
+    if [ -n "$reason" ]; then
+        find_python
+        say "Making $venv anew: $reason."
+        [ -f "$venv/pyvenv.cfg" ] || [ -e "$unfinished" ] ||
+            fail "$venv is not a virtual environment: move it away, or name another with VENV=."
+        rm -rf "$venv"
+    fi
+fi
+
+if [ ! -e "$venv" ]; then
+    find_python
+    "$python" -c 'import ensurepip, venv' 2>/dev/null </dev/null ||
+        fail "$python has no venv module: install it (on Debian: apt install python3-venv)," \
+            "or name another Python with PYTHON=."
+    say "Making $venv with Python $version."
+    mkdir -p "$venv"
+    : >"$unfinished"
+    "$python" -m venv "$venv"
+fi
+
+: >"$unfinished"
+rm -f "$venv"/splicedvae-*.stamp
+say "Installing the pinned requirements into $venv: the first time takes some minutes."
+set -- -r requirements.txt
+if [ "$tools" = tests ]; then set -- "$@" -r tests/requirements.txt; fi
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check "$@" ||
+    ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps -e .; then
+    fail "pip could not install the requirements, see above: mend what it names and start again."
+fi
+printf '%s\n' "$digest" >"$stamp"
+if [ "$tools" = tests ]; then
+    # shellcheck disable=SC2086
+    printf '%s\n' "$(cat requirements.txt pyproject.toml | cksum) $PWD" >"$venv/splicedvae-app.stamp"
+fi
+rm -f "$unfinished"
