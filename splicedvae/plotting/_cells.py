@@ -20,9 +20,11 @@ from splicedvae.plotting._types import Categories, CellColors, FloatArray, Value
 
 #: Characters that fit on a line of a panel, by the number of panels in a row.
 _LINE_WIDTH = {1: 90, 2: 48, 3: 32}
-#: Pixels of a row of panels, and of what stands above and below.
-_ROW_HEIGHT = 400
-_FURNITURE_HEIGHT = 96
+#: A usual page in pixels, from which the height of a row follows, and that height's bounds.
+_PAGE_WIDTH = 1150
+_ROW_HEIGHTS = (250, 430)
+#: Pixels of title and caption of a row, and of the legend below all.
+_TITLE_HEIGHT, _LEGEND_HEIGHT = 50, 80
 
 
 def line_width(columns: int) -> int:
@@ -74,6 +76,7 @@ def check_colors(
 def panels_figure(
     titles: Sequence[str],
     captions: Sequence[str | None],
+    embeddings: Sequence[FloatArray],
     *,
     columns: int | None,
     dark: bool,
@@ -85,6 +88,8 @@ def panels_figure(
     ----------
     titles, captions
         One for each panel, as they come from the data.
+    embeddings
+        One for each panel, shape (n_cells, 2); their extent gives the figure's height.
     columns
         Panels in a row; arranged by their number if None.
     dark
@@ -97,16 +102,18 @@ def panels_figure(
     A figure whose panel i has the axes ``x{i}`` and ``y{i}`` (``x`` and ``y`` for the first).
     """
     rows, columns = grid_of(len(titles), columns)
+    row_height = _row_height(embeddings, columns)
+    plot_height = row_height * rows + _TITLE_HEIGHT * (rows - 1)
     figure = make_subplots(
         rows=rows,
         cols=columns,
         horizontal_spacing=0.02,
-        vertical_spacing=0.0 if rows == 1 else 0.11,
+        vertical_spacing=0.0 if rows == 1 else _TITLE_HEIGHT / plot_height,
     )
     figure.update_layout(
         template=template(dark),
-        height=_ROW_HEIGHT * rows + _FURNITURE_HEIGHT,
-        margin={"t": 46, "b": 8, "l": 4, "r": 4},
+        height=plot_height + _TITLE_HEIGHT + _LEGEND_HEIGHT,
+        margin={"t": _TITLE_HEIGHT, "b": 8, "l": 4, "r": 4},
         uirevision="panels",
         dragmode="pan",
         hovermode="closest",
@@ -145,6 +152,17 @@ def panels_figure(
         figure.update_layout({f"xaxis{suffix}": {"visible": False}})
         figure.update_layout({f"yaxis{suffix}": {"visible": False}})
     return figure
+
+
+def _row_height(embeddings: Sequence[FloatArray], columns: int) -> float:
+    """Make panels as high as maps of equal aspect need on a usual page."""
+    ratios = [0.0]
+    for embedding in embeddings:
+        finite = embedding[np.isfinite(embedding).all(axis=1)]
+        if len(finite):
+            width, height = np.ptp(finite, axis=0)
+            ratios.append(float(height / width) if width > 0 else 1.0)
+    return float(np.clip(_PAGE_WIDTH / columns * max(ratios), *_ROW_HEIGHTS))
 
 
 def axis_suffix(panel: int) -> str:

@@ -11,7 +11,15 @@ import plotly.graph_objects as go
 from splicedvae._errors import DataError
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import escape, label
-from splicedvae.plotting._theme import CATEGORICAL, category_colors, describe, ink, template
+from splicedvae.plotting._theme import (
+    CATEGORICAL,
+    SAFE_COLORS,
+    category_colors,
+    describe,
+    ink,
+    log_axis,
+    template,
+)
 from splicedvae.plotting._types import Histogram
 
 
@@ -63,17 +71,17 @@ def depth_histogram(
                 + "</extra>",
             )
         )
+    logarithmic = low > 0 and high > 20 * low
     figure.update_layout(
         template=template(dark),
         height=320,
         showlegend=True,
         xaxis={
             "title": {"text": escape(title)},
-            "type": "log" if low > 0 and high > 20 * low else "linear",
-            "dtick": "D2" if low > 0 and high > 20 * low else None,
+            **(log_axis(low, high) if logarithmic else {}),
         },
         yaxis={"title": {"text": "cells"}, "rangemode": "tozero"},
-        legend={"y": 1.02, "yanchor": "bottom"},
+        legend={"y": 1.02, "yanchor": "bottom", "itemsizing": "trace"},
     )
     n_cells = max(int(np.sum(histogram.counts)) for histogram in histograms)
     medians = ", ".join(
@@ -175,7 +183,7 @@ def unspliced_fraction_by_cluster(
 
 
 def _colors(n: int) -> list[str]:
-    return [CATEGORICAL[index % 8] for index in range(n)]
+    return [CATEGORICAL[index % SAFE_COLORS] for index in range(n)]
 
 
 def _translucent(color: str) -> str:

@@ -47,7 +47,12 @@ def latents(
     titles = [panel.title for panel in panels]
     each = check_colors(colors, [panel.embedding for panel in panels], titles)
     figure = panels_figure(
-        titles, [panel.caption for panel in panels], columns=columns, dark=dark, matched=False
+        titles,
+        [panel.caption for panel in panels],
+        [panel.embedding for panel in panels],
+        columns=columns,
+        dark=dark,
+        matched=False,
     )
     for index, (panel, given) in enumerate(zip(panels, each, strict=True)):
         add_cells(figure, index, panel.title, panel.embedding, given)

@@ -17,6 +17,7 @@ from splicedvae.plotting._text import escape
 from splicedvae.plotting._theme import (
     describe,
     ink,
+    log_axis,
     predictor_colors,
     predictor_label,
     template,
@@ -138,7 +139,9 @@ def coverage_curves(
             }
         )
     figure.update_layout(
-        template=template(dark), height=400, legend={"y": 1.02, "yanchor": "bottom"}
+        template=template(dark),
+        height=400,
+        legend={"y": 1.02, "yanchor": "bottom", "itemsizing": "trace"},
     )
     readers = ", ".join(Sources.LABELS.get(name, name) for name in predictors)
     return describe(
@@ -228,13 +231,13 @@ def training_curves(
         figure.update_layout(
             {
                 f"xaxis{suffix}": {"title": {"text": "epoch"}},
-                f"yaxis{suffix}": {"type": "log" if low > 0 and high > 5 * low else "linear"},
+                f"yaxis{suffix}": log_axis(low, high) if low > 0 and high > 5 * low else {},
             }
         )
     figure.update_layout(
         template=template(dark),
         height=300 * rows + 90,
-        legend={"y": -0.2 if rows == 1 else -0.12},
+        legend={"y": -0.2 if rows == 1 else -0.12, "itemsizing": "trace", "itemwidth": 40},
         uirevision="training",
         hovermode="x unified",
     )

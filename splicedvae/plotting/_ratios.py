@@ -186,7 +186,7 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
         height=380,
         xaxis={"title": {"text": "Pearson r within a gene, over held-out cells"}},
         yaxis={"title": {"text": "genes"}, "rangemode": "tozero"},
-        legend={"y": 1.02, "yanchor": "bottom"},
+        legend={"y": 1.02, "yanchor": "bottom", "itemsizing": "trace"},
     )
     medians = ", ".join(
         f"{Sources.LABELS.get(h.label, h.label)} {h.median:.2f}"

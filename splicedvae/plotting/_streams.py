@@ -58,7 +58,12 @@ def streams(
     titles = [panel.title for panel in panels]
     each = check_colors(colors, [panel.embedding for panel in panels], titles)
     figure = panels_figure(
-        titles, [panel.caption for panel in panels], columns=columns, dark=dark, matched=True
+        titles,
+        [panel.caption for panel in panels],
+        [panel.embedding for panel in panels],
+        columns=columns,
+        dark=dark,
+        matched=True,
     )
     _, columns = grid_of(len(panels), columns)
     for index, (panel, given) in enumerate(zip(panels, each, strict=True)):

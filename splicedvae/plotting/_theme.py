@@ -2,13 +2,15 @@
 
 The categorical colours keep apart under deuteranopia and protanopia and are visible on
 white and on near-black; ``.streamlit/config.toml`` lists the same ones, so that a chart
-drawn by Streamlit itself looks alike. Backgrounds are transparent: the page shows through.
+drawn by Streamlit itself looks alike, and a test holds them together. Backgrounds are
+transparent: the page shows through.
 """
 
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,34 +19,37 @@ import plotly.graph_objects as go
 from splicedvae._keys import Sources
 from splicedvae.plotting._text import escape
 
-#: Eight colours that stay apart under the common colour-vision deficiencies (least OKLab
-#: distance 0.117; 0.076 for the Okabe-Ito colours), then sixteen more for larger data.
+#: Colours of categories in their order. The first ten are those of the pages (six of Okabe's
+#: and Ito's); each further one lies as far from all before it as the remaining colours allow,
+#: for trichromats, deuteranopes and protanopes.
 CATEGORICAL: Final = (
-    "#1f77c4",
-    "#e9752b",
-    "#24ad99",
-    "#835a75",
-    "#feb926",
-    "#9398fe",
-    "#c13811",
-    "#95d3e2",
-    "#5de697",
-    "#8cafd4",
-    "#428ea5",
-    "#ae7161",
-    "#7bbf7d",
-    "#607ef5",
-    "#f59944",
-    "#7a6548",
-    "#96409c",
-    "#a784d0",
-    "#83c0b4",
-    "#cf5b18",
-    "#9c9969",
-    "#4bc8fd",
-    "#9b6c82",
-    "#345fcf",
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#8633E6",
+    "#7A4A26",
+    "#C9B96B",
+    "#5B6470",
+    "#43E3D2",
+    "#7F81F1",
+    "#F05E72",
+    "#CFD009",
+    "#D0A7A2",
+    "#9F5A41",
+    "#41D3FA",
+    "#DDC2A5",
+    "#B64096",
+    "#E28135",
+    "#6180C8",
+    "#6A9CC7",
+    "#6EC2CB",
+    "#865FDA",
 )
+#: How many of them stay apart for colour-blind eyes; a longer legend needs hover as well.
+SAFE_COLORS: Final = 10
 
 #: Cells without a category or a value.
 MISSING: Final = "#9aa0a6"
@@ -52,13 +57,18 @@ MISSING: Final = "#9aa0a6"
 #: Quantities from low to high: even in lightness, readable without red-green vision.
 SEQUENTIAL: Final = "Viridis"
 
-#: Quantities with a meaningful middle, such as a cosine from -1 to 1: brown, grey, blue.
+#: Quantities with a meaningful middle, such as a cosine: blue below it, red above.
 DIVERGING: Final = (
-    (0.0, "#8c4510"),
-    (0.25, "#d59a55"),
-    (0.5, "#c9cccf"),
-    (0.75, "#6aa3d5"),
-    (1.0, "#14549c"),
+    "#053061",
+    "#2166AC",
+    "#4393C3",
+    "#92C5DE",
+    "#D1E5F0",
+    "#FDDBC7",
+    "#F4A582",
+    "#D6604D",
+    "#B2182B",
+    "#67001F",
 )
 
 #: A predictor has one colour in every figure.
@@ -67,7 +77,7 @@ PREDICTOR_COLORS: Final[Mapping[str, str]] = {
     Sources.SCVI: CATEGORICAL[1],
     Sources.MEASURED: CATEGORICAL[2],
     Sources.KNN: CATEGORICAL[3],
-    Sources.TRUE: CATEGORICAL[6],
+    Sources.TRUE: CATEGORICAL[5],
     Sources.GENE_MEAN: MISSING,
 }
 
@@ -98,18 +108,18 @@ class Ink:
 
 
 LIGHT: Final = Ink(
-    text="#1c2330",
+    text="#1D232B",
     muted="#5b6472",
     grid="rgba(28,35,48,0.11)",
     stream="rgba(16,20,30,0.82)",
     plate="rgba(255,255,255,0.88)",
 )
 DARK: Final = Ink(
-    text="#e8ecf1",
+    text="#E6E9ED",
     muted="#a3acb8",
     grid="rgba(232,236,241,0.13)",
     stream="rgba(246,248,252,0.88)",
-    plate="rgba(14,17,23,0.86)",
+    plate="rgba(20,23,28,0.86)",
 )
 
 
@@ -133,11 +143,12 @@ def category_colors(
 
     Returns
     -------
-    Category name to ``#rrggbb``. The first eight are safe for the common colour-vision
-    deficiencies; beyond the palette's 24, hues are generated and need the legend or hover.
+    Category name to ``#rrggbb``. The first ten stay apart for colour-blind eyes; beyond
+    the palette's 24, hues are generated and need the legend or hover.
     """
     chosen = dict(given or {})
-    taken = {color.lower() for name, color in chosen.items() if name in set(map(str, categories))}
+    named = set(map(str, categories))
+    taken = {color.upper() for name, color in chosen.items() if name in named}
     colors: dict[str, str] = {}
     free = (color for color in _endless_colors() if color not in taken)
     for name in map(str, categories):
@@ -146,7 +157,7 @@ def category_colors(
     return colors
 
 
-def _endless_colors() -> Any:
+def _endless_colors() -> Iterator[str]:
     """Yield the palette, then hues a golden ratio apart at three lightnesses."""
     yield from CATEGORICAL
     step = 0
@@ -154,7 +165,7 @@ def _endless_colors() -> Any:
         red, green, blue = colorsys.hls_to_rgb(
             (0.11 + 0.618034 * step) % 1.0, (0.45, 0.6, 0.72)[step % 3], 0.55
         )
-        yield f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+        yield f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
         step += 1
 
 
@@ -192,9 +203,9 @@ def color_axis(
     A ``layout.coloraxis``.
     """
     axis: dict[str, Any] = {
-        "colorscale": SEQUENTIAL if scale == "sequential" else [list(stop) for stop in DIVERGING],
+        "colorscale": SEQUENTIAL if scale == "sequential" else list(DIVERGING),
         "colorbar": {
-            "title": {"text": title, "side": "top", "font": {"color": ink(dark).text}},
+            "title": {"text": title, "side": "top", "font": {"color": ink(dark).text, "size": 12}},
             "tickfont": {"color": ink(dark).muted},
             "orientation": "h",
             "thickness": 10,
@@ -245,8 +256,8 @@ def template(dark: bool = False) -> go.layout.Template:
                 "size": 13,
                 "color": colors.text,
             },
-            "colorway": list(CATEGORICAL[:8]),
-            "colorscale": {"sequential": SEQUENTIAL, "diverging": [list(s) for s in DIVERGING]},
+            "colorway": list(CATEGORICAL[:SAFE_COLORS]),
+            "colorscale": {"sequential": SEQUENTIAL, "diverging": list(DIVERGING)},
             "xaxis": axis,
             "yaxis": axis,
             "margin": {"l": 12, "r": 12, "t": 36, "b": 12},
@@ -264,7 +275,7 @@ def template(dark: bool = False) -> go.layout.Template:
                 "yanchor": "top",
                 "itemsizing": "constant",
                 "font": {"color": colors.text, "size": 12},
-                "title": {"font": {"color": colors.muted, "size": 12}},
+                "title": {"font": {"color": colors.muted, "size": 12}, "side": "top center"},
                 "bgcolor": "rgba(0,0,0,0)",
             },
             "modebar": {
@@ -274,6 +285,30 @@ def template(dark: bool = False) -> go.layout.Template:
             },
         }
     )
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """Describe a logarithmic axis with full numbers at 1, 2 and 5 of each decade.
+
+    Parameters
+    ----------
+    low, high
+        Smallest and largest value shown, above zero.
+
+    Returns
+    -------
+    Part of a ``layout.xaxis`` or ``layout.yaxis``. Beyond three decades only powers of ten
+    are labelled.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if math.log10(high / low) <= 3 else (1,)
+    ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return {
+        "type": "log",
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.0f}" if tick >= 1 else f"{tick:g}" for tick in ticks],
+    }
 
 
 def describe(figure: go.Figure, sentence: str) -> go.Figure:
