@@ -1,0 +1,28 @@
+"""RNA velocity on any pair of layers: scVelo with a common ground, refusals and stream lines."""
+
+from __future__ import annotations
+
+from splicedvae.velocity._account import VelocityAccount
+from splicedvae.velocity._compare import VelocityComparison, compare_velocities
+from splicedvae.velocity._compute import compute_velocity, true_velocity
+from splicedvae.velocity._ground import is_prepared, prepare
+from splicedvae.velocity._settings import VelocitySettings
+from splicedvae.velocity._streamlines import GridArrows, StreamLines, arrows_grid, streamlines
+from splicedvae.velocity._variation import RatioVariation, ratio_variation
+
+__all__ = [
+    "GridArrows",
+    "RatioVariation",
+    "StreamLines",
+    "VelocityAccount",
+    "VelocityComparison",
+    "VelocitySettings",
+    "arrows_grid",
+    "compare_velocities",
+    "compute_velocity",
+    "is_prepared",
+    "prepare",
+    "ratio_variation",
+    "streamlines",
+    "true_velocity",
+]

@@ -1,0 +1,128 @@
+"""One set of settings for every velocity of a comparison: sources differ in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, cast, get_args
+
+from splicedvae._errors import SplicedVAEError
+
+Mode = Literal["stochastic", "deterministic"]
+
+#: Stands for ``None`` where a file format has no null.
+_ALL: Final = "all"
+
+
+@dataclass(frozen=True)
+class VelocitySettings:
+    """How genes are chosen, neighbours found and velocity fitted.
+
+    Attributes
+    ----------
+    mode
+        scVelo's model: ``"stochastic"`` fits first and second moments, ``"deterministic"`` the
+        first alone.
+    n_top_genes
+        How many highly variable genes of the totals are kept among the eligible ones; ``None``
+        keeps all.
+    min_shared_counts
+        A gene is eligible with at least this many counts in cells where both layers are not
+        zero (scVelo's definition), or in all cells if the data have no layers.
+    n_pcs
+        Principal components that the neighbours are found in; fewer are taken if there are
+        fewer genes or cells.
+    n_neighbors
+        Neighbours of a cell, itself included.
+    seed
+        Seed of the neighbour search and of UMAP.
+    n_jobs
+        Processes for the velocity graph, scVelo's slow step.
+
+    Raises
+    ------
+    SplicedVAEError
+        If a value is outside its range.
+    """
+
+    mode: Mode = "stochastic"
+    n_top_genes: int | None = 2000
+    min_shared_counts: int = 20
+    n_pcs: int = 30
+    n_neighbors: int = 30
+    seed: int = 0
+    n_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise SplicedVAEError(
+                f"The velocity mode is {self.mode!r}, expected 'stochastic' or 'deterministic'; "
+                "name one of the two."
+            )
+        lowest = {"min_shared_counts": 0, "n_pcs": 2, "n_neighbors": 3, "seed": 0}
+        if self.n_top_genes is not None:
+            lowest["n_top_genes"] = 1
+        for name, bound in lowest.items():
+            value = getattr(self, name)
+            if value < bound:
+                raise SplicedVAEError(
+                    f"The velocity setting {name} is {value}, expected at least {bound}; "
+                    "give a larger number."
+                )
+        if self.n_jobs == 0:
+            raise SplicedVAEError(
+                "The velocity setting n_jobs is 0, expected 1 or more, or -1 for all cores; "
+                "give another number."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as a dictionary that JSON can hold."""
+        return asdict(self)
+
+    def to_uns(self) -> dict[str, Any]:
+        """Return the settings as a dictionary that h5ad can hold: ``"all"`` for ``None``."""
+        return {name: _ALL if value is None else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VelocitySettings:
+        """Read what `to_dict` or `to_uns` wrote; what is absent takes its default.
+
+        Parameters
+        ----------
+        values
+            Names and values, with numpy's scalars allowed.
+
+        Raises
+        ------
+        SplicedVAEError
+            If a name is unknown or a value is not of its kind.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise SplicedVAEError(
+                f"The velocity settings hold the unknown name {unknown[0]!r}, expected some of "
+                f"{', '.join(sorted(known))}; correct or remove it."
+            )
+        taken: dict[str, Any] = {}
+        for name, value in values.items():
+            if name == "mode":
+                taken[name] = cast(Mode, str(value))
+            elif name == "n_top_genes" and (value is None or str(value) == _ALL):
+                taken[name] = None
+            else:
+                taken[name] = _whole_number(name, value)
+        return cls(**taken)
+
+
+def _whole_number(name: str, value: Any) -> int:
+    """Read a whole number; refuse fractions, truth values and text."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or isinstance(value, bool | str | bytes) or number != value:
+        raise SplicedVAEError(
+            f"The velocity setting {name} is {value!r}, expected a whole number; correct it."
+        )
+    return number
