@@ -8,11 +8,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from splicedvae import datasets, evaluation, io, model, module, plotting, reconstruction, velocity
+    from splicedvae import (
+        datasets,
+        evaluation,
+        io,
+        model,
+        module,
+        plotting,
+        reconstruction,
+        velocity,
+    )
     from splicedvae.model import SplicedVAE
     from splicedvae.reconstruction import add_predicted_layers, reconstruct_counts
 
-_ROOMS = ("datasets", "evaluation", "io", "model", "module", "plotting", "reconstruction", "velocity")
+_ROOMS = (
+    "datasets",
+    "evaluation",
+    "io",
+    "model",
+    "module",
+    "plotting",
+    "reconstruction",
+    "velocity",
+)
 _NAMES = {
     "SplicedVAE": "splicedvae.model",
     "add_predicted_layers": "splicedvae.reconstruction",

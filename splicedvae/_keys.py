@@ -43,6 +43,10 @@ class Obs:
     #: "train" or "held-out".
     SPLIT: Final = "split"
     TRUE_TIME: Final = "true_time"
+    #: Known in simulations only, like the time: the branch of the lineage, "trunk" before any.
+    BRANCH: Final = "branch"
+    #: Expected number of counts per spliced molecule of a simulated cell.
+    TRUE_CAPTURE: Final = "true_capture"
     CONFIDENCE: Final = "velocity_confidence"
     LENGTH: Final = "velocity_length"
     SELF_TRANSITION: Final = "velocity_self_transition"
@@ -54,6 +58,16 @@ class Obs:
 class Var:
     """Columns of ``adata.var``."""
 
+    #: Rates of a simulation: transcription when on, splicing, degradation; per unit time.
+    ALPHA: Final = "alpha"
+    BETA: Final = "beta"
+    GAMMA: Final = "gamma"
+    #: Capture of an unspliced molecule relative to a spliced one, in a simulation.
+    UNSPLICED_CAPTURE: Final = "unspliced_capture"
+    #: Gene program of a simulation.
+    PROGRAM: Final = "program"
+    #: scanpy's mark of the most variable genes.
+    HIGHLY_VARIABLE: Final = "highly_variable"
     VELOCITY_GENES: Final = "velocity_genes"
     VELOCITY_GAMMA: Final = "velocity_gamma"
     VELOCITY_R2: Final = "velocity_r2"
@@ -82,6 +96,15 @@ class Obsp:
 
     DISTANCES: Final = "distances"
     CONNECTIVITIES: Final = "connectivities"
+
+
+class Varm:
+    """Names in ``adata.varm``, data frames with a column per lineage segment, in simulations."""
+
+    #: Transcription rate after the switch in each segment.
+    RATES: Final = "simulated_rates"
+    #: Time from the start of each segment to the switch.
+    SWITCHES: Final = "simulated_switches"
 
 
 class Uns:

@@ -60,7 +60,7 @@ class GeneAlignment:
 
 def align_genes(
     adata: AnnData,
-    genes: Sequence[str],
+    genes: Sequence[str] | pd.Index,
     *,
     layers: Sequence[str] = (),
     min_fraction: float = MIN_FRACTION,

@@ -364,9 +364,7 @@ class SplicedVAE(SCVI):
         layers = [setup["spliced_layer"], setup["unspliced_layer"]]
         return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
 
-    def _validate_anndata(
-        self, adata: AnnData | None = None, copy_if_view: bool = True
-    ) -> AnnData:
+    def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
         if adata is None or adata is self.adata:
             return super()._validate_anndata(adata, copy_if_view=copy_if_view)
         adata, alignment = self.align(adata)
@@ -754,5 +752,3 @@ class SplicedVAE(SCVI):
 
 def _column_sums(layer: Any) -> NDArray[np.float64]:
     return np.asarray(layer.sum(axis=0), dtype=np.float64).ravel()
-
-

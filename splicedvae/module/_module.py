@@ -290,8 +290,9 @@ class SplicedVAEModule(VAE):
         -----
         With a linear head and a Gaussian latent the logit is Gaussian, with mean m and
         variance v, and its mean ratio is taken as sigmoid(m / sqrt(1 + pi v / 8)) (MacKay
-        1992, within 0.02 of the integral). Otherwise the mean is over a fixed set of draws, the same for every
-        cell, so that a prediction depends neither on the batch size nor on a random state.
+        1992, within 0.02 of the integral). Otherwise the mean is over a fixed set of draws,
+        the same for every cell, so that a prediction depends neither on the batch size nor
+        on a random state.
         """
         outputs = self.inference(**self._get_inference_input(tensors))
         qz = outputs[MODULE_KEYS.QZ_KEY]

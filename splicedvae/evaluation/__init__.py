@@ -1,0 +1,22 @@
+"""How well a ratio or a velocity is predicted, with baselines and noise ceilings beside it."""
+
+from __future__ import annotations
+
+from splicedvae.evaluation._baselines import GeneMean, NearestNeighbours
+from splicedvae.evaluation._ratio import RatioDensity, gene_metrics, ratio_density, ratio_metrics
+from splicedvae.evaluation._splits import select_genes, split_cells, thin_counts
+from splicedvae.evaluation._velocity import cell_cosines, velocity_metrics
+
+__all__ = [
+    "GeneMean",
+    "NearestNeighbours",
+    "RatioDensity",
+    "cell_cosines",
+    "gene_metrics",
+    "ratio_density",
+    "ratio_metrics",
+    "select_genes",
+    "split_cells",
+    "thin_counts",
+    "velocity_metrics",
+]

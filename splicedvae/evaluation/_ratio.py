@@ -1,0 +1,432 @@
+"""Metrics of a predicted splicing ratio on held-out cells, each with what noise allows.
+
+Sampling noise. An entry with n molecules shows S/n, whose variance around the true ratio is
+rho (1 - rho) / n. For n >= 2, S U / (n (n - 1)) estimates rho (1 - rho) without bias; an entry with
+a single molecule takes its gene's mean of that. The mean noise variance gives the RMSE that the
+truth itself would have, and one minus its share of the total variance is the square of the
+correlation that the truth itself would have. This is preferred to cutting entries in two by
+thinning, which cannot speak of the entries with one molecule that dominate at coverage >= 1; where
+counts are pooled over a cluster first, thinning is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
+
+from splicedvae._errors import DataError
+from splicedvae.evaluation._splits import thin_counts
+
+COVERAGES = (1, 2, 5, 10)
+#: Molecules of a gene in a cluster below which their ratio is left out of the pooled metric.
+MIN_POOLED = 10
+#: Cells of a cluster below which it is left out of the pooled metric.
+MIN_CLUSTER = 5
+#: Counted held-out entries of a gene below which it has no correlation of its own.
+MIN_ENTRIES = 20
+_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class RatioDensity:
+    """Two-dimensional histogram of predicted against measured ratios.
+
+    Parameters
+    ----------
+    counts
+        Entries per cell of the histogram, shape (n_bins, n_bins): measured x predicted.
+    edges
+        Edges of the bins on both axes, shape (n_bins + 1,).
+    coverage
+        Least number of molecules of the entries counted.
+    """
+
+    counts: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    coverage: int
+
+
+class _Entries:
+    """The counted entries of held-out cells as flat arrays."""
+
+    def __init__(self, spliced: csr_matrix, unspliced: csr_matrix) -> None:
+        counted = csr_matrix(spliced + unspliced)
+        counted.sum_duplicates()
+        counted.eliminate_zeros()
+        self.shape = counted.shape
+        self.cells = np.repeat(np.arange(counted.shape[0]), np.diff(counted.indptr))
+        self.genes = counted.indices
+        self.n = counted.data.astype(np.float64)
+        self.s = np.asarray(spliced[self.cells, self.genes], dtype=np.float64).ravel()
+        self.u = self.n - self.s
+        self.ratio = self.s / self.n
+        self.noise = self._noise()
+
+    def _noise(self) -> NDArray[np.float64]:
+        """Unbiased variance of S/n around the true ratio, per entry."""
+        several = self.n >= 2
+        spread = np.zeros_like(self.n)
+        np.divide(self.s * self.u, self.n * (self.n - 1), out=spread, where=several)
+        per_gene = np.bincount(self.genes, weights=spread, minlength=self.shape[1])
+        entries = np.bincount(self.genes, weights=several, minlength=self.shape[1])
+        overall = per_gene.sum() / max(entries.sum(), 1)
+        # A few pseudo-entries keep genes with hardly any pair of molecules near the average.
+        gene_spread = (per_gene + 5 * overall) / (entries + 5)
+        return np.where(several, spread, gene_spread[self.genes]) / self.n
+
+    def at(self, ratio: ArrayLike) -> NDArray[np.float64]:
+        values = np.asarray(ratio, dtype=np.float64)
+        if values.shape != self.shape:
+            raise DataError(
+                f"A predicted ratio has shape {values.shape}, the counts have {self.shape}; "
+                "predict for the same cells and genes."
+            )
+        values = values[self.cells, self.genes]
+        if not np.isfinite(values).all():
+            raise DataError(
+                "A predicted ratio holds values that are not numbers, finite ones were expected; "
+                "check that training converged."
+            )
+        return values
+
+
+def ratio_metrics(
+    spliced: csr_matrix,
+    unspliced: csr_matrix,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    gene_mean: ArrayLike,
+    clusters: Sequence[object] | None = None,
+    coverages: Sequence[int] = COVERAGES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Judge predicted splicing ratios on held-out cells.
+
+    Parameters
+    ----------
+    spliced
+        Measured spliced counts of the held-out cells, shape (n_cells, n_genes).
+    unspliced
+        Measured unspliced counts, same shape.
+    predictions
+        Predicted ratio of each predictor, same shape, from total counts alone.
+    gene_mean
+        Ratio of each gene over the training cells, shape (n_genes,).
+    clusters
+        A label per held-out cell, for the metric pooled by cluster; ``None`` leaves it out.
+    coverages
+        Least numbers of molecules for which RMSE and Pearson r are given.
+    seed
+        Seed of the thinning behind the pooled ceiling.
+
+    Returns
+    -------
+    One row per predictor, metric and coverage with the columns ``predictor``, ``metric``,
+    ``coverage``, ``value``, ``ceiling`` (what the truth itself would reach), ``n`` (entries behind
+    it) and ``note``. Metrics:
+
+    * ``rmse``, ``pearson`` - over all entries with that coverage.
+    * ``nll`` - mean negative log-likelihood per molecule, in nats, of a binomial.
+    * ``skill`` - 1 - nll / nll of the gene mean; above 0 is better than a constant.
+    * ``within_gene_r`` - count-weighted correlation after each gene's own mean is taken away:
+      the only variation that carries velocity.
+    * ``within_gene_r_by_cluster`` - the same of counts pooled by cluster, where noise is small.
+
+    Raises
+    ------
+    DataError
+        If nothing was counted, or shapes do not match.
+    """
+    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    if not len(entries.n):
+        raise DataError(
+            "The held-out cells hold no spliced or unspliced counts in the chosen genes, some were "
+            "expected to judge by; hold out more cells or use deeper data."
+        )
+    constant = np.clip(np.asarray(gene_mean, dtype=np.float64), _EPS, 1 - _EPS)[entries.genes]
+    constant_nll = _nll(entries, constant)
+    pooled = None
+    if clusters is not None:
+        pooled = _Pooled.of(csr_matrix(spliced), csr_matrix(unspliced), clusters)
+        pooled_ceiling = pooled.ceiling(seed)
+    within_ceiling = _within_ceiling(entries)
+    rows: list[dict[str, object]] = []
+    for predictor, ratio in predictions.items():
+        dense = np.asarray(ratio, dtype=np.float64)
+        values = entries.at(dense)
+
+        def row(
+            metric: str,
+            value: float,
+            ceiling: float = np.nan,
+            n: int = len(entries.n),
+            coverage: int = 1,
+            note: str = "",
+            predictor: str = predictor,
+        ) -> None:
+            rows.append(
+                {
+                    "predictor": predictor,
+                    "metric": metric,
+                    "coverage": coverage,
+                    "value": value,
+                    "ceiling": ceiling,
+                    "n": n,
+                    "note": note,
+                }
+            )
+
+        for coverage in coverages:
+            at = entries.n >= coverage
+            if not at.any():
+                row("rmse", np.nan, n=0, coverage=coverage, note="no entry is covered so well")
+                row("pearson", np.nan, n=0, coverage=coverage, note="no entry is covered so well")
+                continue
+            noise = float(entries.noise[at].mean())
+            total = float(entries.ratio[at].var())
+            rmse = float(np.sqrt(np.mean((values[at] - entries.ratio[at]) ** 2)))
+            row("rmse", rmse, float(np.sqrt(noise)), int(at.sum()), coverage)
+            reliable = float(np.sqrt(max(1 - noise / total, 0))) if total > 0 else np.nan
+            row(
+                "pearson",
+                _correlation(values[at], entries.ratio[at]),
+                reliable,
+                int(at.sum()),
+                coverage,
+            )
+        nll = _nll(entries, np.clip(values, _EPS, 1 - _EPS))
+        molecules = int(entries.n.sum())
+        row("nll", nll, n=molecules, note="the true ratios are not known, so neither is a ceiling")
+        row(
+            "skill",
+            1 - nll / constant_nll,
+            n=molecules,
+            note="the true ratios are not known, so neither is a ceiling",
+        )
+        deviation = values - _weighted_gene_mean(entries, values)[entries.genes]
+        flat = not np.any(np.abs(deviation) > 1e-7)
+        row(
+            "within_gene_r",
+            0.0
+            if flat
+            else _correlation(
+                deviation,
+                entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes],
+                entries.n,
+            ),
+            within_ceiling,
+            note="constant within every gene: no velocity" if flat else "",
+        )
+        if pooled is not None:
+            flat_note = "constant within every gene: no velocity" if flat else ""
+            row(
+                "within_gene_r_by_cluster",
+                0.0 if flat else pooled.correlation(dense),
+                pooled_ceiling,
+                pooled.n_used,
+                note=flat_note,
+            )
+    return pd.DataFrame(rows)
+
+
+def gene_metrics(
+    spliced: csr_matrix,
+    unspliced: csr_matrix,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    genes: Sequence[str],
+    gene_mean: ArrayLike,
+) -> pd.DataFrame:
+    """Per gene: molecules behind it, its mean, and how well its variation is predicted.
+
+    Parameters
+    ----------
+    spliced
+        Measured spliced counts of the held-out cells, shape (n_cells, n_genes).
+    unspliced
+        Measured unspliced counts, same shape.
+    predictions
+        Predicted ratio of each predictor, same shape.
+    genes
+        Names of the genes.
+    gene_mean
+        Ratio of each gene over the training cells, shape (n_genes,).
+
+    Returns
+    -------
+    A frame with a row per gene: ``gene``, ``spliced``, ``unspliced`` (molecules in held-out cells),
+    ``cells`` (with a molecule), ``gene_mean``, and per predictor ``within_gene_r_<predictor>``
+    (missing below 20 cells or without variation) and ``skill_<predictor>``.
+    """
+    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    n_genes = entries.shape[1]
+
+    def per_gene(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.bincount(entries.genes, weights=weights, minlength=n_genes)
+        return np.asarray(sums, dtype=np.float64)
+
+    cells = np.bincount(entries.genes, minlength=n_genes)
+    frame = pd.DataFrame(
+        {
+            "gene": list(genes),
+            "spliced": per_gene(entries.s).astype(int),
+            "unspliced": per_gene(entries.u).astype(int),
+            "cells": cells,
+            "gene_mean": np.asarray(gene_mean, dtype=np.float64),
+        }
+    )
+    constant = np.clip(np.asarray(gene_mean, dtype=np.float64), _EPS, 1 - _EPS)[entries.genes]
+    constant_nll = per_gene(_losses(entries, constant))
+    measured = entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes]
+    for predictor, ratio in predictions.items():
+        values = entries.at(ratio)
+        deviation = values - _weighted_gene_mean(entries, values)[entries.genes]
+        cross = per_gene(entries.n * deviation * measured)
+        scale = np.sqrt(per_gene(entries.n * deviation**2) * per_gene(entries.n * measured**2))
+        usable = (cells >= MIN_ENTRIES) & (scale > 1e-9)
+        r = np.full(n_genes, np.nan)
+        np.divide(cross, scale, out=r, where=usable)
+        frame[f"within_gene_r_{predictor}"] = r
+        skill = np.full(n_genes, np.nan)
+        losses = per_gene(_losses(entries, np.clip(values, _EPS, 1 - _EPS)))
+        np.divide(losses, constant_nll, out=skill, where=constant_nll > 0)
+        frame[f"skill_{predictor}"] = 1 - skill
+    return frame
+
+
+def ratio_density(
+    spliced: csr_matrix,
+    unspliced: csr_matrix,
+    ratio: ArrayLike,
+    *,
+    coverage: int = 5,
+    n_bins: int = 40,
+) -> RatioDensity:
+    """Count entries by measured and predicted ratio, for a picture without a million dots.
+
+    Parameters
+    ----------
+    spliced
+        Measured spliced counts, shape (n_cells, n_genes).
+    unspliced
+        Measured unspliced counts, same shape.
+    ratio
+        Predicted ratio, same shape.
+    coverage
+        Least number of molecules of an entry.
+    n_bins
+        Bins on each axis.
+
+    Returns
+    -------
+    The histogram.
+    """
+    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    at = entries.n >= coverage
+    edges = np.linspace(0, 1, n_bins + 1)
+    counts, _, _ = np.histogram2d(entries.ratio[at], entries.at(ratio)[at], bins=[edges, edges])
+    return RatioDensity(counts=counts.astype(np.int64), edges=edges, coverage=coverage)
+
+
+class _Pooled:
+    """Counts added up by cluster: few numbers, little noise."""
+
+    def __init__(self, members: csr_matrix, spliced: csr_matrix, counted: csr_matrix) -> None:
+        self.members = members
+        self.counted_cells = counted
+        self.s = (members @ spliced).toarray()
+        self.n = (members @ counted).toarray()
+        used = self.n >= MIN_POOLED
+        # A gene seen in one cluster only has no variation to speak of.
+        self.used = used & (used.sum(axis=0) >= 2)
+        self.n_used = int(self.used.sum())
+
+    @classmethod
+    def of(cls, spliced: csr_matrix, unspliced: csr_matrix, clusters: Sequence[object]) -> _Pooled:
+        names, codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
+        if len(codes) != spliced.shape[0]:
+            raise DataError(
+                f"{len(codes):,} cluster labels came with {spliced.shape[0]:,} cells, one each "
+                "was expected; pass the labels of the held-out cells."
+            )
+        members = csr_matrix(
+            (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(names), len(codes))
+        )
+        members = members[np.bincount(codes) >= MIN_CLUSTER]
+        return cls(members, spliced, csr_matrix(spliced + unspliced))
+
+    def _residual(self, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+        weight = np.where(self.used, self.n, 0)
+        mean = (weight * ratio).sum(axis=0) / np.maximum(weight.sum(axis=0), 1)
+        return (ratio - mean)[self.used]
+
+    def correlation(self, ratio: NDArray[np.float64]) -> float:
+        """Of a predicted ratio, weighted by molecules as the measured one is."""
+        predicted = (self.members @ self.counted_cells.multiply(ratio)).toarray()
+        predicted /= np.maximum(self.n, 1)
+        measured = self.s / np.maximum(self.n, 1)
+        return _correlation(self._residual(predicted), self._residual(measured), self.n[self.used])
+
+    def ceiling(self, seed: int, repeats: int = 5) -> float:
+        """Correlation the truth would have: halves by thinning, corrected for half the depth."""
+        if not self.n_used:
+            return np.nan
+        halves = []
+        for repeat in range(repeats):
+            first, second = thin_counts(csr_matrix(self.s), seed=seed + 2 * repeat)
+            first_u, second_u = thin_counts(csr_matrix(self.n - self.s), seed=seed + 2 * repeat + 1)
+            ratios = []
+            for s, u in ((first, first_u), (second, second_u)):
+                n = np.asarray((s + u).todense())
+                ratios.append(np.asarray(s.todense()) / np.maximum(n, 1))
+            halves.append(
+                _correlation(
+                    self._residual(ratios[0]), self._residual(ratios[1]), self.n[self.used]
+                )
+            )
+        half = float(np.mean(halves))
+        return float(np.sqrt(2 * half / (1 + half))) if half > 0 else 0.0
+
+
+def _losses(entries: _Entries, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -(entries.s * np.log(ratio) + entries.u * np.log1p(-ratio))
+
+
+def _nll(entries: _Entries, ratio: NDArray[np.float64]) -> float:
+    return float(_losses(entries, ratio).sum() / entries.n.sum())
+
+
+def _weighted_gene_mean(entries: _Entries, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    n_genes = entries.shape[1]
+    weight = np.bincount(entries.genes, weights=entries.n, minlength=n_genes)
+    total = np.bincount(entries.genes, weights=entries.n * values, minlength=n_genes)
+    return total / np.maximum(weight, 1)
+
+
+def _within_ceiling(entries: _Entries) -> float:
+    """Count-weighted within-gene correlation that the truth would have with the measurement."""
+    residual = entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes]
+    total = float((entries.n * residual**2).sum())
+    # Subtracting a mean estimated from the same entries takes one entry's worth of noise a gene.
+    weight = np.bincount(entries.genes, weights=entries.n, minlength=entries.shape[1])
+    share = entries.n / np.maximum(weight[entries.genes], 1)
+    noise = float((entries.n * entries.noise * (1 - share)).sum())
+    return float(np.sqrt(max(1 - noise / total, 0))) if total > 0 else np.nan
+
+
+def _correlation(
+    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """Pearson correlation, weighted; not a number where either side does not vary."""
+    w = np.ones_like(x) if weights is None else weights
+    if len(x) < 2:
+        return float("nan")
+    w = w / w.sum()
+    dx, dy = x - (w * x).sum(), y - (w * y).sum()
+    scale = np.sqrt((w * dx**2).sum() * (w * dy**2).sum())
+    return float((w * dx * dy).sum() / scale) if scale > 1e-12 else float("nan")

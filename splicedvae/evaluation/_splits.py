@@ -1,0 +1,168 @@
+"""Which cells are held out, which genes training cells can teach, and counts cut in two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scanpy as sc
+from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from splicedvae._counts import count_matrix, shared_counts
+from splicedvae._errors import DataError
+from splicedvae._keys import Layers, Split, Var
+
+
+def split_cells(
+    n_cells: int,
+    *,
+    held_out: float = 0.2,
+    stratify: Sequence[object] | None = None,
+    seed: int = 0,
+) -> NDArray[np.str_]:
+    """Set cells aside before anything is fitted.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells.
+    held_out
+        Share of the cells to hold out.
+    stratify
+        A label per cell, such as its cluster: each label gives the same share. ``None``
+        draws from all cells alike.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    ``"train"`` or ``"held-out"`` for each cell, shape (n_cells,).
+
+    Raises
+    ------
+    DataError
+        If the share is not between 0 and 1, or leaves no cell on one side.
+    """
+    if not 0 < held_out < 1:
+        raise DataError(
+            f"The share of held-out cells is {held_out}, expected a number between 0 and 1; "
+            "choose such, for instance 0.2."
+        )
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(n_cells, dtype=int)
+    if stratify is not None:
+        if len(stratify) != n_cells:
+            raise DataError(
+                f"{len(stratify):,} labels came with {n_cells:,} cells, one each was expected; "
+                "pass the labels of these cells."
+            )
+        _, labels = np.unique(np.asarray(stratify).astype(str), return_inverse=True)
+    # Largest remainder: every label gives its share, and the total is the share of all cells.
+    sizes = np.bincount(labels)
+    exact = sizes * held_out
+    take = np.floor(exact).astype(int)
+    short = round(n_cells * held_out) - take.sum()
+    take[np.argsort(take - exact, kind="stable")[:short]] += 1
+    split = np.full(n_cells, Split.TRAIN, dtype=f"U{len(Split.HELD_OUT)}")
+    for label, count in enumerate(take):
+        members = np.flatnonzero(labels == label)
+        split[rng.permutation(members)[:count]] = Split.HELD_OUT
+    if len(np.unique(split)) < 2:
+        raise DataError(
+            f"Holding out {100 * held_out:.0f}% of {n_cells:,} cells leaves none on one side, "
+            "cells on both sides were expected; use more cells or another share."
+        )
+    return split
+
+
+def select_genes(
+    adata: AnnData,
+    *,
+    spliced_layer: str = Layers.SPLICED,
+    unspliced_layer: str = Layers.UNSPLICED,
+    min_shared_counts: int = 20,
+    n_top_genes: int | None = 2000,
+) -> NDArray[np.bool_]:
+    """Choose the genes whose splicing the given cells can teach.
+
+    Parameters
+    ----------
+    adata
+        Training cells only, cells x genes, total counts in ``X``.
+    spliced_layer
+        Layer with spliced counts.
+    unspliced_layer
+        Layer with unspliced counts.
+    min_shared_counts
+        Molecules needed in cells where a gene has both spliced and unspliced ones (scVelo's
+        definition).
+    n_top_genes
+        Keep that many of them, the most variable ones of log-normalised totals; ``None``
+        keeps all.
+
+    Returns
+    -------
+    Which genes to keep, shape (n_genes,).
+
+    Raises
+    ------
+    DataError
+        If no gene qualifies.
+    """
+    shared = shared_counts(count_matrix(adata, spliced_layer), count_matrix(adata, unspliced_layer))
+    keep = shared >= min_shared_counts
+    if not keep.any():
+        raise DataError(
+            f"No gene has {min_shared_counts} molecules in cells with both spliced and unspliced "
+            f"ones (the best has {shared.max(initial=0):.0f}), so there is no splicing to learn; "
+            "use more cells or deeper data, or ask for fewer shared counts."
+        )
+    if n_top_genes is None or keep.sum() <= n_top_genes:
+        return keep
+    logged = AnnData(csr_matrix(count_matrix(adata, None)[:, keep], dtype=np.float32))
+    sc.pp.normalize_total(logged)
+    sc.pp.log1p(logged)
+    sc.pp.highly_variable_genes(logged, n_top_genes=n_top_genes)
+    keep[np.flatnonzero(keep)[~logged.var[Var.HIGHLY_VARIABLE].to_numpy()]] = False
+    return keep
+
+
+def thin_counts(counts: csr_matrix, *, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
+    """Cut counts in two by giving each molecule to one half at random.
+
+    The halves are what two sequencing runs of half the depth would have seen: independent
+    given the truth, so that their agreement says how far noise lets any prediction agree.
+
+    Parameters
+    ----------
+    counts
+        Whole numbers, any shape.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    Two CSR matrices of the same shape that add up to the counts.
+
+    Raises
+    ------
+    DataError
+        If the counts are not whole numbers.
+    """
+    whole = csr_matrix(counts, copy=True)
+    rounded = np.round(whole.data)
+    if not np.array_equal(rounded, whole.data):
+        raise DataError(
+            f"The counts hold {whole.data[rounded != whole.data][0]}, whole numbers were expected "
+            "to be cut in two; use measured counts."
+        )
+    first = whole.copy()
+    first.data = (
+        np.random.default_rng(seed).binomial(rounded.astype(np.int64), 0.5).astype(whole.data.dtype)
+    )
+    second = csr_matrix(whole - first)
+    first.eliminate_zeros()
+    second.eliminate_zeros()
+    return first, second
