@@ -1,0 +1,38 @@
+"""The one way in for counts from outside, and what was found in them.
+
+Command line and pages alike call `read`; nothing else in the package opens a file that came from
+someone else.
+"""
+
+from splicedvae.io._columns import batch_candidates, cluster_candidates
+from splicedvae.io._digest import sha256
+from splicedvae.io._gate import open_checked
+from splicedvae.io._read import from_anndata, read
+from splicedvae.io._result import Counts, ReadResult
+from splicedvae.io._species import SpeciesGuess
+from splicedvae.io._summary import (
+    ClusterRow,
+    DataSummary,
+    Histogram,
+    Quartiles,
+    inspect,
+    shared_counts,
+)
+
+__all__ = [
+    "ClusterRow",
+    "Counts",
+    "DataSummary",
+    "Histogram",
+    "Quartiles",
+    "ReadResult",
+    "SpeciesGuess",
+    "batch_candidates",
+    "cluster_candidates",
+    "from_anndata",
+    "inspect",
+    "open_checked",
+    "read",
+    "sha256",
+    "shared_counts",
+]

@@ -1,0 +1,326 @@
+"""`read` and `from_anndata`: from whatever a person has to one shape of data."""
+
+from __future__ import annotations
+
+import copy as copying
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from splicedvae._errors import DataError
+from splicedvae._keys import Layers, Uns
+from splicedvae.io._digest import sha256, sha256_of_anndata
+from splicedvae.io._gate import check_all, open_checked
+from splicedvae.io._messages import about, file_name, shown, shown_list
+from splicedvae.io._recognise import Recognised, predicted_layers, recognise
+from splicedvae.io._result import ReadResult
+
+#: Layers of the package itself, which stay as they are.
+_OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
+_MEASURED = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
+_SYMBOLS = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "feature_name")
+_IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    total: str | None = None,
+    spliced_layer: str | None = None,
+    unspliced_layer: str | None = None,
+    max_bytes: int | None = None,
+) -> ReadResult:
+    """Read single-cell counts from a file or folder.
+
+    Accepted are h5ad, loom, Cell Ranger's h5, zarr (folder or zip), and folders (or zips of
+    them) of Matrix Market files as Cell Ranger, STARsolo with or without Velocyto, alevin-fry
+    and kallisto | bustools write them.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    total
+        Where raw total counts stand: ``"X"``, ``"raw.X"``, the name of a layer, or
+        ``"spliced + unspliced"``. ``None`` searches X, raw.X and layers under the usual names;
+        where X is the spliced matrix, spliced + unspliced is taken.
+    spliced_layer, unspliced_layer
+        Names of the layers; ``None`` finds them under their usual names. Estimated (fractional)
+        counts are rounded when named here, and refused otherwise.
+    max_bytes
+        Bytes that the file's arrays may take in memory; ``None`` takes the environment variable
+        ``SPLICEDVAE_MAX_BYTES``, else 16 GiB.
+
+    Returns
+    -------
+    The data in one shape, with notes on what was taken from where.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is not safe to read, or holds no raw counts. The message is one
+        sentence with the file's name.
+
+    Examples
+    --------
+    >>> result = splicedvae.io.read("cells.h5ad")  # doctest: +SKIP
+    >>> result.total_source, result.has_measured_layers  # doctest: +SKIP
+    ('X', True)
+    """
+    name = file_name(os.fspath(path))
+    opened = open_checked(path, max_bytes=max_bytes)
+    digest = sha256(path)
+    with about(name):
+        return _result(
+            opened.adata,
+            list(opened.notes),
+            name=name,
+            digest=digest,
+            total=total,
+            layers=(spliced_layer, unspliced_layer),
+            copy=False,
+        )
+
+
+def from_anndata(
+    adata: AnnData,
+    *,
+    name: str = "in memory",
+    total: str | None = None,
+    spliced_layer: str | None = None,
+    unspliced_layer: str | None = None,
+) -> ReadResult:
+    """Do as `read` does for an AnnData that is in memory already.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes. It is never changed, and the result shares no counts with it.
+    name
+        What the data are called in messages.
+    total, spliced_layer, unspliced_layer
+        As for `read`.
+
+    Returns
+    -------
+    The data in one shape, with notes on what was taken from where.
+
+    Raises
+    ------
+    DataError
+        It holds no raw counts, or a sparse matrix in it is damaged.
+    """
+    with about(shown(name)):
+        if adata.isbacked:
+            adata = adata.to_memory()
+        check_all(adata)
+        return _result(
+            adata,
+            [],
+            name=shown(name),
+            digest=None,
+            total=total,
+            layers=(spliced_layer, unspliced_layer),
+            copy=True,
+        )
+
+
+def _result(
+    adata: AnnData,
+    notes: list[str],
+    *,
+    name: str,
+    digest: str | None,
+    total: str | None,
+    layers: tuple[str | None, str | None],
+    copy: bool,
+) -> ReadResult:
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        raise DataError(
+            f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
+            "expected; check the filtering before it was written."
+        )
+    found = recognise(
+        adata, notes, total=total, spliced_layer=layers[0], unspliced_layer=layers[1], copy=copy
+    )
+    out = _assemble(adata, found, notes, copy=copy)
+    empty = int(np.count_nonzero(np.diff(found.total.indptr) == 0))
+    if empty:
+        notes.append(
+            f"{empty:,} of {out.n_obs:,} cells hold no counts; they are kept here but no model "
+            "can be trained on them."
+        )
+    if digest is None:
+        digest = sha256_of_anndata(out)
+    result = ReadResult(
+        adata=out,
+        notes=tuple(notes),
+        name=name,
+        sha256=digest,
+        total_source=found.total_source,
+        spliced_source=found.spliced_source,
+        unspliced_source=found.unspliced_source,
+        counts=found.counts,
+    )
+    _record(result)
+    return result
+
+
+def _assemble(adata: AnnData, found: Recognised, notes: list[str], *, copy: bool) -> AnnData:
+    """Build a new AnnData with the matrices under their names and everything else kept."""
+    var = adata.var if found.var is None else found.var
+    if found.var is not None:
+        notes.append(
+            f"raw.X has {len(found.var):,} genes and X {adata.n_vars:,}; all of raw's were taken."
+        )
+    obs = _frame(adata.obs, "obs", notes)
+    var = _frame(var, "var", notes)
+    obs.index = _unique(_text_index(obs.index), "cells", notes)
+    var.index = _gene_names(var, notes)
+    uns = copying.deepcopy(dict(adata.uns)) if copy else dict(adata.uns)
+    if len(adata.obsp) or len(adata.varp):
+        notes.append(
+            f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) were left "
+            "out; neighbours are computed anew."
+        )
+    if "neighbors" in uns:
+        del uns["neighbors"]
+    out = AnnData(
+        X=found.total,
+        obs=obs,
+        var=var,
+        uns=uns,
+        obsm={key: _copied(value, copy) for key, value in adata.obsm.items()},
+        varm={}
+        if found.var is not None
+        else {key: _copied(value, copy) for key, value in adata.varm.items()},
+    )
+    for key, matrix in zip(
+        _MEASURED, (found.spliced, found.unspliced, found.ambiguous), strict=True
+    ):
+        if matrix is not None:
+            out.layers[key] = matrix
+    dropped = _other_layers(adata, found, out, copy=copy)
+    if dropped:
+        notes.append(f"Layers {shown_list(dropped)} were left out.")
+    return out
+
+
+def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool) -> list[str]:
+    """Keep the package's own layers; give the names of those that were left out."""
+    keep = _OWN_LAYERS | predicted_layers(adata)
+    dropped = []
+    for key in adata.layers:
+        if key in found.used_layers or f"layers/{key}" == found.total_source:
+            continue
+        stale = found.var is not None or (key in _MEASURED and key not in predicted_layers(adata))
+        if key in keep and key not in out.layers and not stale:
+            matrix = _copied(adata.layers[key], copy)
+            if key in _MEASURED:
+                matrix = sparse.csr_matrix(matrix, dtype=np.float32)
+            out.layers[key] = matrix
+        else:
+            dropped.append(key)
+    return dropped
+
+
+def _copied(value: Any, copy: bool) -> Any:
+    return value.copy() if copy and hasattr(value, "copy") else value
+
+
+def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
+    """Copy a frame so that its columns can be written again: mixed ones become text."""
+    out = frame.copy()
+    mixed = []
+    for column in out.columns:
+        if out[column].dtype != object:
+            continue
+        if pd.api.types.infer_dtype(out[column], skipna=True) in ("string", "empty"):
+            continue
+        missing = out[column].isna()
+        out[column] = out[column].map(_text).where(~missing, None)
+        mixed.append(column)
+    if mixed:
+        notes.append(f"Columns of {where} with mixed values ({shown_list(mixed)}) became text.")
+    if any(not isinstance(column, str) for column in out.columns):
+        out.columns = [str(column) for column in out.columns]
+    return out
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _text_index(index: Iterable[object]) -> pd.Index:
+    return pd.Index([_text(value) for value in index], dtype=object)
+
+
+def _gene_names(var: pd.DataFrame, notes: list[str]) -> pd.Index:
+    """Names for the genes: the index, or a column where the index says nothing."""
+    index = _text_index(var.index)
+    if index.str.fullmatch(r"\d+").all():
+        column = next((c for c in (*_SYMBOLS, *_IDS) if c in var.columns), None)
+        if column is not None:
+            notes.append(f"Genes were only numbered, so their names were taken from var {column}.")
+            index = _text_index(var[column])
+    nameless = index.isin(["", "nan", "None", "NaN", "<NA>"])
+    if nameless.any():
+        column = next((c for c in _IDS if c in var.columns), None)
+        ids = _text_index(var[column]) if column else None
+        values = index.to_numpy(copy=True)
+        for place in np.flatnonzero(nameless):
+            values[place] = ids[place] if ids is not None else f"unnamed-{place}"
+        index = pd.Index(values, dtype=object)
+        source = f"took them from var {column}" if column else "were numbered"
+        notes.append(f"{int(nameless.sum()):,} genes had no name and {source}.")
+    return _unique(index, "genes", notes)
+
+
+def _unique(index: pd.Index, what: str, notes: list[str]) -> pd.Index:
+    """Names with -1, -2, ... after repeated ones, never meeting a name that is there."""
+    if index.is_unique:
+        return index
+    repeated = index[index.duplicated()]
+    taken = set(index)
+    counts: dict[str, int] = {}
+    seen: set[str] = set()
+    names = []
+    for name in index:
+        if name not in seen:
+            seen.add(name)
+            names.append(name)
+            continue
+        number = counts.get(name, 0) + 1
+        while f"{name}-{number}" in taken:
+            number += 1
+        counts[name] = number
+        taken.add(f"{name}-{number}")
+        names.append(f"{name}-{number}")
+    notes.append(
+        f"{len(repeated):,} names of {what} occurred before (such as {shown(repeated[0])}) and "
+        "got a number after them."
+    )
+    return pd.Index(names, dtype=object)
+
+
+def _record(result: ReadResult) -> None:
+    """Write what was taken from where into ``uns``, so that it stays with the data."""
+    root = result.adata.uns.get(Uns.ROOT)
+    root = dict(root) if isinstance(root, Mapping) else {}
+    record: dict[str, Any] = {
+        "name": result.name,
+        "sha256": result.sha256,
+        "total_source": result.total_source,
+        "notes": np.array(result.notes, dtype=object),
+    }
+    for key in ("spliced_source", "unspliced_source", "counts"):
+        value = getattr(result, key)
+        if value is not None:
+            record[key] = value
+    root[Uns.READ] = record
+    result.adata.uns[Uns.ROOT] = root

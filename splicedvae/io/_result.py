@@ -1,0 +1,46 @@
+"""What reading a file gives: the data in one shape, and what was taken from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from anndata import AnnData
+
+#: What total counts contain: molecules with introns too (spliced + unspliced), or exonic only.
+Counts = Literal["with-introns", "exonic"]
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Counts from outside in the one shape that the rest of the package works on.
+
+    See Also
+    --------
+    splicedvae.io.read : From a file or folder.
+    splicedvae.io.from_anndata : From an AnnData in memory.
+    """
+
+    #: ``X`` holds raw total counts, CSR float32, cells x genes; ``layers["spliced"]``,
+    #: ``["unspliced"]`` and ``["ambiguous"]`` are there when found, in the same form. Names of
+    #: cells and genes are unique; ``obs``, ``var``, ``obsm`` and ``uns`` are otherwise kept.
+    adata: AnnData
+    #: One sentence each: what was taken from where, what was changed or left out.
+    notes: tuple[str, ...]
+    #: File name without its folder.
+    name: str
+    #: SHA-256 of the file; of a folder's sorted contents; of counts and names in memory.
+    sha256: str
+    #: ``"X"``, ``"raw.X"``, ``"layers/<name>"`` or ``"spliced + unspliced"``.
+    total_source: str
+    #: ``"layers/<name>"``, or ``None`` where no measured layers were found.
+    spliced_source: str | None
+    #: As for `spliced_source`.
+    unspliced_source: str | None
+    #: What the totals contain, judged by the measured layers; ``None`` when nothing tells.
+    counts: Counts | None
+
+    @property
+    def has_measured_layers(self) -> bool:
+        """Whether measured (not predicted) spliced and unspliced counts were found."""
+        return self.spliced_source is not None and self.unspliced_source is not None

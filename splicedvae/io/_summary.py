@@ -1,0 +1,380 @@
+"""`inspect`: what a reviewer would ask about a data set before believing a velocity from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from splicedvae._errors import DataError
+from splicedvae._keys import Layers
+from splicedvae.io._columns import batch_candidates, cluster_candidates
+from splicedvae.io._messages import about, shown, shown_list
+from splicedvae.io._result import Counts, ReadResult
+from splicedvae.io._species import SpeciesGuess, gene_style, guess_species
+
+#: scVelo's usual least number of shared counts for a gene.
+MIN_SHARED_COUNTS = 20
+_FEW_CELLS = 200
+_FEW_SHARED = 100
+_SHALLOW = 1_000
+_LOW, _HIGH, _NONE = 0.05, 0.6, 0.001
+_BINS = 40
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Five numbers of a distribution."""
+
+    minimum: float
+    lower: float
+    median: float
+    upper: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Quartiles:
+        """Quartiles of some finite numbers, at least one."""
+        return cls(*(float(q) for q in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values fall between edges; there is one edge more than counts."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, values: np.ndarray, edges: np.ndarray) -> Histogram:
+        """Histogram of finite numbers."""
+        counts, _ = np.histogram(values, edges)
+        return cls(tuple(float(e) for e in edges), tuple(int(c) for c in counts))
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """One cluster's cells."""
+
+    cluster: str
+    n_cells: int
+    #: UMIs (total counts) per cell.
+    median_umis: float
+    #: Unspliced share of all spliced + unspliced counts; ``None`` without layers or counts.
+    unspliced_fraction: float | None
+    #: The same for each cell that has counts.
+    unspliced_fraction_per_cell: Quartiles | None
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What is in a data set, as the command line prints it and the data page shows it."""
+
+    name: str
+    sha256: str
+    n_cells: int
+    n_genes: int
+    total_source: str
+    spliced_source: str | None
+    unspliced_source: str | None
+    counts: Counts | None
+    has_spliced: bool
+    has_unspliced: bool
+    has_ambiguous: bool
+    has_measured_layers: bool
+    #: Total counts (UMIs) per cell.
+    umis_per_cell: Quartiles
+    #: Genes with at least one count per cell.
+    genes_per_cell: Quartiles
+    #: UMIs per cell, over edges of equal ratio; cells without counts are not in it.
+    umis_histogram: Histogram
+    #: Share of all entries of the total matrix that are zero.
+    zero_fraction: float
+    empty_cells: int
+    empty_genes: int
+    #: Unspliced share of all spliced + unspliced counts.
+    unspliced_fraction: float | None
+    unspliced_fraction_per_cell: Quartiles | None
+    unspliced_histogram: Histogram | None
+    #: Genes with at least `MIN_SHARED_COUNTS` counts in cells that have both spliced and
+    #: unspliced counts of the gene (scVelo's ``min_shared_counts``).
+    genes_with_shared_counts: int | None
+    cluster_key: str | None
+    clusters: tuple[ClusterRow, ...]
+    cluster_columns: tuple[str, ...]
+    batch_key: str | None
+    batch_columns: tuple[str, ...]
+    #: How genes are named.
+    gene_style: str
+    species: SpeciesGuess
+    #: What was taken from where, from reading.
+    notes: tuple[str, ...]
+    #: What a reviewer would raise, one sentence each.
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain numbers, text, lists and dictionaries, ready for JSON."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def inspect(
+    result: ReadResult, *, cluster_key: str | None = None, batch_key: str | None = None
+) -> DataSummary:
+    r"""Describe data that were read, and say what a reviewer would raise.
+
+    Parameters
+    ----------
+    result
+        From `splicedvae.io.read` or `splicedvae.io.from_anndata`.
+    cluster_key
+        Column of ``obs`` with clusters; ``None`` takes the likeliest.
+    batch_key
+        Column of ``obs`` with batches; ``None`` takes the likeliest.
+
+    Returns
+    -------
+    The summary.
+
+    Raises
+    ------
+    DataError
+        A named column is not there.
+
+    Examples
+    --------
+    >>> summary = splicedvae.io.inspect(splicedvae.io.read("cells.h5ad"))  # doctest: +SKIP
+    >>> print(*summary.warnings, sep="\n")  # doctest: +SKIP
+    """
+    adata = result.adata
+    total = adata.X
+    umis = _row_sums(total)
+    genes = np.diff(total.indptr).astype(float)
+    cluster_columns, batch_columns = cluster_candidates(adata), batch_candidates(adata)
+    with about(result.name):
+        _check_column(adata.obs, cluster_key, cluster_columns)
+        _check_column(adata.obs, batch_key, batch_columns)
+    clusters_in = cluster_key or (cluster_columns[0] if cluster_columns else None)
+    batches_in = batch_key or (batch_columns[0] if batch_columns else None)
+
+    overall: float | None = None
+    per_cell = shared = spliced = unspliced = s = u = None
+    if result.has_measured_layers:
+        spliced, unspliced = adata.layers[Layers.SPLICED], adata.layers[Layers.UNSPLICED]
+        s, u = _row_sums(spliced), _row_sums(unspliced)
+        overall = float(u.sum() / (s.sum() + u.sum())) if (s.sum() + u.sum()) > 0 else 0.0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            per_cell = u / (s + u)
+        shared = shared_counts(spliced, unspliced)
+    finite = per_cell[np.isfinite(per_cell)] if per_cell is not None else np.empty(0)
+    gene_counts = np.bincount(total.indices, minlength=total.shape[1])
+    positive = umis[umis > 0]
+    edges = np.geomspace(max(1.0, positive.min()), max(2.0, positive.max() * 1.0001), _BINS + 1)
+    ids = adata.var["gene_ids"].astype(str) if "gene_ids" in adata.var else ()
+    summary = DataSummary(
+        name=result.name,
+        sha256=result.sha256,
+        n_cells=adata.n_obs,
+        n_genes=adata.n_vars,
+        total_source=result.total_source,
+        spliced_source=result.spliced_source,
+        unspliced_source=result.unspliced_source,
+        counts=result.counts,
+        has_spliced=result.spliced_source is not None,
+        has_unspliced=result.unspliced_source is not None,
+        has_ambiguous=Layers.AMBIGUOUS in adata.layers,
+        has_measured_layers=result.has_measured_layers,
+        umis_per_cell=Quartiles.of(umis),
+        genes_per_cell=Quartiles.of(genes),
+        umis_histogram=Histogram.of(positive, edges),
+        zero_fraction=1.0 - total.nnz / (total.shape[0] * total.shape[1]),
+        empty_cells=int(np.count_nonzero(umis == 0)),
+        empty_genes=int(np.count_nonzero(gene_counts == 0)),
+        unspliced_fraction=overall,
+        unspliced_fraction_per_cell=Quartiles.of(finite) if finite.size else None,
+        unspliced_histogram=Histogram.of(finite, np.linspace(0, 1, _BINS + 1))
+        if finite.size
+        else None,
+        genes_with_shared_counts=None
+        if shared is None
+        else int(np.count_nonzero(shared >= MIN_SHARED_COUNTS)),
+        cluster_key=clusters_in,
+        clusters=_cluster_rows(adata.obs[clusters_in], umis, s, u) if clusters_in else (),
+        cluster_columns=tuple(cluster_columns),
+        batch_key=batches_in,
+        batch_columns=tuple(batch_columns),
+        gene_style=gene_style(adata.var_names),
+        species=guess_species(adata.var_names, ids),
+        notes=result.notes,
+        warnings=(),
+    )
+    excess = _excess(total, spliced, unspliced)
+    return dataclasses.replace(summary, warnings=tuple(_warnings(summary, excess, adata.obs)))
+
+
+def shared_counts(spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix) -> np.ndarray:
+    """Sum each gene's counts over the cells that have both spliced and unspliced ones of it.
+
+    Parameters
+    ----------
+    spliced, unspliced
+        Counts, canonical CSR, cells x genes.
+
+    Returns
+    -------
+    Sums over cells, one a gene: what scVelo's ``min_shared_counts`` is compared with.
+    """
+    both = (spliced > 0).multiply(unspliced > 0)
+    shared = both.multiply(spliced) + both.multiply(unspliced)
+    return np.asarray(shared.sum(axis=0, dtype=np.float64)).ravel()
+
+
+def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _check_column(obs: pd.DataFrame, key: str | None, usual: Sequence[str]) -> None:
+    if key is not None and key not in obs:
+        there = shown_list(usual or map(str, obs.columns)) or "none"
+        raise DataError(
+            f"obs has no column '{shown(key)}', one of its columns ({there}) was expected; name "
+            "one that is there."
+        )
+
+
+def _cluster_rows(
+    column: pd.Series, umis: np.ndarray, s: np.ndarray | None, u: np.ndarray | None
+) -> tuple[ClusterRow, ...]:
+    codes, labels = pd.factorize(column, sort=False)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        order = {str(label): rank for rank, label in enumerate(column.cat.categories)}
+    else:
+        order = {label: rank for rank, label in enumerate(sorted(map(str, labels)))}
+    groups: list[tuple[str, np.ndarray]] = [
+        (str(label), np.flatnonzero(codes == code)) for code, label in enumerate(labels)
+    ]
+    groups.sort(key=lambda group: order[group[0]])
+    without = np.flatnonzero(codes < 0)
+    if without.size:
+        groups.append(("(none)", without))
+    rows = []
+    for label, cells in groups:
+        fraction, quartiles = None, None
+        if s is not None and u is not None:
+            both = s[cells] + u[cells]
+            if both.sum() > 0:
+                fraction = float(u[cells].sum() / both.sum())
+                quartiles = Quartiles.of(u[cells][both > 0] / both[both > 0])
+        rows.append(
+            ClusterRow(label, int(cells.size), float(np.median(umis[cells])), fraction, quartiles)
+        )
+    return tuple(rows)
+
+
+def _excess(
+    total: sparse.csr_matrix,
+    spliced: sparse.csr_matrix | None,
+    unspliced: sparse.csr_matrix | None,
+) -> int:
+    """Entries where spliced + unspliced exceeds the total."""
+    if spliced is None or unspliced is None:
+        return 0
+    left = sparse.csr_matrix(spliced + unspliced - total)
+    return int(np.count_nonzero(left.data > 0))
+
+
+def _warnings(summary: DataSummary, excess: int, obs: pd.DataFrame) -> list[str]:
+    said: list[str] = []
+    fraction = summary.unspliced_fraction
+    if not summary.has_measured_layers:
+        said.append(
+            "There are no spliced and unspliced counts: a trained model can predict them, but "
+            "nothing here can check the prediction."
+        )
+    elif fraction is not None:
+        said += _fraction_warnings(summary, fraction)
+    shared = summary.genes_with_shared_counts
+    if shared is not None and shared < _FEW_SHARED:
+        said.append(
+            f"Only {shared:,} genes have {MIN_SHARED_COUNTS} or more shared spliced and unspliced "
+            f"counts, at least {_FEW_SHARED} are usual for a velocity."
+        )
+    if excess:
+        said.append(
+            f"Spliced + unspliced exceeds the total in {excess:,} entries: totals and layers come "
+            "from different counting."
+        )
+    if summary.counts == "exonic":
+        said.append(
+            "Totals hold exonic molecules only (no introns), so unspliced counts come on top of "
+            "them."
+        )
+    median = summary.umis_per_cell.median
+    if median < _SHALLOW:
+        said.append(
+            f"Cells are shallow: the median is {median:,.0f} UMIs, {_SHALLOW:,} or more are usual."
+        )
+    if summary.n_cells < _FEW_CELLS:
+        said.append(
+            f"There are only {summary.n_cells:,} cells; a model trained on fewer than "
+            f"{_FEW_CELLS} does not generalise."
+        )
+    if summary.empty_cells:
+        said.append(f"{summary.empty_cells:,} cells hold no counts and cannot be trained on.")
+    if summary.empty_genes:
+        said.append(f"{summary.empty_genes:,} genes are counted in no cell.")
+    said += [note for note in summary.notes if "occurred before" in note]
+    if summary.cluster_key is None:
+        said.append("No column of obs holds clusters, so streams cannot be told apart by colour.")
+    if summary.batch_key is not None:
+        said.append(
+            f"The cells come from {obs[summary.batch_key].nunique():,} batches (obs column "
+            f"{shown(summary.batch_key)}): name it as batch key when training."
+        )
+    if summary.species.species is None and summary.species.confidence == "certain":
+        said.append(f"More than one species is in the data: {summary.species.how}.")
+    return said
+
+
+def _fraction_warnings(summary: DataSummary, fraction: float) -> list[str]:
+    said = []
+    if fraction < _NONE:
+        said.append(
+            f"Unspliced counts are (nearly) all zero ({fraction:.2%}): introns were not counted, "
+            "so no velocity can come from these layers."
+        )
+    elif fraction < _LOW:
+        said.append(
+            f"Only {fraction:.1%} of the counts are unspliced, 10 to 40% are usual: introns may "
+            "not have been counted in full."
+        )
+    elif fraction > _HIGH:
+        said.append(
+            f"{fraction:.0%} of the counts are unspliced, 10 to 40% are usual in whole cells: "
+            "these are nuclei, or the two layers are swapped."
+        )
+    rows = [row for row in summary.clusters if row.unspliced_fraction is not None]
+    if len(rows) > 1:
+        low = min(rows, key=lambda row: row.unspliced_fraction or 0.0)
+        high = max(rows, key=lambda row: row.unspliced_fraction or 0.0)
+        if (high.unspliced_fraction or 0) > 3 * (low.unspliced_fraction or 0) > 0:
+            said.append(
+                f"The unspliced fraction differs more than threefold between clusters, from "
+                f"{low.unspliced_fraction:.0%} in {shown(low.cluster)} to "
+                f"{high.unspliced_fraction:.0%} in {shown(high.cluster)}: damaged cells or nuclei "
+                "may be among them."
+            )
+    return said
