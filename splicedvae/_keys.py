@@ -60,6 +60,7 @@ class Var:
 
     #: Rates of a simulation: transcription when on, splicing, degradation; per unit time.
     ALPHA: Final = "alpha"
+    ALPHA_START: Final = "alpha_start"
     BETA: Final = "beta"
     GAMMA: Final = "gamma"
     #: Capture of an unspliced molecule relative to a spliced one, in a simulation.
