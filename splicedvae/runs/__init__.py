@@ -1,0 +1,78 @@
+"""Runs: a configuration in, a folder of results out, worked on by a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from splicedvae.runs._config import FORMAT, RunConfig, code_version
+from splicedvae.runs._manage import (
+    delete,
+    demo_run,
+    find_run,
+    list_runs,
+    open_run,
+    reconcile,
+    rename,
+    runs_folder,
+    start,
+    stop,
+)
+from splicedvae.runs._run import Run
+from splicedvae.runs._status import Status
+
+__all__ = [
+    "FORMAT",
+    "Run",
+    "RunConfig",
+    "Status",
+    "code_version",
+    "delete",
+    "demo_run",
+    "execute",
+    "find_run",
+    "list_runs",
+    "open_run",
+    "reconcile",
+    "rename",
+    "runs_folder",
+    "start",
+    "stop",
+]
+
+
+def execute(
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    progress: Callable[[Status], None] | None = None,
+) -> Run:
+    """Do everything a run consists of, in this process.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    folder
+        Where to write. It must not exist, be empty, or be prepared for the same configuration.
+    progress
+        Called with each new status.
+
+    Returns
+    -------
+    The finished run.
+
+    Raises
+    ------
+    SplicedVAEError
+        If the data or settings do not allow it; the status is then ``"failed"`` with the message.
+    RunError
+        If the folder holds another run, memory or disk run out, or something unforeseen
+        happens, the details of which are in the log.
+    KeyboardInterrupt
+        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
+    """
+    # torch takes seconds to import, and a page that lists runs does not need it.
+    from splicedvae.runs._execute import execute as work
+
+    return work(config, folder, progress=progress)

@@ -1,0 +1,310 @@
+"""What a run was asked to do: every choice that changes a result, and a digest of them.
+
+The digest is the run's id. It takes the data's sha256, the parameters and the code version, and
+neither the file's path nor the display name, so that the same request is the same run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from splicedvae import __version__
+from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae.runs import _files
+from splicedvae.velocity import VelocitySettings
+
+#: Version of the run folder's layout, written in ``config.json``.
+FORMAT: Final = 1
+
+Kind = Literal["train", "predict"]
+Counts = Literal["with-introns", "exonic"]
+Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
+Head = Literal["linear", "mlp"]
+
+#: Rooms whose source decides a result; the others only show it.
+_SCIENCE: Final = ("io", "module", "model", "reconstruction", "evaluation", "velocity", "runs")
+#: No setting is larger; also holds off infinities and NaN.
+_LARGEST: Final = 1e12
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run was asked to do.
+
+    Attributes
+    ----------
+    kind
+        ``"train"`` fits both models on a file with S/U and evaluates them; ``"predict"`` asks the
+        models of an earlier run about another file.
+    data
+        Path of the data file. It is not part of the id.
+    data_sha256
+        Digest of the file's content, 64 hexadecimal digits; checked again before reading.
+    name
+        Display name. It is not part of the id.
+    total, spliced_layer, unspliced_layer
+        Where the counts are, as `splicedvae.io.read` takes them; None lets it find them.
+    cluster_key, batch_key
+        Columns of ``obs`` with cell groups and batches, or None.
+    counts
+        Whether the totals contain intronic reads (``"with-introns"``) or not (``"exonic"``).
+    held_out
+        Share of the cells kept out of everything fitted, above 0 and below 1.
+    min_shared_counts
+        Least number of counts, spliced and unspliced together, a gene needs over the training
+        cells.
+    n_top_genes
+        How many of the most variable genes to model; None for all that pass.
+    max_epochs
+        Passes over the training cells, the same for both models; None for the default.
+    batch_size
+        Cells in one step of training.
+    n_latent
+        Dimensions of the latent space.
+    ratio_likelihood, ratio_head
+        Likelihood and form of the ratio's decoder.
+    ratio_weight, ratio_shrinkage
+        Weight of the ratio's loss and strength of the pull to the gene's mean; None for the
+        model's defaults.
+    learning_rate
+        Step size of the optimiser; None for the default of scvi-tools.
+    velocity
+        Settings shared by all velocities of the run.
+    seed
+        Seed of the split, the training and the embeddings.
+    model_run
+        For ``"predict"``: id or folder of the run whose models are asked.
+    """
+
+    data: str
+    data_sha256: str
+    name: str
+    kind: Kind = "train"
+    total: str | None = None
+    spliced_layer: str | None = None
+    unspliced_layer: str | None = None
+    cluster_key: str | None = None
+    batch_key: str | None = None
+    counts: Counts = "with-introns"
+    held_out: float = 0.2
+    min_shared_counts: int = 20
+    n_top_genes: int | None = 2000
+    max_epochs: int | None = None
+    batch_size: int = 128
+    n_latent: int = 10
+    ratio_likelihood: Likelihood = "binomial"
+    ratio_head: Head = "linear"
+    ratio_weight: float | None = None
+    ratio_shrinkage: float | None = None
+    learning_rate: float | None = None
+    velocity: VelocitySettings = field(default_factory=VelocitySettings)
+    seed: int = 0
+    model_run: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can do.
+
+        Raises
+        ------
+        RunError
+            If a value has another type or lies outside what is allowed.
+        """
+        for name, hint in _hints().items():
+            value = getattr(self, name)
+            if name == "velocity":
+                if not isinstance(value, VelocitySettings):
+                    raise RunError("The setting 'velocity' must be a VelocitySettings.")
+                continue
+            if not _fits(value, hint):
+                raise RunError(
+                    f"The setting {name!r} is {str(value)[:60]!r}, which is none of what it can "
+                    f"be: {_words(hint)}; correct it."
+                )
+            if float in _options(hint) and value is not None:
+                # 1 and 1.0 are one request and must have one id.
+                object.__setattr__(self, name, float(value))
+        if not _SHA256.fullmatch(self.data_sha256):
+            raise RunError(
+                "The setting 'data_sha256' must be the 64 hexadecimal digits of the data file: "
+                "compute them with splicedvae.io.sha256."
+            )
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise RunError(
+                    f"The setting {name!r} is {value}, and it must be at least {lowest}: raise it."
+                )
+        for name in ("ratio_weight", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise RunError(
+                    f"The setting {name!r} is {value}, and it must be above 0: raise it."
+                )
+        if not 0 < self.held_out < 1:
+            raise RunError(
+                f"The setting 'held_out' is {self.held_out}, and it is a share of the cells: "
+                "choose a number above 0 and below 1, such as 0.2."
+            )
+        if self.kind == "predict" and not self.model_run:
+            raise RunError(
+                "A prediction needs the run whose model answers: name it as 'model_run', or train "
+                "a model first."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON holds it; `from_dict` takes it back unchanged."""
+        values = {
+            item.name: getattr(self, item.name)
+            for item in dataclasses.fields(self)
+            if item.name != "velocity"
+        }
+        values["velocity"] = self.velocity.to_dict()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
+        """Make a configuration of a dictionary, strictly.
+
+        Parameters
+        ----------
+        values
+            What `to_dict` gave. Entries with a default may be left out.
+
+        Raises
+        ------
+        RunError
+            If an entry is unknown, missing, of another type or outside what is allowed.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        unknown = sorted(str(name) for name in set(values) - known)
+        if unknown:
+            raise RunError(
+                f"The configuration holds {unknown[0][:60]!r}, which this version does not know: "
+                "remove it, or open the run with the version of SplicedVAE that wrote it."
+            )
+        missing = [name for name in ("data", "data_sha256", "name") if name not in values]
+        if missing:
+            raise RunError(
+                f"The configuration lacks {missing[0]!r}: add it, or write the configuration with "
+                "RunConfig.to_dict."
+            )
+        values = dict(values)
+        if "velocity" in values:
+            values["velocity"] = _velocity_settings(values["velocity"])
+        return cls(**values)
+
+    def digest(self) -> str:
+        """Return the id of the run this configuration asks for: 16 hexadecimal digits.
+
+        The same data, parameters and code version give the same id. The path of the data and
+        the display name do not enter; the run whose model answers enters by its own id.
+        """
+        values = self.to_dict()
+        for name in ("data", "name"):
+            del values[name]
+        if self.model_run is not None:
+            values["model_run"] = _id_of(self.model_run)
+        values["code"] = code_version()
+        values["format"] = FORMAT
+        text = json.dumps(values, sort_keys=True, ensure_ascii=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_LOWEST: Final[dict[str, float]] = {
+    "min_shared_counts": 0,
+    "n_top_genes": 1,
+    "max_epochs": 1,
+    "batch_size": 2,
+    "n_latent": 1,
+    "ratio_shrinkage": 0,
+    "seed": 0,
+}
+
+
+@lru_cache(maxsize=1)
+def _hints() -> dict[str, Any]:
+    return typing.get_type_hints(RunConfig)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    for option in _options(hint):
+        if option is types.NoneType:
+            if value is None:
+                return True
+        elif typing.get_origin(option) is Literal:
+            if isinstance(value, str) and value in typing.get_args(option):
+                return True
+        elif option is float:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if number and abs(value) < _LARGEST:
+                return True
+        elif option is int:
+            if isinstance(value, int) and not isinstance(value, bool):
+                return True
+        elif isinstance(value, option):
+            return True
+    return False
+
+
+def _words(hint: Any) -> str:
+    words: list[str] = []
+    for option in _options(hint):
+        if option is types.NoneType:
+            words.append("nothing")
+        elif typing.get_origin(option) is Literal:
+            words.extend(repr(item) for item in typing.get_args(option))
+        else:
+            words.append({int: "a whole number", float: "a number", str: "text"}[option])
+    return " or ".join(words)
+
+
+def _velocity_settings(values: Any) -> VelocitySettings:
+    if isinstance(values, VelocitySettings):
+        return values
+    if not isinstance(values, dict):
+        raise RunError("The configuration's 'velocity' holds no settings: give them by name.")
+    try:
+        return VelocitySettings.from_dict(values)
+    except SplicedVAEError as error:
+        raise RunError(str(error)) from error
+
+
+def _id_of(model_run: str) -> str:
+    """Return the id of a run named by id or folder; a name that leads nowhere stays as it is."""
+    file = Path(model_run) / _files.CONFIG
+    if file.is_file():
+        return str(_files.read_json(file, "the configuration").get("id", model_run))
+    return model_run
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the package's version and a digest of the source that decides a result.
+
+    Returns
+    -------
+    Such as ``"0.1.0+3f2a9c1b"``: a checkout with a changed model is another code version.
+    """
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for room in _SCIENCE:
+        for file in sorted((root / room).rglob("*.py"), key=lambda item: item.as_posix()):
+            digest.update(file.relative_to(root).as_posix().encode())
+            digest.update(file.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:8]}"

@@ -1,0 +1,630 @@
+"""The whole job of a run, in this process: read, train, predict, evaluate, velocity, write.
+
+Each result is written when it is there, so that a page can show what is done while the rest is
+still worked on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import platform
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scvi
+import torch
+from anndata import AnnData
+from numpy.typing import NDArray
+
+from splicedvae import __version__, io
+from splicedvae._errors import DataError, RunError, SplicedVAEError
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Var
+from splicedvae.evaluation import select_genes, split_cells
+from splicedvae.model import SplicedVAE
+from splicedvae.runs import _assessment, _files, _prediction, _training, _velocities
+from splicedvae.runs._config import RunConfig, code_version
+from splicedvae.runs._journal import Journal
+from splicedvae.runs._manage import available_threads, open_run, prepare_folder
+from splicedvae.runs._run import HISTORY_COLUMNS, Run
+from splicedvae.runs._status import Status, read_status, write_worker
+from splicedvae.runs._stopping import StopRequested, stop_signals
+
+#: Stages with weights of about their share of the time.
+TRAIN_STAGES: Final = (
+    ("reading the data", 2.0),
+    ("choosing cells and genes", 1.0),
+    (_training.STAGE_SPLICEDVAE, 30.0),
+    (_training.STAGE_SCVI, 22.0),
+    (_training.STAGE_HEAD, 14.0),
+    ("predicting ratios", 2.0),
+    ("evaluating on held-out cells", 5.0),
+    ("drawing latent spaces", 8.0),
+    ("computing velocities", 10.0),
+    ("comparing velocities among held-out cells", 5.0),
+    ("writing the results", 1.0),
+)
+PREDICT_STAGES: Final = (
+    ("reading the data", 2.0),
+    ("loading the models", 1.0),
+    ("predicting ratios", 4.0),
+    ("evaluating against the measured counts", 3.0),
+    ("drawing latent spaces", 8.0),
+    ("computing velocities", 10.0),
+    ("writing the results", 1.0),
+)
+
+_LATENTS: Final = {
+    Sources.SPLICEDVAE: (Obsm.LATENT, Obsm.UMAP_LATENT),
+    Sources.SCVI: (Obsm.LATENT_SCVI, Obsm.UMAP_LATENT_SCVI),
+}
+_RATIO_LAYERS: Final = {Sources.SPLICEDVAE: Layers.RATIO, Sources.SCVI: Layers.RATIO_SCVI}
+
+#: Packages whose versions a result depends on.
+_PACKAGES: Final = (
+    "torch",
+    "scvi-tools",
+    "lightning",
+    "scanpy",
+    "scvelo",
+    "anndata",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "umap-learn",
+)
+
+#: Loggers that have handlers of their own, which write to the terminal.
+_LOUD: Final = ("scvi", "lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning")
+
+_PATH: Final = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\s\\/:'\"]+[\\/])+[^\s:'\"]*")
+
+
+def execute(
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    progress: Callable[[Status], None] | None = None,
+) -> Run:
+    """Do everything a run consists of, in this process.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    folder
+        Where to write. It must not exist, be empty, or be prepared for the same configuration.
+    progress
+        Called with each new status.
+
+    Returns
+    -------
+    The finished run.
+
+    Raises
+    ------
+    SplicedVAEError
+        If the data or settings do not allow it; the status is then ``"failed"`` with the message.
+    RunError
+        If the folder holds another run, memory or disk run out, or something unforeseen
+        happens, the details of which are in the log.
+    KeyboardInterrupt
+        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
+    """
+    folder = Path(folder)
+    _take_folder(folder, config)
+    torch.set_num_threads(available_threads())
+    stages = TRAIN_STAGES if config.kind == "train" else PREDICT_STAGES
+    with (
+        stop_signals() as stop,
+        _everything_to_log(folder),
+        Journal(folder, stages, progress=progress, stop=stop) as journal,
+    ):
+        write_worker(folder, os.getpid())
+        try:
+            if config.kind == "train":
+                _train_run(config, folder, journal)
+            else:
+                _predict_run(config, folder, journal)
+            _write_provenance(config, folder, journal)
+            journal.close("finished")
+        except StopRequested:
+            journal.close("stopped", "Stopped before it was finished.")
+            raise KeyboardInterrupt from None
+        except SplicedVAEError as error:
+            journal.log(traceback.format_exc())
+            journal.close("failed", str(error))
+            raise
+        except MemoryError as error:
+            message = (
+                "The memory of this machine does not suffice for the data: use fewer cells, or "
+                "fewer genes (n_top_genes)."
+            )
+            journal.close("failed", message)
+            raise RunError(message) from error
+        except Exception as error:
+            message = _internal_error(error)
+            journal.log(traceback.format_exc())
+            journal.close("failed", message)
+            raise RunError(message) from error
+    return Run(folder)
+
+
+def _internal_error(error: Exception) -> str:
+    """Put an unforeseen error into a sentence without paths."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full: free some space and start the run again."
+    first = str(error).strip().split("\n")[0]
+    return (
+        f"An internal error ended the run ({type(error).__name__}: "
+        f"{_PATH.sub('...', first)[:200]}), see its log.txt and report it."
+    )
+
+
+def _take_folder(folder: Path, config: RunConfig) -> None:
+    """Make the folder ready for this run, or refuse it.
+
+    Raises
+    ------
+    RunError
+        If it holds something else, or the run was done already.
+    """
+    if not (folder / _files.CONFIG).exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            occupied = any(folder.iterdir())
+        except (FileExistsError, NotADirectoryError) as error:
+            raise RunError(
+                f"{folder.name!r} is a file, and a run is a folder: choose another name."
+            ) from error
+        if occupied:
+            raise RunError(
+                f"The folder {folder.name!r} is not empty and holds no run: choose a new folder."
+            )
+        prepare_folder(folder, config)
+        return
+    run = Run(folder)
+    if run.id != config.digest():
+        raise RunError(
+            f"The folder {folder.name!r} holds another run ({run.name!r}): choose a new folder."
+        )
+    if read_status(folder).state != "queued":
+        raise RunError(
+            f"The run in the folder {folder.name!r} was begun before, its state is "
+            f"{run.status.state!r}: choose a new folder."
+        )
+
+
+@contextlib.contextmanager
+def _everything_to_log(folder: Path) -> Iterator[None]:
+    """Send what libraries print, log and warn of to the run's log, and put all back after."""
+    handler = logging.FileHandler(folder / _files.LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("", "py.warnings", *_LOUD)]
+    before = [(logger, list(logger.handlers), logger.propagate, logger.level) for logger in loggers]
+    logging.captureWarnings(True)
+    try:
+        for logger in loggers:
+            logger.handlers = [handler]
+            logger.propagate = False
+            logger.setLevel(logging.WARNING)
+        with (
+            (folder / _files.LOG).open("a", encoding="utf-8") as log,
+            contextlib.redirect_stdout(log),
+        ):
+            yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        handler.close()
+
+
+# Reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Input:
+    """Cells of the file that have counts, with the names every run uses."""
+
+    cells: AnnData
+    measured: bool
+
+
+def _read(config: RunConfig, journal: Journal) -> _Input:
+    """Read the file again and check that it is the one the run was asked about."""
+    journal.stage("reading the data")
+    result = io.read(
+        config.data,
+        total=config.total,
+        spliced_layer=config.spliced_layer,
+        unspliced_layer=config.unspliced_layer,
+    )
+    if result.sha256 != config.data_sha256:
+        raise RunError(
+            "The data file has changed since the run was asked for, its digest is another: start "
+            "a new run."
+        )
+    for note in result.notes:
+        journal.note(str(note))
+    if result.counts is not None and result.counts != config.counts:
+        journal.note(
+            f"The totals were found to be {result.counts}, and {config.counts} was asked for; "
+            "what was asked for is used."
+        )
+    cells = result.adata
+    if not cells.var_names.is_unique:
+        raise DataError(
+            "The gene names of the file are not unique, so predictions cannot be told apart: make "
+            "them unique, or add up the columns of one name."
+        )
+    obs = pd.DataFrame(index=cells.obs_names.astype(str))
+    for key, name in ((config.cluster_key, Obs.CLUSTERS), (config.batch_key, Obs.BATCH)):
+        if key is None:
+            continue
+        if key not in cells.obs:
+            known = ", ".join(str(column) for column in list(cells.obs)[:8]) or "none"
+            raise DataError(
+                f"The file has no column {key[:60]!r} in obs: choose one of those it has ({known})."
+            )
+        obs[name] = _prediction.categories(cells.obs[key])
+    if Obs.TRUE_TIME in cells.obs:
+        obs[Obs.TRUE_TIME] = np.asarray(cells.obs[Obs.TRUE_TIME], dtype=np.float32)
+    if config.batch_key is not None:
+        # The models are set up with the file's own column name, which users of them know.
+        obs[config.batch_key] = np.asarray(cells.obs[config.batch_key].astype(str))
+    totals = _prediction.counts(cells.X)
+    kept = np.asarray(totals.sum(axis=1)).ravel() > 0
+    if not kept.any():
+        raise DataError("The file holds no counts at all: choose a file with raw counts.")
+    if not kept.all():
+        journal.note(f"{int((~kept).sum()):,} cells without any count were left out.")
+    layers: dict[str, Any] = {}
+    if result.has_measured_layers:
+        for name in (Layers.SPLICED, Layers.UNSPLICED):
+            layers[name] = _prediction.counts(cells.layers[name])[kept]
+    if Layers.TRUE_VELOCITY in cells.layers:
+        layers[Layers.TRUE_VELOCITY] = cells.layers[Layers.TRUE_VELOCITY][kept]
+    var = pd.DataFrame(index=cells.var_names.astype(str))
+    return _Input(
+        AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers),
+        bool(result.has_measured_layers),
+    )
+
+
+# Training -----------------------------------------------------------------------------------
+
+
+def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
+    taken = _read(config, journal)
+    if not taken.measured:
+        raise DataError(
+            "The file has no spliced and unspliced counts, which training needs: name the layers "
+            "that hold them, or predict with a run trained on other data."
+        )
+    journal.stage("choosing cells and genes")
+    cells, train, held_out = _choose(taken.cells, config, journal)
+    models = _training.train_models(cells[train].copy(), config, journal)
+    for source, model in models.items():
+        _write_model(folder, source, model)
+    _write_history(folder)
+
+    journal.stage("predicting ratios")
+    totals = _prediction.totals_only(cells, config.batch_key)
+    _predict(models, totals, cells, journal)
+    _write_predictions(folder, cells)
+
+    journal.stage("evaluating on held-out cells")
+    metrics, genes = _assessment.assess(
+        cells[train],
+        cells[held_out],
+        {
+            source: _prediction.ratio_of(model, totals[held_out].copy())
+            for source, model in models.items()
+        },
+        seed=config.seed,
+    )
+    _write_table(folder / _files.METRICS, metrics)
+    _write_table(folder / _files.GENES, genes, index=True)
+    cells.var[Var.GENE_MEAN] = _assessment.gene_means(cells[train])
+
+    _draw_latents(cells, models, config, journal)
+
+    beside = _velocities_stage(config, folder, journal, cells, measured=True)
+    journal.stage("comparing velocities among held-out cells")
+    rows, notes = _velocities.held_out_agreement(beside, held_out, config.velocity, config.seed)
+    for note in notes:
+        journal.note(note)
+    if len(rows):
+        metrics = pd.concat([metrics, rows], ignore_index=True)
+        _write_table(folder / _files.METRICS, metrics)
+    journal.stage("writing the results")
+    _write_predictions(folder, cells)
+
+
+def _choose(
+    cells: AnnData, config: RunConfig, journal: Journal
+) -> tuple[AnnData, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Split the cells, then choose genes on the training cells alone.
+
+    Returns
+    -------
+    Cells x chosen genes with the split in ``obs``; which cells train; which are held out.
+    """
+    by = next((name for name in (Obs.CLUSTERS, Obs.BATCH) if name in cells.obs), None)
+    labels = None if by is None else cells.obs[by].astype(str).to_numpy()
+    split = np.asarray(
+        split_cells(cells.n_obs, held_out=config.held_out, stratify=labels, seed=config.seed)
+    )
+    train = split == Split.TRAIN
+    chosen = np.asarray(
+        select_genes(
+            cells[train].copy(),
+            min_shared_counts=config.min_shared_counts,
+            n_top_genes=config.n_top_genes,
+        )
+    )
+    if not chosen.any():
+        raise DataError(
+            f"No gene has {config.min_shared_counts} shared spliced and unspliced counts in the "
+            "training cells: lower min_shared_counts, or use more or deeper cells."
+        )
+    cells = cells[:, chosen].copy()
+    cells.obs[Obs.SPLIT] = pd.Categorical(split, categories=[Split.TRAIN, Split.HELD_OUT])
+    empty = np.asarray(cells.X.sum(axis=1)).ravel() == 0
+    if (empty & train).any():
+        journal.note(
+            f"{int((empty & train).sum()):,} training cells have no count in the chosen genes and "
+            "were not trained on."
+        )
+    journal.note(
+        f"{int((train & ~empty).sum()):,} cells were trained on, {int((~train).sum()):,} were held "
+        f"out, and {cells.n_vars:,} of {chosen.size:,} genes were chosen on the training cells."
+    )
+    return cells, train & ~empty, ~train
+
+
+# Prediction ---------------------------------------------------------------------------------
+
+
+def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
+    taken = _read(config, journal)
+    journal.stage("loading the models")
+    assert config.model_run is not None
+    trained = open_run(config.model_run)
+    models = {
+        source: trained.model(source)
+        for source in _RATIO_LAYERS
+        if (trained.path / _files.MODEL / source).is_dir()
+    }
+    if Sources.SPLICEDVAE not in models:
+        raise RunError(
+            f"The run {trained.name!r} has no SplicedVAE model: choose one that was trained."
+        )
+    if trained.config.data_sha256 == config.data_sha256:
+        journal.note(
+            "The models were trained on cells of this very file, so their predictions on it are "
+            "better than on new data."
+        )
+    journal.stage("predicting ratios")
+    cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
+    _predict(models, totals, cells, journal)
+    cells = cells[:, found].copy()
+    means = trained.predictions.var
+    if Var.GENE_MEAN in means:
+        cells.var[Var.GENE_MEAN] = means[Var.GENE_MEAN].reindex(cells.var_names).to_numpy()
+    _write_predictions(folder, cells)
+
+    journal.stage("evaluating against the measured counts")
+    if taken.measured:
+        metrics, genes = _assessment.assess(
+            _assessment.training_cells(trained)[:, cells.var_names],
+            cells,
+            {
+                source: _prediction.ratio_of(model, totals)[:, found]
+                for source, model in models.items()
+            },
+            seed=config.seed,
+        )
+        _write_table(folder / _files.METRICS, metrics)
+        _write_table(folder / _files.GENES, genes, index=True)
+
+    _draw_latents(cells, models, config, journal, totals)
+    _velocities_stage(config, folder, journal, cells, measured=taken.measured)
+    journal.stage("writing the results")
+    _write_predictions(folder, cells)
+
+
+def _align(
+    model: SplicedVAE, cells: AnnData, config: RunConfig, journal: Journal
+) -> tuple[AnnData, AnnData, NDArray[np.bool_]]:
+    """Bring the file's genes and batches to the model's.
+
+    Returns
+    -------
+    Cells x model genes with their layers; the same with totals alone; which genes were found.
+    """
+    aligned, alignment = model.align(cells)
+    journal.note(str(alignment))
+    aligned = aligned.copy()
+    found = ~np.asarray(model.genes.isin(alignment.missing))
+    if Layers.TRUE_VELOCITY in cells.layers:
+        # Aligning brings counts along; this one is not a count and not sparse.
+        position = cells.var_names.get_indexer(model.genes)
+        true = np.asarray(cells.layers[Layers.TRUE_VELOCITY])[:, np.maximum(position, 0)]
+        aligned.layers[Layers.TRUE_VELOCITY] = true * found
+    batch_key = model.registry_["setup_args"]["batch_key"]
+    if batch_key is not None and batch_key not in aligned.obs:
+        if Obs.BATCH not in aligned.obs:
+            raise DataError(
+                f"The model was trained with batches from obs[{batch_key[:40]!r}], and none were "
+                "named for this file: name the column that holds them."
+            )
+        aligned.obs[batch_key] = aligned.obs[Obs.BATCH].astype(str)
+    return aligned, _prediction.totals_only(aligned, batch_key), found
+
+
+def _predict(
+    models: Mapping[str, SplicedVAE], totals: AnnData, cells: AnnData, journal: Journal
+) -> None:
+    """Add ratios and latent spaces to the cells; the models see totals alone."""
+    for done, (source, model) in enumerate(models.items()):
+        journal.advance(done / len(models), Sources.LABELS[source])
+        scvi.settings.seed = 0
+        cells.layers[_RATIO_LAYERS[source]] = _prediction.ratio_at_totals(model, totals)
+        cells.obsm[_LATENTS[source][0]] = np.asarray(
+            model.get_latent_representation(totals), dtype=np.float32
+        )
+
+
+def _draw_latents(
+    cells: AnnData,
+    models: Mapping[str, SplicedVAE],
+    config: RunConfig,
+    journal: Journal,
+    totals: AnnData | None = None,
+) -> None:
+    """Add a UMAP of each model's latent space."""
+    journal.stage("drawing latent spaces")
+    for done, source in enumerate(models):
+        journal.advance(done / len(models), Sources.LABELS[source])
+        latent, name = _LATENTS[source]
+        drawn = _prediction.umap(cells.obsm[latent], config.seed)
+        if drawn is None:
+            journal.note(
+                f"With {cells.n_obs} cells there are too few for a UMAP, which takes at least "
+                f"{_prediction.MIN_CELLS_UMAP}."
+            )
+        else:
+            cells.obsm[name] = drawn
+
+
+# Velocity -----------------------------------------------------------------------------------
+
+
+def _velocities_stage(
+    config: RunConfig, folder: Path, journal: Journal, cells: AnnData, *, measured: bool
+) -> AnnData:
+    """Compute and write the velocities over all cells; returns the layers they came from."""
+    journal.stage("computing velocities")
+    ratios = {
+        source: cells.layers[layer]
+        for source, layer in _RATIO_LAYERS.items()
+        if layer in cells.layers
+    }
+    beside = _velocities.velocity_cells(cells, ratios, how=config.counts, measured=measured)
+    share = iter(np.linspace(0.2, 0.9, 5))
+    found = _velocities.compute(
+        beside,
+        config.velocity,
+        progress=lambda source: journal.advance(float(next(share, 0.9)), Sources.LABELS[source]),
+    )
+    if found.ground is not None:
+        for name in (Obsm.PCA, Obsm.UMAP):
+            cells.obsm[name] = np.asarray(found.ground.obsm[name], dtype=np.float32)
+    (folder / _files.VELOCITY).mkdir(exist_ok=True)
+    for source, result in found.results.items():
+        _write_h5ad(folder / _files.VELOCITY / f"{source}.h5ad", _without_foreign(result, source))
+    for source, entry in found.account.items():
+        if entry["state"] == "refused":
+            journal.note(f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}")
+    _files.write_json(folder / _files.VELOCITY_ACCOUNT, found.account)
+    return beside
+
+
+def _without_foreign(result: AnnData, source: str) -> AnnData:
+    """Drop the other sources' layers, which stand in files of their own."""
+    foreign = {
+        name
+        for other in (Sources.SPLICEDVAE, Sources.SCVI)
+        for name in _velocities.layer_names(other)
+    }
+    for name in foreign & set(result.layers):
+        del result.layers[name]
+    return result
+
+
+# Writing ------------------------------------------------------------------------------------
+
+
+def _write_model(folder: Path, source: str, model: SplicedVAE) -> None:
+    (folder / _files.MODEL).mkdir(exist_ok=True)
+    _files.write_folder(folder / _files.MODEL / source, model.to_folder)
+
+
+def _write_history(folder: Path) -> None:
+    history = Run(folder).live()
+    _write_table(folder / _files.HISTORY, history[list(HISTORY_COLUMNS)])
+
+
+def _write_table(file: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    with _files.replacing(file) as temporary:
+        table.to_csv(temporary, index=index, index_label="gene" if index else None)
+
+
+def _write_h5ad(file: Path, adata: AnnData) -> None:
+    with _files.replacing(file) as temporary:
+        adata.write_h5ad(temporary, compression="gzip")
+
+
+def _write_predictions(folder: Path, cells: AnnData) -> None:
+    """Write the cells without what stands in other files."""
+    kept = (Layers.SPLICED, Layers.UNSPLICED, *_RATIO_LAYERS.values())
+    obs = [
+        name for name in (Obs.CLUSTERS, Obs.BATCH, Obs.TRUE_TIME, Obs.SPLIT) if name in cells.obs
+    ]
+    with ad.settings.override(allow_write_nullable_strings=False):
+        _write_h5ad(
+            folder / _files.PREDICTIONS,
+            AnnData(
+                X=cells.X,
+                obs=cells.obs[obs].copy(),
+                var=cells.var.copy(),
+                layers={name: cells.layers[name] for name in kept if name in cells.layers},
+                obsm=dict(cells.obsm),
+            ),
+        )
+
+
+def _write_provenance(config: RunConfig, folder: Path, journal: Journal) -> None:
+    status = read_status(folder)
+    now = time.time()
+    _files.write_json(
+        folder / _files.PROVENANCE,
+        {
+            "splicedvae": __version__,
+            "code": code_version(),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "device": "cuda" if torch.cuda.is_available() else "cpu",
+            "threads": torch.get_num_threads(),
+            "packages": {name: _version(name) for name in _PACKAGES},
+            "data_sha256": config.data_sha256,
+            "seed": config.seed,
+            "started": status.started,
+            "finished": now,
+            "seconds": None if status.started is None else round(now - status.started, 3),
+            "stages": journal.seconds,
+        },
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,156 @@
+"""Writing so that a reader never sees half a file, and reading with errors in words.
+
+A page polls a run while its worker writes it. Each file is therefore written under another
+name in the same folder and then put in place by one ``os.replace``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from splicedvae._errors import RunError
+
+#: Names of the files of a run folder, as docs/architecture.md lists them.
+CONFIG: Final = "config.json"
+PROVENANCE: Final = "provenance.json"
+STATUS: Final = "status.json"
+WORKER: Final = "worker.json"
+LIVE: Final = "live.jsonl"
+LOG: Final = "log.txt"
+MODEL: Final = "model"
+HISTORY: Final = "history.csv"
+METRICS: Final = "metrics.csv"
+GENES: Final = "genes.csv"
+PREDICTIONS: Final = "predictions.h5ad"
+VELOCITY: Final = "velocity"
+VELOCITY_ACCOUNT: Final = "velocity.json"
+NOTES: Final = "notes.json"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` and put what was written there in its place.
+
+    Parameters
+    ----------
+    path
+        The final name. Its folder must exist.
+
+    Yields
+    ------
+    The temporary name, with the suffix of ``path``. If the body raises, what was written is
+    removed and ``path`` keeps its old content.
+    """
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (UTF-8)."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays, paths, tuples and NaN into what JSON holds.
+
+    Parameters
+    ----------
+    value
+        Any nesting of dictionaries, lists, tuples, NumPy values, numbers, strings and None.
+
+    Returns
+    -------
+    The same with dictionaries (string keys), lists, str, int, float, bool and None only. Numbers
+    that are not finite become None, as JSON has none.
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; numbers that are not finite are written as null."""
+    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object of a run folder.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        The words for it in an error, such as ``"the configuration"``.
+
+    Returns
+    -------
+    The object.
+
+    Raises
+    ------
+    RunError
+        If the file is missing or does not hold a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(
+            f"{what.capitalize()} ({path.name}) is missing, so this is not a run folder or it is "
+            "incomplete: choose a folder written by SplicedVAE, or train again."
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{what.capitalize()} ({path.name}) is not readable JSON: the run folder is damaged, "
+            "train again."
+        ) from error
+    if not isinstance(value, dict):
+        raise RunError(
+            f"{what.capitalize()} ({path.name}) holds no JSON object: the run folder is damaged, "
+            "train again."
+        )
+    return value
+
+
+def write_folder(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a new folder and put it in place of ``path`` in one rename.
+
+    Parameters
+    ----------
+    path
+        The final folder; an older one of this name is removed.
+    write
+        Called with the name of a folder that does not exist yet.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        write(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,225 @@
+"""What a run tells while it works: status, heartbeat, live curves, notes and log.
+
+Stages have weights that are about their share of the time, so that the bar moves evenly and
+the time left can be estimated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from splicedvae.runs import _files
+from splicedvae.runs._status import State, Status, write_status
+from splicedvae.runs._stopping import StopSignal
+
+#: Seconds between two heartbeats.
+HEARTBEAT = 2.0
+
+
+class Journal:
+    """The running record of one run; a context manager that keeps the heart beating.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    stages
+        Names of the stages in their order, each with its weight.
+    progress
+        Called with each new status, for a progress bar.
+    stop
+        Looked at whenever something is told, so that a run ends soon after it was asked to.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stages: Sequence[tuple[str, float]],
+        *,
+        progress: Callable[[Status], None] | None = None,
+        stop: StopSignal | None = None,
+    ) -> None:
+        self._folder = folder
+        self._stages = tuple(stages)
+        self._total = sum(weight for _, weight in stages)
+        self._progress = progress
+        self._stop = stop
+        self._position = -1
+        self._share = 0.0
+        self._message = ""
+        self._started = time.time()
+        self._stage_started = self._started
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.notes: list[str] = []
+        #: Seconds each stage took.
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closed.set()
+        self._heart.join()
+
+    def _beat(self) -> None:
+        while not self._closed.wait(HEARTBEAT):
+            self._write()
+
+    def _status(self) -> Status:
+        if self._position < 0:
+            return Status("running", "starting", pid=os.getpid(), started=self._started)
+        before = sum(weight for _, weight in self._stages[: self._position])
+        name, weight = self._stages[self._position]
+        return Status(
+            state="running",
+            stage=name,
+            fraction=(before + weight * self._share) / self._total,
+            message=self._message,
+            pid=os.getpid(),
+            started=self._started,
+            seconds_left=self._seconds_left(weight),
+        )
+
+    def _seconds_left(self, weight: float) -> float | None:
+        """Estimate from the present stage's pace, else from the pace of those before it."""
+        now = time.time()
+        after = sum(item for _, item in self._stages[self._position + 1 :])
+        if self._share > 0.02:
+            whole = (now - self._stage_started) / self._share
+            return (1 - self._share) * whole + after * whole / weight
+        done = sum(item for _, item in self._stages[: self._position])
+        if done == 0:
+            return None
+        return (weight + after) * (self._stage_started - self._started) / done
+
+    def _write(self) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            status = self._status()
+            status = Status(**{**status.__dict__, "updated": time.time()})
+            write_status(self._folder, status)
+        if self._progress is not None and threading.current_thread() is not self._heart:
+            self._progress(status)
+
+    def log(self, text: str) -> None:
+        """Add a line with the time to the log."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with (self._folder / _files.LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")
+
+    def check(self) -> None:
+        """Raise if the end of the run was asked for."""
+        if self._stop is not None:
+            self._stop.check()
+
+    def stage(self, name: str) -> None:
+        """Begin a stage.
+
+        Parameters
+        ----------
+        name
+            One of the names given at first, and not before the present one.
+        """
+        self.check()
+        self._end_stage()
+        names = [item for item, _ in self._stages]
+        position = names.index(name)
+        if position < self._position:
+            raise ValueError(f"stage {name!r} comes before {names[self._position]!r}")
+        self._position, self._share, self._message = position, 0.0, ""
+        self._stage_started = time.time()
+        self.log(name)
+        self._write()
+
+    def _end_stage(self) -> None:
+        if self._position >= 0:
+            name = self._stages[self._position][0]
+            self.seconds[name] = round(time.time() - self._stage_started, 3)
+
+    def advance(self, share: float, message: str = "") -> None:
+        """Tell how much of the present stage is done.
+
+        Parameters
+        ----------
+        share
+            0 to 1.
+        message
+            A few words, such as the epoch.
+        """
+        self.check()
+        self._share, self._message = min(max(share, 0.0), 1.0), message
+        self._write()
+
+    def live(self, predictor: str, epoch: int, metrics: dict[str, float]) -> None:
+        """Add a line to the live curves.
+
+        Parameters
+        ----------
+        predictor
+            Which model is trained.
+        epoch
+            From 1.
+        metrics
+            Values by name; those that are not finite become null.
+        """
+        line: dict[str, Any] = {"predictor": predictor, "epoch": epoch, "metrics": metrics}
+        with (self._folder / _files.LIVE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_files.plain(line), allow_nan=False) + "\n")
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that a reader of the results must know, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self.log(f"note: {sentence}")
+            _files.write_json(self._folder / _files.NOTES, {"notes": self.notes})
+
+    def close(self, state: State, message: str = "") -> Status:
+        """Write the last status; afterwards nothing changes it.
+
+        Parameters
+        ----------
+        state
+            ``"finished"``, ``"failed"`` or ``"stopped"``.
+        message
+            The reason, one sentence.
+
+        Returns
+        -------
+        The last status.
+        """
+        self._end_stage()
+        now = self._status()
+        finished = state == "finished"
+        last = Status(
+            state=state,
+            stage="finished" if finished else now.stage,
+            fraction=1.0 if finished else now.fraction,
+            message=message,
+            pid=now.pid,
+            started=self._started,
+            updated=time.time(),
+        )
+        self._closed.set()
+        with self._lock:
+            write_status(self._folder, last)
+        self.log(f"{state}{': ' + message if message else ''}")
+        if self._progress is not None:
+            self._progress(last)
+        return last

@@ -1,0 +1,328 @@
+"""A run's folder as an object: each part is read when it is asked for.
+
+Pages and the report read nothing else, so everything they show is in the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from splicedvae._errors import RunError
+from splicedvae._keys import Sources
+from splicedvae.runs import _files
+from splicedvae.runs._config import FORMAT, RunConfig
+from splicedvae.runs._status import Status, is_lost, read_status
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from splicedvae.model import SplicedVAE
+
+#: Order in which sources of a velocity are named.
+SOURCES: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.TRUE)
+
+#: Columns of the run's tables that hold text whatever they look like.
+_TEXT_COLUMNS: Final = ("gene", "predictor", "metric", "note")
+
+#: Columns of the epoch curves.
+HISTORY_COLUMNS: Final = ("predictor", "epoch", "metric", "value")
+
+
+class Run:
+    """A run folder, read lazily.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    RunError
+        If the folder is no run, or was written in another format.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._record()
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, name={self.name!r}, state={self.status.state!r})"
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    def _record(self) -> dict[str, Any]:
+        record = _files.read_json(self._path / _files.CONFIG, "the configuration")
+        version = record.get("format")
+        if version != FORMAT:
+            raise RunError(
+                f"The run folder has format {str(version)[:20]}, and this version of SplicedVAE "
+                f"reads format {FORMAT}: open it with the version that wrote it, or train again."
+            )
+        if not isinstance(record.get("config"), dict) or not isinstance(record.get("id"), str):
+            raise RunError(
+                "The configuration of the run (config.json) is incomplete: the run folder is "
+                "damaged, train again."
+            )
+        return record
+
+    @property
+    def id(self) -> str:
+        """Digest of data, parameters and code version (16 hexadecimal digits)."""
+        return str(self._record()["id"])
+
+    @property
+    def created(self) -> float:
+        """When the run was asked for, in seconds since 1970."""
+        return float(self._record().get("created") or 0.0)
+
+    @property
+    def config(self) -> RunConfig:
+        """What the run was asked to do."""
+        return RunConfig.from_dict(self._record()["config"])
+
+    @property
+    def name(self) -> str:
+        """Display name."""
+        return str(self._record()["config"].get("name", self.id))
+
+    @property
+    def status(self) -> Status:
+        """What the run is doing now; a run whose worker is gone says ``"lost"``."""
+        status = read_status(self._path)
+        if not is_lost(self._path, status):
+            return status
+        # The worker may have finished between the two looks.
+        status = read_status(self._path)
+        return status if status.is_final else lost(status)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all results are there."""
+        return self.status.state == "finished"
+
+    def _need(self, name: str, what: str) -> Path:
+        file = self._path / name
+        if file.exists():
+            return file
+        status = self.status
+        if status.state == "finished":
+            raise RunError(
+                f"The run {self.name!r} has no {what} ({name}): the folder is incomplete, or a run "
+                f"of kind {self.config.kind!r} makes none; train again if it should have them."
+            )
+        raise RunError(
+            f"The run {self.name!r} has no {what} yet, its state is {status.state!r}: "
+            + ("wait until it is finished." if not status.is_final else "start it again.")
+        )
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, code version, platform and times."""
+        return _files.read_json(self._need(_files.PROVENANCE, "provenance"), "the provenance")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Tidy metrics: predictor, metric, coverage, value, ceiling, n, note."""
+        return _read_csv(self._need(_files.METRICS, "metrics"))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Epoch curves of both models: predictor, epoch (from 1), metric, value."""
+        return _read_csv(self._need(_files.HISTORY, "training history"))
+
+    @cached_property
+    def genes(self) -> pd.DataFrame:
+        """One row per model gene, the gene's name as index."""
+        table = _read_csv(self._need(_files.GENES, "gene table"))
+        return table.set_index(table.columns[0])
+
+    @cached_property
+    def predictions(self) -> AnnData:
+        """Cells x model genes: totals, measured layers if any, ratios, split, embeddings.
+
+        The object is shared between calls: treat it as read-only.
+        """
+        return _read_h5ad(self._need(_files.PREDICTIONS, "predictions"))
+
+    @cached_property
+    def velocity_account(self) -> dict[str, dict[str, Any]]:
+        """What became of each velocity, by source.
+
+        Each entry holds ``state`` (``"ok"`` or ``"refused"``), ``message`` (the reason of a
+        refusal), ``settings``, ``fallbacks`` and ``notes``.
+        """
+        return _files.read_json(
+            self._need(_files.VELOCITY_ACCOUNT, "velocity account"), "the velocity account"
+        )
+
+    @property
+    def velocity_sources(self) -> tuple[str, ...]:
+        """Sources that have a velocity: of measured, splicedvae, scvi and true, in this order."""
+        account = self.velocity_account
+        return tuple(source for source in SOURCES if account.get(source, {}).get("state") == "ok")
+
+    def velocity(self, source: str) -> AnnData:
+        """Read one velocity, with scVelo's names.
+
+        Parameters
+        ----------
+        source
+            One of `velocity_sources`.
+
+        Returns
+        -------
+        AnnData of cells x genes, new at each call.
+
+        Raises
+        ------
+        RunError
+            If the run has no velocity of this source; the message holds the reason.
+        """
+        entry = self.velocity_account.get(source)
+        if entry is None:
+            raise RunError(
+                f"The run {self.name!r} has no velocity from {source!r}: choose one of "
+                f"{', '.join(self.velocity_sources) or 'none'}."
+            )
+        if entry.get("state") != "ok":
+            raise RunError(str(entry.get("message") or f"The velocity from {source} was refused."))
+        return _read_h5ad(self._need(f"{_files.VELOCITY}/{source}.h5ad", f"{source} velocity"))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken from the file, dropped or replaced on the way, one sentence each."""
+        file = self._path / _files.NOTES
+        if not file.exists():
+            return ()
+        return tuple(str(note) for note in _files.read_json(file, "the notes").get("notes", ()))
+
+    def model(self, predictor: str = Sources.SPLICEDVAE) -> SplicedVAE:
+        """Load a trained model.
+
+        Parameters
+        ----------
+        predictor
+            ``"splicedvae"``, or ``"scvi"`` for the baseline.
+
+        Returns
+        -------
+        The model, ready to answer on AnnData without S/U.
+
+        Raises
+        ------
+        RunError
+            If the run holds no such model.
+        """
+        from splicedvae.model import SplicedVAE
+
+        folder = self._need(f"{_files.MODEL}/{predictor}", f"{predictor} model")
+        return SplicedVAE.from_folder(folder)
+
+    def live(self) -> pd.DataFrame:
+        """Read the epoch curves as far as they have come, in the form of `history`.
+
+        Returns
+        -------
+        predictor, epoch, metric, value; no rows before the first epoch. A line that is still
+        being written is left out.
+
+        Raises
+        ------
+        RunError
+            If a line is damaged.
+        """
+        rows: list[dict[str, Any]] = []
+        try:
+            text = (self._path / _files.LIVE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""
+        for line in text.split("\n")[:-1]:
+            try:
+                point = json.loads(line)
+                rows.extend(
+                    {
+                        "predictor": point["predictor"],
+                        "epoch": point["epoch"],
+                        "metric": metric,
+                        "value": value,
+                    }
+                    for metric, value in point["metrics"].items()
+                )
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise RunError(
+                    "The live curves of the run (live.jsonl) hold a damaged line: start the run "
+                    "again."
+                ) from error
+        return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
+
+    def log_tail(self, n: int = 50) -> str:
+        """Return the end of the log, at most 200 kB; empty if there is none.
+
+        Parameters
+        ----------
+        n
+            Lines to return.
+        """
+        try:
+            with (self._path / _files.LOG).open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(file.tell() - 200_000, 0))
+                text = file.read().decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-n:]) if n > 0 else ""
+
+
+def lost(status: Status) -> Status:
+    """Return the status of a run whose worker vanished."""
+    return Status(
+        state="lost",
+        stage=status.stage,
+        fraction=status.fraction,
+        message=(
+            "The process that worked on this run is gone, killed or out of memory: start it again, "
+            "with fewer cells or genes if it happens twice."
+        ),
+        pid=status.pid,
+        started=status.started,
+        updated=status.updated,
+    )
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    try:
+        # A gene may be called NA, null or 1: only an empty field is missing, and names are text.
+        table = pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(_TEXT_COLUMNS, str),
+        )
+        for name in {"note"} & set(table.columns):
+            table[name] = table[name].fillna("")
+        return table
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"The table {file.name} of the run is not readable: the folder is damaged, train again."
+        ) from error
+
+
+def _read_h5ad(file: Path) -> AnnData:
+    import anndata
+
+    try:
+        return anndata.read_h5ad(file)
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(
+            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+        ) from error

@@ -1,0 +1,65 @@
+"""Ending a run cleanly when a person asks for it.
+
+SIGTERM (the page's stop button) and SIGINT (Ctrl-C) raise `StopRequested` wherever the work is.
+An exception raised inside a callback of another library can be swallowed there, so the request
+is also remembered and looked at between batches and stages.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequested(BaseException):
+    """A person asked for the end of the run. Not an ``Exception``: nothing may handle it."""
+
+
+class StopSignal:
+    """Whether the end was asked for."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Note the request and raise; later signals are only noted, so that tidying up can end.
+
+        Parameters
+        ----------
+        number
+            The signal.
+        frame
+            Where it arrived; not used.
+        """
+        if not self.requested:
+            self.requested = True
+            raise StopRequested
+
+    def check(self) -> None:
+        """Raise `StopRequested` if the end was asked for."""
+        if self.requested:
+            raise StopRequested
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopSignal]:
+    """Turn SIGTERM and SIGINT into `StopRequested` inside the body.
+
+    Yields
+    ------
+    The signal's memory. Outside the main thread, where signals cannot be taken, it stays unset.
+    """
+    stop = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stop.handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

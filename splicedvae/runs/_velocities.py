@@ -1,0 +1,254 @@
+"""The velocities of a run: one ground, a velocity for each source, and how they agree.
+
+Streams are drawn over all cells. The agreement with the measured velocity is computed among
+held-out cells alone, with neighbours and moments of their own, because a smoothed measurement
+of a cell contains the measurements of its neighbours, on which the models were trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from splicedvae._errors import DataError, VelocityError
+from splicedvae._keys import Layers, Sources
+from splicedvae.evaluation import thin_counts, velocity_metrics
+from splicedvae.reconstruction import Counts, reconstruct_counts
+from splicedvae.velocity import (
+    VelocityAccount,
+    VelocitySettings,
+    compare_velocities,
+    prepare,
+    true_velocity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Names of the two halves of the measured molecules.
+_HALVES: Final = ("half_a", "half_b")
+
+#: Fewest held-out cells among which neighbours mean something.
+MIN_HELD_OUT = 50
+
+
+@dataclass
+class Velocities:
+    """The velocities over all cells, and the account of how each came about."""
+
+    #: Prepared cells: shared genes, graph and embedding; None if preparing was refused.
+    ground: AnnData | None
+    results: dict[str, AnnData] = field(default_factory=dict)
+    #: Per source: state, message, settings, fallbacks, notes.
+    account: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def layer_names(source: str) -> tuple[str, str]:
+    """Return the layers that hold a source's spliced and unspliced counts during a run."""
+    if source == Sources.MEASURED:
+        return Layers.SPLICED, Layers.UNSPLICED
+    return f"{source}_{Layers.SPLICED}", f"{source}_{Layers.UNSPLICED}"
+
+
+def velocity_cells(
+    cells: AnnData, ratios: Mapping[str, csr_matrix], *, how: Counts, measured: bool
+) -> AnnData:
+    """Put the measured and the reconstructed counts side by side.
+
+    Parameters
+    ----------
+    cells
+        Cells x model genes with totals, and the measured layers if there are any.
+    ratios
+        Predicted ratios at the non-zero totals, by source.
+    how
+        What the totals contain.
+    measured
+        Whether the measured layers are to be used.
+
+    Returns
+    -------
+    New AnnData with a pair of layers per source (see `layer_names`) and the true velocity of a
+    simulation.
+    """
+    layers: dict[str, Any] = {}
+    if measured:
+        for name in layer_names(Sources.MEASURED):
+            layers[name] = cells.layers[name]
+    for source, ratio in ratios.items():
+        pair = reconstruct_counts(cells.X, ratio, counts=how)
+        layers.update(zip(layer_names(source), pair, strict=True))
+    if Layers.TRUE_VELOCITY in cells.layers:
+        layers[Layers.TRUE_VELOCITY] = cells.layers[Layers.TRUE_VELOCITY]
+    return AnnData(X=cells.X, obs=cells.obs.copy(), var=cells.var.copy(), layers=layers)
+
+
+def _sources(cells: AnnData) -> dict[str, tuple[str, str]]:
+    order = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
+    pairs = {source: layer_names(source) for source in order}
+    return {source: pair for source, pair in pairs.items() if pair[0] in cells.layers}
+
+
+def _prepare(cells: AnnData, settings: VelocitySettings) -> AnnData:
+    """Choose genes by the measured layers, or by the first source's where there are none."""
+    spliced, unspliced = next(iter(_sources(cells).values()))
+    return prepare(cells, spliced_layer=spliced, unspliced_layer=unspliced, settings=settings)
+
+
+def compute(
+    cells: AnnData,
+    settings: VelocitySettings,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Velocities:
+    """Compute the velocity of each source over all cells.
+
+    Parameters
+    ----------
+    cells
+        What `velocity_cells` gave.
+    settings
+        Shared by all sources.
+    progress
+        Called with a source's name before it is computed.
+
+    Returns
+    -------
+    The velocities. A refusal is kept in the account, it does not end the run.
+    """
+    wanted = _sources(cells)
+    try:
+        ground = _prepare(cells, settings)
+    except VelocityError as error:
+        refused = Velocities(None)
+        refused.account = {source: _refused(settings, str(error)) for source in wanted}
+        return refused
+    comparison = compare_velocities(ground, wanted, settings, progress=progress)
+    found = Velocities(ground, dict(comparison.results), comparison.to_dict())
+    if Layers.TRUE_VELOCITY in cells.layers:
+        if progress is not None:
+            progress(Sources.TRUE)
+        try:
+            true = true_velocity(ground, layer=Layers.TRUE_VELOCITY, settings=settings)
+        except VelocityError as error:
+            found.account[Sources.TRUE] = _refused(settings, str(error))
+        else:
+            found.results[Sources.TRUE] = true
+            account = VelocityAccount.from_adata(true).to_dict()
+            found.account[Sources.TRUE] = {"state": "ok", "message": "", **account}
+    return found
+
+
+def _refused(settings: VelocitySettings, message: str) -> dict[str, Any]:
+    return {
+        "state": "refused",
+        "message": message,
+        "settings": settings.to_dict(),
+        "fallbacks": [],
+        "notes": [],
+    }
+
+
+def held_out_agreement(
+    cells: AnnData, held_out: NDArray[np.bool_], settings: VelocitySettings, seed: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare each source's velocity with the measured, and the true one, among held-out cells.
+
+    Parameters
+    ----------
+    cells
+        What `velocity_cells` gave, with measured layers.
+    held_out
+        Which cells are held out, shape (n_cells,).
+    settings
+        Shared by all sources.
+    seed
+        Seed of the thinning behind the ceiling.
+
+    Returns
+    -------
+    metrics
+        Tidy rows as `splicedvae.evaluation.velocity_metrics` makes them; none if refused. The
+        ceiling is the agreement of two velocities, each from half of the measured molecules.
+        Metrics with the suffix ``_true`` are against the true velocity of a simulation.
+    notes
+        What was refused and why, one sentence each.
+    """
+    n_held_out = int(held_out.sum())
+    if n_held_out < MIN_HELD_OUT:
+        return pd.DataFrame(), [
+            f"Velocities were not compared among held-out cells, there are {n_held_out} and at "
+            f"least {MIN_HELD_OUT} are needed: hold out a larger share or use more cells."
+        ]
+    apart = cells[held_out].copy()
+    for name in layer_names(Sources.MEASURED):
+        for half, counts in zip(_HALVES, thin_counts(apart.layers[name], seed=seed), strict=True):
+            apart.layers[f"{half}_{name}"] = counts
+    found = compute(apart, settings)
+    notes = [
+        f"Among held-out cells the {Sources.LABELS[source]} velocity was refused: "
+        f"{entry['message']}"
+        for source, entry in found.account.items()
+        if entry["state"] == "refused"
+    ]
+    if found.ground is None:
+        return pd.DataFrame(), list(dict.fromkeys(notes))
+    measured = found.results.get(Sources.MEASURED)
+    true = found.results.get(Sources.TRUE)
+    tables: list[pd.DataFrame] = []
+    if measured is not None:
+        tables.append(_compare(measured, found.results, notes))
+        ceilings = _ceilings(found.ground, settings, notes)
+        tables[0]["ceiling"] = tables[0]["metric"].map(ceilings)
+    if true is not None:
+        against = _compare(true, found.results, notes)
+        against = against[against["metric"].str.contains("cosine")]
+        against["metric"] += "_true"
+        tables.append(against)
+    tables = [table for table in tables if len(table)]
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
+
+
+def _compare(reference: AnnData, results: Mapping[str, AnnData], notes: list[str]) -> pd.DataFrame:
+    """Compare every fitted velocity with a reference; with itself only its confidence is kept."""
+    tables: list[pd.DataFrame] = []
+    for source, result in results.items():
+        if source == Sources.TRUE:
+            continue
+        try:
+            table = velocity_metrics(reference, result, predictor=source)
+        except DataError as error:
+            notes.append(
+                f"Among held-out cells the {Sources.LABELS[source]} velocity was not compared: "
+                f"{error}"
+            )
+            continue
+        if result is reference:
+            table = table[~table["metric"].str.contains("cosine")]
+        tables.append(table)
+    columns = ["predictor", "metric", "coverage", "value", "ceiling", "n", "note"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _ceilings(ground: AnnData, settings: VelocitySettings, notes: list[str]) -> dict[str, float]:
+    """Return how far two halves of the measured molecules agree, by metric."""
+    pairs = {half: (f"{half}_{Layers.SPLICED}", f"{half}_{Layers.UNSPLICED}") for half in _HALVES}
+    comparison = compare_velocities(ground, pairs, settings)
+    try:
+        first, second = (comparison.results[half] for half in _HALVES)
+        table = velocity_metrics(first, second, predictor=Sources.MEASURED)
+    except (KeyError, DataError):
+        reason = next(iter(comparison.refusals.values()), "the halves share no velocity gene")
+        notes.append(
+            "The velocities among held-out cells have no ceiling, as half of the measured counts "
+            f"gives none: {reason}"
+        )
+        return {}
+    values = table.set_index("metric")["value"]
+    return {str(name): float(value) for name, value in values.items() if "cosine" in str(name)}
