@@ -26,17 +26,14 @@ from splicedvae.plotting._theme import (
 #: What a person reads for a metric, and in which direction it is better.
 METRIC_LABELS: Final[Mapping[str, str]] = {
     "rmse": "RMSE (lower is better)",
-    "pearson_r": "Pearson r (higher is better)",
+    "pearson": "Pearson r (higher is better)",
 }
 
 #: Curves of the training history that are drawn if present, in this order.
 HISTORY_LABELS: Final[Mapping[str, str]] = {
-    "loss": "loss",
-    "elbo": "negative ELBO",
-    "reconstruction_loss": "expression loss",
-    "expression_loss": "expression loss",
-    "ratio_loss": "ratio loss",
-    "kl_local": "KL divergence",
+    "ratio_loss": "ratio loss (per cell)",
+    "reconstruction_loss": "expression loss (per cell)",
+    "kl_local": "KL divergence of the latent space",
 }
 
 _TRAIN, _VALIDATION = "train", "validation"
@@ -116,11 +113,11 @@ def coverage_curves(
                     mode="lines+markers",
                     line={"color": colors.muted, "width": 1.6, "dash": "dot"},
                     marker={"symbol": "line-ew-open", "size": 9, "color": colors.muted},
-                    name="ceiling (noise of the measurement)",
+                    name="best possible, given the noise",
                     legendgroup="ceiling",
                     legendrank=5000,
                     showlegend="ceiling" not in named,
-                    hovertemplate="at least %{x} counts: %{y:.4f}<extra>ceiling</extra>",
+                    hovertemplate="at least %{x} counts: %{y:.4f}<extra>best possible</extra>",
                     **axes,
                 )
             )
@@ -147,7 +144,8 @@ def coverage_curves(
     return describe(
         figure,
         f"{' and '.join(labels[name] for name in shown)} by the least number of counts of an "
-        f"entry, for: {readers}; a dotted line shows the ceiling where one is known.",
+        f"entry, for: {readers}; a dotted line shows what the noise of the measurement allows, "
+        "where that is known.",
     )
 
 
