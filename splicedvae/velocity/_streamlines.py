@@ -142,8 +142,9 @@ def streamlines(
     lines = _integrate(grid, flow, density, max_length)
     speed = np.hypot(flow[0], flow[1])
     largest = float(np.nanmax(speed)) if np.isfinite(speed).any() else 1.0
+    # A line may end a rounding error outside the grid, where the nearest value holds.
     interpolate = RegularGridInterpolator(
-        (grid[1], grid[0]), np.nan_to_num(speed) / largest, bounds_error=False, fill_value=0.0
+        (grid[1], grid[0]), np.nan_to_num(speed) / largest, bounds_error=False, fill_value=None
     )
     heads = np.array([_arrow_head(line) for line in lines], dtype=np.float64).reshape(-1, 4)
     gap = np.full((1, 3), np.nan)
@@ -151,7 +152,7 @@ def streamlines(
     for line in lines:
         if parts:
             parts.append(gap)
-        parts.append(np.column_stack([line, interpolate(line[:, ::-1])]))
+        parts.append(np.column_stack([line, np.clip(interpolate(line[:, ::-1]), 0.0, 1.0)]))
     table = np.concatenate(parts) if parts else np.empty((0, 3))
     columns = [np.ascontiguousarray(column, dtype=np.float32) for column in table.T]
     tips = [np.ascontiguousarray(column, dtype=np.float32) for column in heads.T]
@@ -291,7 +292,9 @@ def _integrate(
             lines[-1] = np.concatenate([lines[-1], piece[1:]])
         else:
             lines.append(piece)
-    return [line for line in lines if np.ptp(line, axis=0).any()]
+    # Where a line leaves the plane the integrator repeats its last vertex.
+    kept = [line[np.r_[True, np.any(np.diff(line, axis=0) != 0, axis=1)]] for line in lines]
+    return [line for line in kept if line.shape[0] > 1]
 
 
 def _arrow_head(line: NDArray[np.float64]) -> tuple[float, float, float, float]:
@@ -300,8 +303,6 @@ def _arrow_head(line: NDArray[np.float64]) -> tuple[float, float, float, float]:
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     along = np.cumsum(lengths)
     middle = min(int(np.searchsorted(along, along[-1] / 2)), lengths.size - 1)
-    if lengths[middle] == 0:
-        middle = int(np.argmax(lengths))
     fraction = (along[-1] / 2 - (along[middle] - lengths[middle])) / lengths[middle]
     tip = line[middle] + np.clip(fraction, 0.0, 1.0) * steps[middle]
     direction = steps[middle] / lengths[middle]
