@@ -102,14 +102,14 @@ def draw_counts(
             if noisy:
                 mean *= genes.noise * noise_rng.standard_gamma(1.0 / genes.noise, size=mean.shape)
             total = total_rng.poisson(mean)
-            where = np.nonzero(total)
-            number = total[where]
-            share = ratio[where]
+            counted = np.flatnonzero(total)
+            number = total.ravel()[counted]
+            share = ratio.ravel()[counted]
             if np.isfinite(parameters.ratio_concentration):
                 concentration = parameters.ratio_concentration
                 share = share_rng.beta(concentration * share, concentration * (1.0 - share))
-            lengths.append((total != 0).sum(axis=1))
-            columns.append(where[1].astype(np.int32))
+            lengths.append(np.count_nonzero(total, axis=1))
+            columns.append((counted % shape[1]).astype(np.int32))
             totals.append(number.astype(np.float32))
             spliced.append(split_rng.binomial(number, share).astype(np.float32))
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
