@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL_DATA_FILE = "mouse_pancreas_e15.h5ad"
@@ -29,6 +30,26 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         "NUMBA_NUM_THREADS",
     ):
         os.environ.setdefault(_name, "1")
+
+
+# No test times: on a busy machine a deadline fails what is right.
+settings.register_profile(
+    "splicedvae", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("splicedvae")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests, and all tests in a browser, in one worker under ``--dist loadgroup``.
+
+    Module fixtures hold trained models, so a file split over two workers would train twice; two
+    browsers beside each other starve on two cores.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            browser = item.get_closest_marker("browser") is not None
+            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.stem))
 
 
 def pytest_unconfigure() -> None:
