@@ -111,6 +111,8 @@ def open_checked(path: str | os.PathLike[str], *, max_bytes: int | None = None) 
 def _existing(path: str | os.PathLike[str]) -> Path:
     try:
         place = Path(path)
+        if "\0" in str(place):  # exists() would only say no
+            raise ValueError("null character in a name")
         there = place.exists()
     except (OSError, ValueError) as error:
         raise DataError(

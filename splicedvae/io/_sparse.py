@@ -206,15 +206,30 @@ def to_csr(matrix: Any, *, where: str, copy: bool = True) -> tuple[sparse.csr_ma
                 "it into memory first."
             )
         return _dense_to_csr(np.asarray(matrix)), 0
-    if matrix.format == "csr":
-        out = sparse.csr_matrix(matrix, copy=copy)
-    else:
+    if matrix.format == "coo":
         out = sparse.csr_matrix(matrix.tocsr())
+    else:
+        out = _rebuilt(matrix, copy=copy and matrix.format == "csr")
     before = out.nnz if matrix.format == "csr" else matrix.nnz
     out.sum_duplicates()
     repeated = int(before - out.nnz)
     out.eliminate_zeros()
     return out, repeated
+
+
+def _rebuilt(matrix: Any, *, copy: bool) -> sparse.csr_matrix:
+    """Make CSR of checked CSR or CSC through the constructor.
+
+    The constructor brings both index arrays to one signed type, which files need not have and
+    scipy's compiled routines rely on, and forgets flags such as "sorted" that may be wrong.
+    """
+    kind = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
+    indices, indptr = (
+        part.astype(np.int64) if part.dtype.kind == "u" else part
+        for part in (matrix.indices, matrix.indptr)
+    )
+    sound = kind((matrix.data, indices, indptr), shape=matrix.shape, copy=copy)
+    return sparse.csr_matrix(sound.tocsr())
 
 
 def _dense_to_csr(matrix: np.ndarray) -> sparse.csr_matrix:

@@ -158,7 +158,7 @@ def _by_identifier(names: list[str], where: str) -> SpeciesGuess | None:
 
 
 def _by_symbol(names: list[str]) -> SpeciesGuess:
-    words = [name for name in names if sum(c.isalpha() for c in name) >= 3]
+    words = [name for name in names if sum(c.isalpha() for c in name) >= 2]
     if not words:
         return SpeciesGuess(None, "unknown", "gene names hold no symbols")
     upper = sum(name.upper() == name for name in words) / len(words)

@@ -30,3 +30,11 @@ def make_counts(n_cells: int = 30, n_genes: int = 20, seed: int = 0) -> anndata.
 @pytest.fixture
 def counts() -> anndata.AnnData:
     return make_counts()
+
+
+@pytest.fixture(scope="session")
+def counts_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of an h5ad."""
+    path = tmp_path_factory.mktemp("counts") / "cells.h5ad"
+    make_counts().write_h5ad(path)
+    return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Each format written for real, by the tool that owns it where there is one, and read back equal."""
+"""Each format written for real, by its own tool where there is one, and read back equal."""
 
 from __future__ import annotations
 
@@ -121,7 +121,10 @@ def test_loom_as_loompy_writes_it(tmp_path, counts):
         str(path),
         layers,
         {"Gene": np.array(counts.var_names), "Accession": np.array([f"ENS{i}" for i in range(20)])},
-        {"CellID": np.array(counts.obs_names), "Clusters": np.array([f"c{i % 3}" for i in range(30)])},
+        {
+            "CellID": np.array(counts.obs_names),
+            "Clusters": np.array([f"c{i % 3}" for i in range(30)]),
+        },
     )
     result = read(path)
     check_equal(result, counts)

@@ -40,8 +40,16 @@ def test_usual_names_of_layers(names, expected):
 
 @pytest.mark.parametrize(
     "names",
-    [["Ms", "Mu"], ["spliced"], ["predicted_spliced", "predicted_unspliced"], ["s"], [], ["velocity"],
-     ["true_spliced", "true_unspliced"], ["norm_spliced", "norm_unspliced"]],
+    [
+        ["Ms", "Mu"],
+        ["spliced"],
+        ["predicted_spliced", "predicted_unspliced"],
+        ["s"],
+        [],
+        ["velocity"],
+        ["true_spliced", "true_unspliced"],
+        ["norm_spliced", "norm_unspliced"],
+    ],
 )
 def test_other_names_are_no_pair(names):
     assert find_pairs(names) == []
@@ -76,7 +84,7 @@ def test_x_that_is_the_spliced_matrix_gives_the_sum(counts, ambiguous):
         counts.layers["ambiguous"] = counts.layers["unspliced"].copy()
     result = from_anndata(counts)
     assert result.total_source == "spliced + unspliced"
-    assert (result.adata.X != total).nnz == 0
+    assert (total != result.adata.X).nnz == 0
     assert result.counts == "with-introns"
     assert told(result, "equals the spliced counts")
 
@@ -108,7 +116,7 @@ def test_totals_of_another_counting_are_told_apart_by_gene(counts):
 def test_spliced_as_named_total_is_exonic(counts):
     result = from_anndata(counts, total="spliced")
     assert (result.total_source, result.counts) == ("layers/spliced", "exonic")
-    assert (result.adata.X != counts.layers["spliced"]).nnz == 0
+    assert (counts.layers["spliced"] != result.adata.X).nnz == 0
 
 
 def log_normalised(matrix) -> sparse.csr_matrix:
@@ -138,7 +146,7 @@ def test_raw_is_cut_to_the_genes_of_measured_layers(counts):
     narrow.X = log_normalised(narrow.X)
     result = from_anndata(narrow)
     assert result.total_source == "raw.X"
-    assert (result.adata.X != counts.X[:, 3:12]).nnz == 0
+    assert (counts.X[:, 3:12] != result.adata.X).nnz == 0
     assert result.counts == "with-introns"
 
 
@@ -156,7 +164,7 @@ def test_the_sum_is_taken_where_nothing_else_is_counts(counts):
     counts.X = log_normalised(counts.X)
     result = from_anndata(counts)
     assert result.total_source == "spliced + unspliced"
-    assert (result.adata.X != total).nnz == 0
+    assert (total != result.adata.X).nnz == 0
     assert told(result, "spliced + unspliced", "fractional")
 
 
@@ -210,7 +218,7 @@ def test_estimated_counts_are_rounded_only_when_named(counts):
     spliced = counts.layers["spliced"].astype(np.float64)
     spliced.data[:5] += 0.4
     counts.layers["spliced"] = spliced
-    with pytest.raises(DataError, match="estimated counts .* name it explicitly"):
+    with pytest.raises(DataError, match=r"estimated counts .* name it explicitly"):
         from_anndata(counts)
     result = from_anndata(counts, spliced_layer="spliced", unspliced_layer="unspliced")
     assert (result.adata.layers["spliced"] != sparse.csr_matrix(np.rint(spliced))).nnz == 0
@@ -261,7 +269,7 @@ def test_what_is_named_must_be_there(counts, options, match):
 def test_sum_can_be_asked_for(counts):
     counts.X = sparse.csr_matrix(counts.X * 3)
     result = from_anndata(counts, total="spliced + unspliced")
-    assert (result.adata.X != counts.layers["spliced"] + counts.layers["unspliced"]).nnz == 0
+    assert (counts.layers["spliced"] + counts.layers["unspliced"] != result.adata.X).nnz == 0
 
 
 def test_half_a_pair_is_told_and_not_measured(counts):
@@ -366,6 +374,22 @@ def test_entries_stored_twice_are_summed_and_told(counts):
     result = from_anndata(without_layers(counts, twice))
     assert result.adata.X[29, 4] == X[29, 4] + 5
     assert told(result, "more than once")
+
+
+def test_wrong_flags_and_unlike_index_types_do_no_harm(counts):
+    """As files of other writers have them: anndata takes both as they are."""
+    X = counts.X.copy()
+    twice = sparse.csr_matrix(
+        (np.ones(4, dtype="f4"), np.array([5, 2, 2, 5]), np.array([0, 4] + [4] * 29)), X.shape
+    )
+    twice.has_sorted_indices = True
+    twice.has_canonical_format = True
+    twice.indptr = twice.indptr.astype(np.int64)
+    twice.indices = twice.indices.astype(np.uint32)
+    result = from_anndata(without_layers(counts, twice))
+    assert result.adata.X.nnz == 2
+    assert result.adata.X[0, 2] == 2
+    assert told(result, "2 entries more than once")
 
 
 def test_cells_without_counts_are_kept_and_told(counts):
