@@ -9,10 +9,12 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae._errors import RunError
+from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Sources, Split
 from splicedvae.evaluation import GeneMean, NearestNeighbours, gene_metrics, ratio_metrics
-from splicedvae.runs._prediction import totals_only
+from splicedvae.io import ReadResult
+from splicedvae.model import SplicedVAE
+from splicedvae.runs._prediction import categories, counts, ratio_of, totals_only
 from splicedvae.runs._run import Run
 
 #: Order of the table's columns.
@@ -85,3 +87,117 @@ def assess(
         spliced, unspliced, predictions, genes=list(test.var_names), gene_mean=mean
     )
     return metrics[list(COLUMNS)], genes.set_index(genes.columns[0])
+
+
+def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnData:
+    """Bring the batch column of some data under the name that a model asks for.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    cells
+        The data; changed in place if the column is missing.
+    batch_key
+        Column of ``obs`` with the batches in this data; None where it has the model's name.
+
+    Returns
+    -------
+    The data.
+
+    Raises
+    ------
+    DataError
+        If the column named is not there.
+    """
+    wanted = model.registry_["setup_args"]["batch_key"]
+    if wanted is None or batch_key is None or batch_key == wanted:
+        return cells
+    if batch_key not in cells.obs:
+        raise DataError(
+            f"The file has no column {batch_key[:40]!r} in obs to take the batch from: name one "
+            "that it has."
+        )
+    cells.obs[wanted] = cells.obs[batch_key].astype(str)
+    return cells
+
+
+def assess_on(
+    run: Run, result: ReadResult, *, batch_key: str | None = None, cluster_key: str | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Evaluate a trained run's models and baselines on a file with S/U.
+
+    Parameters
+    ----------
+    run
+        A finished training run.
+    result
+        The file. If it is the one the run was trained on, only the held-out cells are used.
+    batch_key
+        Column of ``obs`` with batches, if the models were trained with batches.
+    cluster_key
+        Column of ``obs`` with cell groups, or None.
+
+    Returns
+    -------
+    metrics
+        Tidy, with the columns `COLUMNS`.
+    notes
+        What was done, one sentence each.
+
+    Raises
+    ------
+    DataError
+        If the file has no measured S/U, or no cell that was held out.
+    GenesError
+        If too few of the models' genes are in the file.
+    RunError
+        If the run was not trained.
+    """
+    if not result.has_measured_layers:
+        raise DataError(
+            "The file has no spliced and unspliced counts to evaluate against: name the layers "
+            "that hold them, or use a file that has them."
+        )
+    train = training_cells(run)
+    notes: list[str] = []
+    cells = result.adata
+    if result.sha256 == run.config.data_sha256:
+        split = run.predictions.obs[Obs.SPLIT]
+        held_out = cells.obs_names.isin(split.index[split == Split.HELD_OUT])
+        cells = cells[held_out].copy()
+        notes.append(
+            f"The models were trained on this file, so only its {cells.n_obs:,} held-out cells "
+            "are used."
+        )
+        batch_key = batch_key or run.config.batch_key
+        cluster_key = cluster_key or run.config.cluster_key
+    cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0].copy()
+    if cells.n_obs == 0:
+        raise DataError("The file holds no cell with counts to evaluate on: use another file.")
+    ratios: dict[str, NDArray[np.float32]] = {}
+    for source in (Sources.SPLICEDVAE, Sources.SCVI):
+        model = run.model(source)
+        aligned, alignment = model.align(with_batch(model, cells, batch_key))
+        found = ~np.asarray(model.genes.isin(alignment.missing))
+        if source == Sources.SPLICEDVAE:
+            notes.append(str(alignment))
+        totals = totals_only(aligned, model.registry_["setup_args"]["batch_key"])
+        ratios[source] = ratio_of(model, totals)[:, found]
+    test = AnnData(
+        X=totals.X[:, found],
+        obs=pd.DataFrame(index=aligned.obs_names),
+        var=pd.DataFrame(index=aligned.var_names[found]),
+        layers={
+            name: counts(aligned.layers[name])[:, found]
+            for name in (Layers.SPLICED, Layers.UNSPLICED)
+        },
+    )
+    if cluster_key is not None:
+        if cluster_key not in cells.obs:
+            raise DataError(
+                f"The file has no column {cluster_key[:40]!r} in obs: name one that it has."
+            )
+        test.obs[Obs.CLUSTERS] = categories(cells.obs[cluster_key])
+    metrics, _ = assess(train[:, test.var_names], test, ratios, seed=run.config.seed)
+    return metrics, notes

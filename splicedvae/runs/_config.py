@@ -255,7 +255,7 @@ def _fits(value: Any, hint: Any) -> bool:
             if number and abs(value) < _LARGEST:
                 return True
         elif option is int:
-            if isinstance(value, int) and not isinstance(value, bool):
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**32:
                 return True
         elif isinstance(value, option):
             return True
@@ -270,7 +270,7 @@ def _words(hint: Any) -> str:
         elif typing.get_origin(option) is Literal:
             words.extend(repr(item) for item in typing.get_args(option))
         else:
-            words.append({int: "a whole number", float: "a number", str: "text"}[option])
+            words.append({int: "a whole number below 2^32", float: "a number", str: "text"}[option])
     return " or ".join(words)
 
 

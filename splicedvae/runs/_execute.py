@@ -196,11 +196,14 @@ def _take_folder(folder: Path, config: RunConfig) -> None:
         prepare_folder(folder, config)
         return
     run = Run(folder)
-    if run.id != config.digest():
+    # The id also holds the code version, which may have moved on since the run was asked for.
+    if run.config != config:
         raise RunError(
             f"The folder {folder.name!r} holds another run ({run.name!r}): choose a new folder."
         )
-    if read_status(folder).state != "queued":
+    status = read_status(folder)
+    begun_here = status.state == "running" and status.pid == os.getpid()
+    if status.state != "queued" and not begun_here:
         raise RunError(
             f"The run in the folder {folder.name!r} was begun before, its state is "
             f"{run.status.state!r}: choose a new folder."

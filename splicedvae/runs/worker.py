@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from splicedvae._errors import SplicedVAEError
+from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae.runs._files import CONFIG
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,25 +27,46 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     Exit code: 0 finished, 1 failed with a message in the status, 2 wrong use, 130 stopped.
+
+    Raises
+    ------
+    RunError
+        If the work could not even begin; the status holds the message.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
         print("usage: python -m splicedvae.runs.worker RUN", file=sys.stderr)
         return 2
     from splicedvae.runs._run import Run
-    from splicedvae.runs._status import write_worker
+    from splicedvae.runs._status import Status, read_status, write_status, write_worker
 
+    folder = Path(arguments[0])
     try:
-        run = Run(Path(arguments[0]))
-        write_worker(run.path, os.getpid())
+        run = Run(folder)
+        begun = Status("running", "starting", pid=os.getpid(), started=time.time())
+        write_worker(folder, os.getpid())
+        write_status(folder, replace(begun, updated=time.time()))
+        # torch and scvi-tools take seconds to import; the page knows already that work began.
         from splicedvae.runs._execute import execute
 
-        execute(run.config, run.path)
-    except SplicedVAEError as error:
-        print(error, file=sys.stderr)
-        return 1
+        execute(run.config, folder)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if isinstance(error, SplicedVAEError):
+            message = str(error)
+            print(message, file=sys.stderr)
+        else:
+            message = (
+                f"The worker could not begin ({type(error).__name__}), see the log.txt of the run: "
+                "is SplicedVAE installed completely?"
+            )
+        # What goes wrong inside execute() is in the status already.
+        if (folder / CONFIG).exists() and not read_status(folder).is_final:
+            write_status(folder, Status("failed", "starting", message=message))
+        if not isinstance(error, SplicedVAEError):
+            raise RunError(message) from error
+        return 1
     return 0
 
 

@@ -1,0 +1,66 @@
+"""The command's table of contents; heavy packages are imported by the commands themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from splicedvae import __version__
+from splicedvae.cli._data import inspect, simulate
+from splicedvae.cli._predicting import predict, velocity
+from splicedvae.cli._sharing import app as serve
+from splicedvae.cli._sharing import demo, report
+from splicedvae.cli._training import evaluate, train
+
+app = typer.Typer(
+    name="splicedvae",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"splicedvae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """RNA velocity for single-cell data sets without spliced and unspliced counts.
+
+    [bold]From counts to a picture[/bold]
+
+    1. splicedvae inspect cells.h5ad - is there S/U, how deep is it?
+
+    2. splicedvae train cells.h5ad --out run - SplicedVAE and scVI on data with S/U
+
+    3. splicedvae predict run totals.h5ad --out predicted.h5ad - S/U for data without
+
+    4. splicedvae velocity predicted.h5ad --out velocity.h5ad - scVelo on it
+
+    5. splicedvae report run --out report.html - everything in one file
+
+    No data at hand? splicedvae simulate --out cells.h5ad
+
+    Exit codes: 0 done, 1 an error that says what to do, 2 wrong use, 130 interrupted.
+    """
+
+
+for _command in (simulate, inspect, train, evaluate, predict, velocity, report, demo):
+    app.command()(_command)
+app.command(name="app")(serve)
+
+
+def main() -> None:
+    """Run the ``splicedvae`` command."""
+    app()

@@ -1,0 +1,153 @@
+"""Commands about data: make a simulated file, look into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from splicedvae.cli._options import (
+    BatchKey,
+    ClusterKey,
+    DataFile,
+    Overwrite,
+    SplicedLayer,
+    Total,
+    UnsplicedLayer,
+)
+from splicedvae.cli._output import (
+    Json,
+    escape,
+    number,
+    output_file,
+    print_json,
+    stderr,
+    stdout,
+    told,
+    write_h5ad,
+)
+
+if TYPE_CHECKING:
+    from splicedvae.io import DataSummary
+
+Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
+
+
+@told
+def simulate(
+    out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
+    n_cells: Annotated[int, typer.Option(help="Cells.", min=1)] = 2000,
+    n_genes: Annotated[int, typer.Option(help="Genes.", min=1)] = 300,
+    topology: Annotated[Topology, typer.Option(help="Shape of the lineage.")] = "bifurcation",
+    n_batches: Annotated[int, typer.Option(help="Batches.", min=1)] = 1,
+    totals_only: Annotated[
+        bool,
+        typer.Option(
+            "--totals-only", help="Leave out S/U and the truth, as in data that lack them."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate branching differentiation with splicing kinetics and known velocity.
+
+    The file holds total, spliced and unspliced counts, clusters, and the truth: velocity,
+    splicing ratio and time.
+
+    [bold]Examples[/bold]
+
+    splicedvae simulate --out cells.h5ad
+
+    splicedvae simulate --out new.h5ad --totals-only --seed 1
+    """
+    output_file(out, ".h5ad", overwrite=overwrite)
+    from splicedvae import datasets
+
+    adata = datasets.simulate(
+        n_cells, n_genes, topology=topology, n_batches=n_batches, truth=not totals_only, seed=seed
+    )
+    if totals_only:
+        for name in list(adata.layers):
+            del adata.layers[name]
+    write_h5ad(adata, out)
+    stderr().print(f"{n_cells:,} cells x {n_genes:,} genes written to {escape(out)}.")
+
+
+@told
+def inspect(
+    data: DataFile,
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    cluster_key: ClusterKey = None,
+    batch_key: BatchKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is in a file: counts, S/U, depth, unspliced fraction per cluster, warnings.
+
+    [bold]Examples[/bold]
+
+    splicedvae inspect cells.h5ad
+
+    splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
+    """
+    from splicedvae import io
+
+    result = io.read(
+        data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+    )
+    if cluster_key is None:
+        candidates = io.cluster_candidates(result.adata)
+        cluster_key = candidates[0] if candidates else None
+    summary = io.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
+    if as_json:
+        print_json(summary.to_dict())
+        return
+    _print_summary(summary)
+
+
+def _print_summary(summary: DataSummary) -> None:
+    from rich.table import Table
+
+    console = stdout()
+    console.print(f"[bold]{escape(summary.name)}[/bold]")
+    facts = Table.grid(padding=(0, 2))
+    layers = (
+        f"{summary.spliced_source} and {summary.unspliced_source}"
+        if summary.has_measured_layers
+        else "none: predict them with a trained run"
+    )
+    depth, found = summary.umis_per_cell, summary.genes_per_cell
+    rows = [
+        ("cells x genes", f"{summary.n_cells:,} x {summary.n_genes:,}"),
+        ("total counts", summary.total_source),
+        ("spliced, unspliced", layers),
+        ("totals contain", summary.counts or "not known"),
+        ("counts per cell", f"{depth.median:,.0f} (median)"),
+        ("genes per cell", f"{found.median:,.0f} (median)"),
+        ("genes", summary.gene_style),
+    ]
+    if summary.unspliced_fraction is not None:
+        rows.append(("unspliced fraction", number(summary.unspliced_fraction)))
+    if summary.genes_with_shared_counts is not None:
+        rows.append(("genes for velocity", f"{summary.genes_with_shared_counts:,}"))
+    for name, value in rows:
+        facts.add_row(name, escape(value))
+    console.print(facts)
+    if summary.clusters:
+        table = Table(title=escape(summary.cluster_key), title_justify="left")
+        for name in ("cluster", "cells", "counts per cell", "unspliced"):
+            table.add_column(name, justify="left" if name == "cluster" else "right")
+        for row in summary.clusters:
+            table.add_row(
+                escape(row.cluster),
+                f"{row.n_cells:,}",
+                f"{row.median_umis:,.0f}",
+                number(row.unspliced_fraction),
+            )
+        console.print(table)
+    for note in summary.notes:
+        console.print(f"- {escape(note)}")
+    for warning in summary.warnings:
+        console.print(f"[yellow]! {escape(warning)}[/yellow]")

@@ -1,0 +1,73 @@
+"""Options that several commands share, with one spelling and one help text each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Counts = Literal["with-introns", "exonic"]
+
+Total = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the raw total counts are: X, raw.X, a layer's name, or 'spliced + unspliced'. "
+        "Found by itself if not given.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+SplicedLayer = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer with spliced counts. Found under its usual names if not given.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+UnsplicedLayer = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer with unspliced counts. Found under its usual names if not given.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+HowCounted = Annotated[
+    Counts | None,
+    typer.Option(
+        help="Whether reads in introns were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
+        "or not. Judged by the file if not given, else with-introns.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+BatchKey = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of obs with the batch of each cell.", rich_help_panel="Where the counts are"
+    ),
+]
+ClusterKey = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of obs with cell groups. The first that looks like one if not given; '' for "
+        "none.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+Mode = Annotated[
+    Literal["stochastic", "deterministic"],
+    typer.Option(help="scVelo's model.", rich_help_panel="Velocity"),
+]
+Neighbors = Annotated[
+    int,
+    typer.Option(help="Neighbours of a cell, itself included.", rich_help_panel="Velocity"),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")
+]
+DataFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="h5ad, loom, 10x h5, zarr, or a folder of Matrix Market files."
+    ),
+]

@@ -1,0 +1,228 @@
+"""Commands that give S/U to data without them, and a velocity to data with either."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from splicedvae._errors import DataError
+from splicedvae._keys import Layers, Sources, Uns
+from splicedvae.cli._options import (
+    BatchKey,
+    DataFile,
+    HowCounted,
+    Mode,
+    Neighbors,
+    Overwrite,
+    RunName,
+    SplicedLayer,
+    Total,
+    UnsplicedLayer,
+)
+from splicedvae.cli._output import (
+    Json,
+    escape,
+    output_file,
+    print_json,
+    stderr,
+    told,
+    write_h5ad,
+)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from splicedvae.io import ReadResult
+
+
+@told
+def predict(
+    run: RunName,
+    data: DataFile,
+    out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
+    model: Annotated[
+        Literal["splicedvae", "scvi"],
+        typer.Option(help="Which of the run's models answers; scvi is the baseline."),
+    ] = "splicedvae",
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    counts: HowCounted = None,
+    batch_key: BatchKey = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Predict splicing ratios, spliced and unspliced counts from total counts alone.
+
+    The output has the genes that data and model share, the totals in X, and the layers spliced,
+    unspliced and splicing_ratio, ready for scVelo. Measured layers are kept; predictions then
+    stand in predicted_spliced and predicted_unspliced. What is predicted is marked in
+    uns['splicedvae'].
+
+    [bold]Examples[/bold]
+
+    splicedvae predict run totals.h5ad --out predicted.h5ad
+
+    splicedvae velocity predicted.h5ad --out velocity.h5ad
+    """
+    output_file(out, ".h5ad", overwrite=overwrite)
+    from splicedvae import io
+    from splicedvae.runs import open_run
+    from splicedvae.runs._assessment import with_batch
+
+    found = open_run(run)
+    console = stderr()
+    with console.status("loading the model"):
+        trained = found.model(model)
+    with console.status(f"reading {escape(data.name)}"):
+        result = io.read(
+            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+        )
+    how = counts or result.counts or found.config.counts
+    with console.status("predicting"), warnings.catch_warnings():
+        # What the model did with the genes is in its account, told below.
+        warnings.simplefilter("ignore")
+        cells = with_batch(trained, result.adata, batch_key)
+        predicted = trained.reconstruct(cells, counts=how)
+    account = predicted.uns[Uns.ROOT][Uns.PREDICTED]
+    account["predictor"] = Sources.LABELS[model]
+    account["source"] = model
+    account["run"] = found.id
+    account["data_sha256"] = found.config.data_sha256
+    write_h5ad(predicted, out)
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "cells": predicted.n_obs,
+                "genes": predicted.n_vars,
+                "account": account,
+                "notes": list(result.notes),
+            }
+        )
+        return
+    for note in (*result.notes, str(account["genes"])):
+        console.print(f"- {escape(note)}")
+    layers = ", ".join(str(name) for name in account["layers"])
+    console.print(
+        f"{predicted.n_obs:,} cells x {predicted.n_vars:,} genes with layers {escape(layers)} "
+        f"written to {escape(out)}."
+    )
+
+
+@told
+def velocity(
+    data: DataFile,
+    out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
+    use: Annotated[
+        Literal["measured", "predicted"] | None,
+        typer.Option(help="Which layers to use where a file has both; measured if not given."),
+    ] = None,
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    mode: Mode = "stochastic",
+    n_neighbors: Neighbors = 30,
+    n_top_genes: Annotated[
+        int,
+        typer.Option(help="Most variable genes to use; 0 for all.", rich_help_panel="Velocity"),
+    ] = 2000,
+    min_shared_counts: Annotated[
+        int,
+        typer.Option(
+            help="Counts a gene needs in cells with both its layers.", rich_help_panel="Velocity"
+        ),
+    ] = 20,
+    seed: Annotated[
+        int, typer.Option(help="Seed of neighbours and map.", min=0, rich_help_panel="Velocity")
+    ] = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Compute RNA velocity with scVelo from measured or predicted layers.
+
+    The output has scVelo's names (Ms, Mu, velocity, velocity_graph, velocity_umap, ...), so
+    that scv.pl and CellRank work on it. Where the ratios vary by no more than rounding, or counts
+    are too few, the command says so instead of writing arrows.
+
+    [bold]Examples[/bold]
+
+    splicedvae velocity cells.h5ad --out velocity.h5ad
+
+    splicedvae velocity predicted.h5ad --out velocity.h5ad --mode deterministic
+    """
+    output_file(out, ".h5ad", overwrite=overwrite)
+    from splicedvae import io
+    from splicedvae.velocity import VelocityAccount, VelocitySettings, compute_velocity
+
+    console = stderr()
+    with console.status(f"reading {escape(data.name)}"):
+        result = io.read(
+            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+        )
+    source, spliced, unspliced = _layers(result, use)
+    settings = VelocitySettings(
+        mode=mode,
+        n_top_genes=n_top_genes or None,
+        min_shared_counts=min_shared_counts,
+        n_neighbors=n_neighbors,
+        seed=seed,
+    )
+    with console.status(f"computing the {escape(Sources.LABELS.get(source, source))} velocity"):
+        moving = compute_velocity(
+            result.adata,
+            spliced_layer=spliced,
+            unspliced_layer=unspliced,
+            settings=settings,
+            source=source,
+        )
+    write_h5ad(moving, out)
+    account = VelocityAccount.from_adata(moving)
+    if as_json:
+        print_json({"out": str(out), **account.to_dict()})
+        return
+    for sentence in (*result.notes, *account.fallbacks, *account.notes):
+        console.print(f"- {escape(sentence)}")
+    console.print(
+        f"Velocity from {escape(spliced)} and {escape(unspliced)} on {account.n_velocity_genes:,} "
+        f"velocity genes written to {escape(out)}."
+    )
+
+
+def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
+    """Choose between measured and predicted layers.
+
+    Returns
+    -------
+    Source, spliced layer, unspliced layer.
+
+    Raises
+    ------
+    DataError
+        If the file has no such layers.
+    """
+    predicted = _predicted(result.adata)
+    if use != "predicted" and result.has_measured_layers:
+        return Sources.MEASURED, Layers.SPLICED, Layers.UNSPLICED
+    if use != "measured" and predicted is not None:
+        return predicted
+    asked = f"{use} " if use else ""
+    raise DataError(
+        f"The file {result.name!r} has no {asked}spliced and unspliced counts: name the layers "
+        "that hold them, or make them with `splicedvae predict`."
+    )
+
+
+def _predicted(adata: AnnData) -> tuple[str, str, str] | None:
+    account = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+    layers = {str(name) for name in account.get("layers", ())} & set(adata.layers)
+    for spliced, unspliced in (
+        (Layers.PREDICTED_SPLICED, Layers.PREDICTED_UNSPLICED),
+        (Layers.SPLICED, Layers.UNSPLICED),
+    ):
+        if {spliced, unspliced} <= layers:
+            return str(account.get("source", Sources.SPLICEDVAE)), spliced, unspliced
+    return None

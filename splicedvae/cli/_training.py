@@ -1,0 +1,319 @@
+"""Commands that train both models, and that show how well they predict."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from splicedvae._errors import RunError
+from splicedvae._keys import Sources
+from splicedvae.cli._options import (
+    BatchKey,
+    ClusterKey,
+    DataFile,
+    HowCounted,
+    Mode,
+    Neighbors,
+    Overwrite,
+    RunName,
+    SplicedLayer,
+    Total,
+    UnsplicedLayer,
+)
+from splicedvae.cli._output import Json, escape, number, print_json, stderr, stdout, told
+from splicedvae.cli._progress import run_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from splicedvae.runs import Run
+
+_MODEL = "Model and training"
+_CELLS = "Cells and genes"
+
+
+@told
+def train(
+    data: DataFile,
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="Run folder to make.", show_default=False)
+    ],
+    name: Annotated[str | None, typer.Option(help="Display name of the run.")] = None,
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    counts: HowCounted = None,
+    cluster_key: ClusterKey = None,
+    batch_key: BatchKey = None,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            help="Share of the cells kept out of everything fitted.", rich_help_panel=_CELLS
+        ),
+    ] = 0.2,
+    min_shared_counts: Annotated[
+        int,
+        typer.Option(
+            help="Counts a gene needs in training cells that have both its spliced and "
+            "unspliced ones.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = 20,
+    n_top_genes: Annotated[
+        int,
+        typer.Option(
+            help="Most variable genes to model; 0 for all that pass.", rich_help_panel=_CELLS
+        ),
+    ] = 2000,
+    max_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the training cells, for both models. scvi-tools' heuristic if not "
+            "given: 400, fewer above 20,000 cells.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Cells in a step.", rich_help_panel=_MODEL)] = 128,
+    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 10,
+    ratio_likelihood: Annotated[
+        Literal["binomial", "beta-binomial", "weighted-squared-error"],
+        typer.Option(help="Likelihood of S given S + U.", rich_help_panel=_MODEL),
+    ] = "binomial",
+    ratio_head: Annotated[
+        Literal["linear", "mlp"],
+        typer.Option(help="Decoder of the ratio.", rich_help_panel=_MODEL),
+    ] = "linear",
+    ratio_weight: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the ratio's loss; the model's default if not given.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    ratio_shrinkage: Annotated[
+        float | None,
+        typer.Option(
+            help="Pull of each gene to its mean ratio; the model's default if not given.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Step size; scvi-tools' if not given.", rich_help_panel=_MODEL),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of split, training and maps.", rich_help_panel=_MODEL)
+    ] = 0,
+    velocity_mode: Mode = "stochastic",
+    n_neighbors: Neighbors = 30,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Train SplicedVAE and scVI on a file with S/U, evaluate both, compute velocities.
+
+    Cells are held out first; genes are chosen on the others. The run folder then holds the
+    models, predictions for all cells from totals alone, metrics with baselines and noise
+    ceilings on held-out cells, and the velocities.
+
+    [bold]Examples[/bold]
+
+    splicedvae train cells.h5ad --out run
+
+    splicedvae train cells.h5ad --out run --cluster-key celltype --max-epochs 100
+
+    splicedvae report run --out report.html
+    """
+    from splicedvae import io
+    from splicedvae.runs import RunConfig, execute
+    from splicedvae.velocity import VelocitySettings
+
+    _make_room(out, overwrite=overwrite)
+    console = stderr()
+    with console.status(f"reading {escape(data.name)}"):
+        result = io.read(
+            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+        )
+        if cluster_key is None:
+            candidates = io.cluster_candidates(result.adata)
+            cluster_key = candidates[0] if candidates else None
+            if cluster_key is not None:
+                console.print(
+                    f"Cell groups are taken from obs column {escape(cluster_key)}; --cluster-key "
+                    "names another."
+                )
+    config = RunConfig(
+        kind="train",
+        data=str(data.absolute()),
+        data_sha256=result.sha256,
+        name=name or result.name,
+        total=total,
+        spliced_layer=spliced_layer,
+        unspliced_layer=unspliced_layer,
+        cluster_key=cluster_key or None,
+        batch_key=batch_key or None,
+        counts=counts or result.counts or "with-introns",
+        held_out=held_out,
+        min_shared_counts=min_shared_counts,
+        n_top_genes=n_top_genes or None,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        n_latent=n_latent,
+        ratio_likelihood=ratio_likelihood,
+        ratio_head=ratio_head,
+        ratio_weight=ratio_weight,
+        ratio_shrinkage=ratio_shrinkage,
+        learning_rate=learning_rate,
+        velocity=VelocitySettings(mode=velocity_mode, n_neighbors=n_neighbors, seed=seed),
+        seed=seed,
+    )
+    del result
+    with run_progress() as progress:
+        run = execute(config, out, progress=progress)
+    if as_json:
+        print_json(_run_as_json(run))
+        return
+    _print_metrics(run.metrics)
+    _print_velocities(run)
+    console.print(f"Next: splicedvae report {escape(out)} --out report.html")
+
+
+@told
+def evaluate(
+    run: RunName,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="Another file with S/U. Without it, the run's own held-out cells are shown.",
+        ),
+    ] = None,
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    cluster_key: ClusterKey = None,
+    batch_key: BatchKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show how well a run predicts: its own held-out cells, or another file with S/U.
+
+    Each number stands beside the gene mean, nearest neighbours, scVI with the same ratio head,
+    and the ceiling that sampling noise sets.
+
+    [bold]Examples[/bold]
+
+    splicedvae evaluate run
+
+    splicedvae evaluate run other_experiment.h5ad --json > metrics.json
+    """
+    from splicedvae.runs import open_run
+
+    found = open_run(run)
+    notes: list[str] = []
+    if data is None:
+        metrics = found.metrics
+    else:
+        import warnings
+
+        from splicedvae import io
+        from splicedvae.runs._assessment import assess_on
+
+        result = io.read(
+            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+        )
+        with warnings.catch_warnings():
+            # What the models warn of is in the notes.
+            warnings.simplefilter("ignore")
+            metrics, notes = assess_on(
+                found, result, batch_key=batch_key, cluster_key=cluster_key or None
+            )
+    if as_json:
+        print_json({"run": found.id, "metrics": metrics.to_dict(orient="records"), "notes": notes})
+        return
+    for note in notes:
+        stderr().print(f"- {escape(note)}")
+    _print_metrics(metrics)
+    if data is None:
+        _print_velocities(found)
+
+
+def _make_room(out: Path, *, overwrite: bool) -> None:
+    """Remove an earlier run if that was asked for; nothing else is ever removed."""
+    from splicedvae.runs import Run
+
+    if not overwrite or not out.exists() or not any(out.iterdir()):
+        if out.exists() and (out / "config.json").exists():
+            raise RunError(
+                f"The folder {out.name!r} holds a run already: choose another name or give "
+                "--overwrite."
+            )
+        return
+    if not Run(out).status.is_final:
+        raise RunError(f"The run in {out.name!r} is at work: wait for its end or stop it.")
+    shutil.rmtree(out)
+
+
+def _run_as_json(run: Run) -> dict[str, Any]:
+    return {
+        "run": str(run.path),
+        "id": run.id,
+        "name": run.name,
+        "state": run.status.state,
+        "metrics": run.metrics.to_dict(orient="records"),
+        "velocity": run.velocity_account,
+        "notes": list(run.notes),
+    }
+
+
+#: Columns of the table a person sees: metric, coverage, heading.
+_SHOWN = (
+    ("rmse", 1, "RMSE"),
+    ("pearson", 1, "r"),
+    ("rmse", 5, "RMSE n>=5"),
+    ("pearson", 5, "r n>=5"),
+    ("skill", 1, "skill"),
+    ("within_gene_r_by_cluster", 1, "within-gene r"),
+    ("velocity_cosine_genes", 1, "velocity cosine"),
+    ("velocity_cosine_umap", 1, "on the map"),
+)
+
+
+def _print_metrics(metrics: pd.DataFrame) -> None:
+    from rich.table import Table
+
+    known = metrics.set_index(["predictor", "metric", "coverage"])
+    shown = [item for item in _SHOWN if any(known.index.isin([(p, *item[:2]) for p in _ORDER]))]
+    table = Table(title="On held-out cells", title_justify="left")
+    table.add_column("predictor")
+    for _, _, heading in shown:
+        table.add_column(heading, justify="right")
+    for predictor in [name for name in _ORDER if name in set(metrics["predictor"])]:
+        cells = [
+            number(known["value"].get((predictor, metric, coverage)))
+            for metric, coverage, _ in shown
+        ]
+        table.add_row(Sources.LABELS[predictor], *cells)
+    ceilings = [
+        metrics.loc[
+            (metrics["metric"] == metric) & (metrics["coverage"] == coverage), "ceiling"
+        ].max()
+        for metric, coverage, _ in shown
+    ]
+    table.add_section()
+    table.add_row("ceiling (noise)", *(number(value) for value in ceilings))
+    stdout().print(table)
+
+
+_ORDER = (Sources.GENE_MEAN, Sources.KNN, Sources.SCVI, Sources.SPLICEDVAE)
+
+
+def _print_velocities(run: Run) -> None:
+    console = stdout()
+    for source, entry in run.velocity_account.items():
+        label = Sources.LABELS.get(source, source)
+        told = "computed" if entry["state"] == "ok" else f"refused: {entry['message']}"
+        console.print(f"velocity, {label}: {escape(told)}")
+        for sentence in entry.get("fallbacks", ()):
+            console.print(f"  [yellow]! {escape(sentence)}[/yellow]")

@@ -1,0 +1,142 @@
+"""The run that the package ships, made by the same code as any other, then made small.
+
+What is left out is what no page, report or command reads: graphs, moments beyond float32's first
+digits, and normalised counts, which stand in ``predictions.h5ad`` as counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from anndata import AnnData, read_h5ad
+from numpy.typing import NDArray
+
+from splicedvae import datasets, io
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Uns
+from splicedvae.runs import _files
+from splicedvae.runs._config import RunConfig
+from splicedvae.runs._run import Run
+from splicedvae.runs._status import Status
+from splicedvae.velocity import VelocitySettings
+
+N_CELLS: Final = 900
+N_GENES: Final = 180
+SEED: Final = 7
+EPOCHS: Final = 150
+
+#: Bits of the mantissa that moments and velocities keep: about three digits.
+_BITS: Final = 10
+#: Layers of a velocity that are kept; moments only of the sources with a phase portrait.
+_KEPT: Final = (Layers.VELOCITY, Layers.MS, Layers.MU)
+
+
+def build_demo(folder: Path | str, *, progress: Callable[[Status], None] | None = None) -> Run:
+    """Simulate cells, do the whole job on them, and shrink the folder.
+
+    Parameters
+    ----------
+    folder
+        Where to write; it must not exist or be empty.
+    progress
+        Called with each new status.
+
+    Returns
+    -------
+    The finished run.
+    """
+    # torch takes seconds to import, and a page that shows the demo does not need it.
+    from splicedvae.runs._execute import execute
+
+    folder = Path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "simulated_bifurcation.h5ad"
+        datasets.simulate(N_CELLS, N_GENES, topology="bifurcation", seed=SEED).write_h5ad(file)
+        config = RunConfig(
+            data=str(file),
+            data_sha256=io.sha256(file),
+            name="Demo: simulated bifurcation",
+            cluster_key=Obs.CLUSTERS,
+            max_epochs=EPOCHS,
+            velocity=VelocitySettings(seed=SEED),
+            seed=SEED,
+        )
+        execute(config, folder, progress=progress)
+    shrink(folder)
+    return Run(folder)
+
+
+def shrink(folder: Path) -> None:
+    """Make a finished run small enough to ship, and free of what is this machine's alone.
+
+    Parameters
+    ----------
+    folder
+        The run folder; it is changed in place.
+    """
+    record = _files.read_json(folder / _files.CONFIG, "the configuration")
+    record["config"]["data"] = Path(record["config"]["data"]).name
+    _files.write_json(folder / _files.CONFIG, record)
+    status = _files.read_json(folder / _files.STATUS, "the status")
+    _files.write_json(folder / _files.STATUS, {**status, "pid": None})
+    provenance = _files.read_json(folder / _files.PROVENANCE, "the provenance")
+    provenance["platform"] = provenance["platform"].split("-")[0]
+    _files.write_json(folder / _files.PROVENANCE, provenance)
+    for name in (_files.LIVE, _files.WORKER, _files.LOG):
+        (folder / name).unlink(missing_ok=True)
+    for file in sorted((folder / _files.VELOCITY).glob("*.h5ad")):
+        _rewrite(file, _small_velocity(read_h5ad(file)))
+    cells = read_h5ad(folder / _files.PREDICTIONS)
+    for name in (Layers.RATIO, Layers.RATIO_SCVI):
+        cells.layers[name].data = rounded(cells.layers[name].data)
+    for name in list(cells.obsm):
+        cells.obsm[name] = rounded(cells.obsm[name])
+    _rewrite(folder / _files.PREDICTIONS, cells)
+
+
+def rounded(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Round float32 to `_BITS` bits of mantissa, so that it compresses; an error below 0.05%.
+
+    Parameters
+    ----------
+    values
+        Any shape.
+
+    Returns
+    -------
+    New array of the same shape; zeros and NaN stay what they are.
+    """
+    bits = np.array(values, dtype=np.float32).view(np.uint32)
+    drop = np.uint32(23 - _BITS)
+    half = np.uint32(1) << (drop - np.uint32(1))
+    exponent = np.uint32(0x7F800000)
+    finite = (bits & exponent) != exponent
+    carried = (bits + half) & ~((np.uint32(1) << drop) - np.uint32(1))
+    return np.where(finite, carried, bits).astype(np.uint32).view(np.float32)
+
+
+def _small_velocity(moving: AnnData) -> AnnData:
+    root = moving.uns.get(Uns.ROOT, {})
+    kept = (Uns.VELOCITY, Uns.GROUND)
+    source = str(root.get(Uns.VELOCITY, {}).get("source", ""))
+    # A true velocity has no phase portrait of its own.
+    layers = (Layers.VELOCITY,) if source == Sources.TRUE else _KEPT
+    return AnnData(
+        obs=moving.obs,
+        var=moving.var,
+        layers={name: rounded(moving.layers[name]) for name in layers if name in moving.layers},
+        obsm={
+            name: rounded(moving.obsm[name])
+            for name in (Obsm.UMAP, Obsm.VELOCITY_UMAP)
+            if name in moving.obsm
+        },
+        uns={Uns.ROOT: {name: root[name] for name in kept if name in root}},
+    )
+
+
+def _rewrite(file: Path, adata: AnnData) -> None:
+    with _files.replacing(file) as temporary:
+        adata.write_h5ad(temporary, compression="gzip", compression_opts=9)
