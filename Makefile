@@ -20,8 +20,9 @@ help: ## list these commands
 app: environment ## serve the dashboard on localhost:8501
 	@$(PY) -m streamlit run app.py --server.port $(PORT)
 
+# A file's tests stay in one worker, so that a model trained for them is trained once.
 test: test-environment ## run every test
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: test-environment ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -39,19 +39,6 @@ settings.register_profile(
 settings.load_profile("splicedvae")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests, and all tests in a browser, in one worker under ``--dist loadgroup``.
-
-    Module fixtures hold trained models, so a file split over two workers would train twice; two
-    browsers beside each other starve on two cores.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            browser = item.get_closest_marker("browser") is not None
-            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.stem))
-
-
 def pytest_unconfigure() -> None:
     """Remove this process's scratch folder."""
     shutil.rmtree(_scratch, ignore_errors=True)
