@@ -39,7 +39,13 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Quartiles:
-        """Quartiles of some finite numbers, at least one."""
+        """Take the quartiles of some numbers.
+
+        Parameters
+        ----------
+        values
+            Finite numbers, at least one.
+        """
         return cls(*(float(q) for q in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))))
 
 
@@ -52,7 +58,15 @@ class Histogram:
 
     @classmethod
     def of(cls, values: np.ndarray, edges: np.ndarray) -> Histogram:
-        """Histogram of finite numbers."""
+        """Count numbers between edges.
+
+        Parameters
+        ----------
+        values
+            Finite numbers; what lies outside the edges is not counted.
+        edges
+            Rising edges of the bins, one more than bins.
+        """
         counts, _ = np.histogram(values, edges)
         return cls(tuple(float(e) for e in edges), tuple(int(c) for c in counts))
 
