@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,13 @@ from splicedvae.plotting._types import Histogram
 
 
 def depth_histogram(
-    histograms: Sequence[Histogram], *, title: str = "counts of a cell", dark: bool = False
+    histograms: Sequence[Histogram],
+    *,
+    title: str = "counts of a cell",
+    unit: Literal["counts", "fraction"] = "counts",
+    dark: bool = False,
 ) -> go.Figure:
-    """Draw how many cells have which depth.
+    """Draw how many cells have which depth, or which fraction of their counts.
 
     Parameters
     ----------
@@ -35,6 +40,8 @@ def depth_histogram(
         unspliced, are laid over each other.
     title
         What is counted, for the axis.
+    unit
+        Whether the edges are numbers of counts or fractions from 0 to 1.
     dark
         Whether the page behind the figure is dark.
 
@@ -51,12 +58,13 @@ def depth_histogram(
     if not histograms:
         raise DataError("There is no depth to draw: give at least one histogram.")
     figure = go.Figure()
+    number = ",.0f" if unit == "counts" else ".1%"
     low = min(float(histogram.edges[0]) for histogram in histograms)
     high = max(float(histogram.edges[-1]) for histogram in histograms)
     for histogram, color in zip(histograms, _colors(len(histograms)), strict=True):
         edges = np.asarray(histogram.edges, dtype=np.float32)
         counts = np.asarray(histogram.counts, dtype=np.float32)
-        median = f", median {histogram.median:,.0f}" if histogram.median is not None else ""
+        median = f", median {histogram.median:{number}}" if histogram.median is not None else ""
         figure.add_trace(
             go.Scatter(
                 x=np.concatenate([edges[:1], edges]),
@@ -66,26 +74,27 @@ def depth_histogram(
                 fill="tozeroy",
                 fillcolor=_translucent(color),
                 name=f"{label(histogram.label)}{median}",
-                hovertemplate="from %{x:,.0f}: %{y:,} cells<extra>"
-                + label(histogram.label)
-                + "</extra>",
+                hovertemplate=f"from %{{x:{number}}}: %{{y:,}} cells<extra>"
+                f"{label(histogram.label)}</extra>",
             )
         )
-    logarithmic = low > 0 and high > 20 * low
+    axis: dict[str, Any] = {"tickformat": ".0%"} if unit == "fraction" else {}
+    if unit == "counts" and low > 0 and high > 20 * low:
+        axis = log_axis(low, high)
     figure.update_layout(
         template=template(dark),
         height=320,
         showlegend=True,
         xaxis={
             "title": {"text": escape(title)},
-            **(log_axis(low, high) if logarithmic else {}),
+            **axis,
         },
         yaxis={"title": {"text": "cells"}, "rangemode": "tozero"},
         legend={"y": 1.02, "yanchor": "bottom", "itemsizing": "trace"},
     )
     n_cells = max(int(np.sum(histogram.counts)) for histogram in histograms)
     medians = ", ".join(
-        f"{histogram.label} {histogram.median:,.0f}"
+        f"{histogram.label} {histogram.median:{number}}"
         for histogram in histograms
         if histogram.median is not None
     )

@@ -202,7 +202,7 @@ def training_curves(
     for index, loss in enumerate(shown):
         suffix = axis_suffix(index)
         curves = table[table["loss"] == loss]
-        for (predictor, part), curve in curves.groupby(["predictor", "part"], sort=False):
+        for (predictor, part), curve in curves.groupby(["predictor", "part"], sort=True):
             ordered = curve.sort_values("epoch")
             name = f"{predictor_label(str(predictor))}, {part}"
             single = len(ordered) == 1

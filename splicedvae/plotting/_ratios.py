@@ -10,9 +10,10 @@ from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Sources
-from splicedvae.plotting._cells import axis_suffix, grid_of
-from splicedvae.plotting._text import label
+from splicedvae.plotting._cells import axis_suffix, grid_of, line_width
+from splicedvae.plotting._text import wrap
 from splicedvae.plotting._theme import (
+    IDENTITY,
     color_axis,
     describe,
     ink,
@@ -51,7 +52,7 @@ def predicted_against_measured(
         raise DataError("There is no predictor to draw: give at least one density.")
     rows, columns = grid_of(len(densities), columns)
     figure = make_subplots(
-        rows=rows, cols=columns, horizontal_spacing=0.05, vertical_spacing=0.2 if rows > 1 else 0.0
+        rows=rows, cols=columns, horizontal_spacing=0.05, vertical_spacing=0.24 if rows > 1 else 0.0
     )
     colors = ink(dark)
     for index, density in enumerate(densities):
@@ -79,7 +80,7 @@ def predicted_against_measured(
                 x=[0, 1],
                 y=[0, 1],
                 mode="lines",
-                line={"color": colors.muted, "width": 1.2, "dash": "dot"},
+                line={"color": IDENTITY, "width": 1.6, "dash": "dot"},
                 hoverinfo="skip",
                 showlegend=False,
                 name="agreement",
@@ -90,7 +91,7 @@ def predicted_against_measured(
         if density.caption:
             text += (
                 f"<br><span style='font-size:12px;color:{colors.muted}'>"
-                f"{label(density.caption, 60)}</span>"
+                f"{wrap(density.caption, line_width(columns) - 4)}</span>"
             )
         figure.add_annotation(
             text=text,
@@ -126,8 +127,8 @@ def predicted_against_measured(
     bar["colorbar"].update(tickvals=ticks, ticktext=[f"{10**tick:,}" for tick in ticks], ypad=56)
     figure.update_layout(
         template=template(dark),
-        height=390 * rows + 100,
-        margin={"t": 52, "b": 8},
+        height=350 * rows + 100,
+        margin={"t": 66, "b": 8},
         coloraxis=bar,
     )
     names = ", ".join(Sources.LABELS.get(d.predictor, d.predictor) for d in densities)

@@ -71,6 +71,9 @@ DIVERGING: Final = (
     "#67001F",
 )
 
+#: The line of agreement, visible on the colour scale and on both kinds of page.
+IDENTITY: Final = CATEGORICAL[5]
+
 #: A predictor has one colour in every figure.
 PREDICTOR_COLORS: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: CATEGORICAL[0],

@@ -6,7 +6,7 @@ that a wrong length fails where it was made and not in a browser.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -190,18 +190,19 @@ class Histogram:
 
     #: What is counted: a predictor, or a layer.
     label: str
-    #: Shape (n_bins,).
-    counts: NDArray[Any]
-    #: Shape (n_bins + 1,), ascending.
-    edges: FloatArray
+    #: One for each bin.
+    counts: NDArray[Any] | Sequence[int]
+    #: Ascending, one more than counts.
+    edges: FloatArray | Sequence[float]
     #: Of the values themselves, drawn as a line; not drawn if None.
     median: float | None = None
 
     def __post_init__(self) -> None:
-        if self.edges.shape != (self.counts.size + 1,):
+        counts, edges = len(self.counts), len(self.edges)
+        if edges != counts + 1:
             raise DataError(
-                f"The histogram of {self.label!r} has {self.counts.size} counts and "
-                f"{self.edges.size} edges: give one more edge than counts."
+                f"The histogram of {self.label!r} has {counts} counts and {edges} edges: "
+                "give one more edge than counts."
             )
 
 

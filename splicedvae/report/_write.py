@@ -146,6 +146,7 @@ def _contents(run: Run, dark: bool) -> dict[str, Any]:
         "depth": figure("depth", views.depth_figure, run),
         "unspliced": figure("unspliced", views.unspliced_figure, run),
         "coverage": figure("coverage", views.coverage_figure, run),
+        "gain": figure("gain", views.gain_figure, run),
         "ratios": figure("ratios", views.ratio_figure, run),
         "within_gene": figure("within-gene", views.within_gene_figure, run),
         "training": figure("training", views.training_figure, run) if trained else None,
@@ -260,4 +261,4 @@ def _provenance(run: Run) -> list[tuple[str, str]]:
 
 
 def _plain(value: Any) -> str:
-    return "default" if value is None else str(value)
+    return "not set" if value is None else str(value)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BEST_POSSIBLE",
     "CELL_DEPTH",
+    "DENSITY",
     "N_VALUES",
     "cell_colors",
     "cluster_table",
@@ -41,6 +42,8 @@ __all__ = [
     "data_unspliced_figure",
     "default_color",
     "depth_figure",
+    "gain_figure",
+    "gain_table",
     "latent_figure",
     "metrics_table",
     "predictors",
@@ -57,6 +60,9 @@ __all__ = [
 
 #: Colour by the total counts of a cell.
 CELL_DEPTH: Final = "total counts"
+
+#: Closeness of stream lines: as many as a panel of 350 pixels bears.
+DENSITY: Final = 1.4
 
 #: Order of stream panels.
 _SOURCES: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.TRUE)
@@ -190,7 +196,7 @@ def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plo
     )
 
 
-def stream_lines(run: Run, source: str, *, density: float = 1.0) -> StreamLines:
+def stream_lines(run: Run, source: str, *, density: float = DENSITY) -> StreamLines:
     """Follow one velocity of a run over its map.
 
     Parameters
@@ -220,7 +226,7 @@ def stream_figure(
     color_by: str | None = None,
     *,
     dark: bool = False,
-    density: float = 1.0,
+    density: float = DENSITY,
     columns: int | None = None,
     lines: Mapping[str, StreamLines] | None = None,
 ) -> go.Figure:
@@ -407,6 +413,48 @@ def coverage_figure(run: Run, *, dark: bool = False) -> go.Figure:
     return plotting.coverage_curves(run.metrics, dark=dark)
 
 
+def gain_table(run: Run) -> pd.DataFrame:
+    """Say how much of what is possible beyond the gene mean each predictor reaches.
+
+    Returns
+    -------
+    Rows like a run's metrics, ``metric`` being "rmse" or "pearson" and ``value`` the share
+    of the way from the gene mean (0) to the best possible (1): below 0 a predictor is worse
+    than a constant for each gene. No rows where the gene mean or the best possible is not
+    known.
+    """
+    metrics = run.metrics
+    table = metrics[metrics["metric"].isin(_BY_COVERAGE)]
+    constant = table[table["predictor"] == Sources.GENE_MEAN]
+    constant = constant[["metric", "coverage", "value"]].rename(columns={"value": "constant"})
+    table = table.merge(constant, on=["metric", "coverage"])
+    possible = table["ceiling"] - table["constant"]
+    table["value"] = (table["value"] - table["constant"]) / possible.where(possible != 0)
+    table["ceiling"] = np.nan
+    return table.drop(columns="constant").dropna(subset=["value"]).reset_index(drop=True)
+
+
+def gain_figure(run: Run, *, dark: bool = False) -> go.Figure:
+    """Draw what each predictor gains over the gene mean, as a share of what is possible.
+
+    Raises
+    ------
+    DataError
+        If the gene mean or the best possible value is not known.
+    """
+    table = gain_table(run)
+    if table.empty:
+        raise DataError(
+            "The run does not know what the gene mean or the best possible predictor reaches: "
+            "train a run on data with spliced and unspliced counts."
+        )
+    labels = {
+        "rmse": "share of the possible gain in RMSE",
+        "pearson": "share of the possible gain in r",
+    }
+    return plotting.coverage_curves(table, labels=labels, dark=dark)
+
+
 def training_figure(run: Run, *, dark: bool = False) -> go.Figure:
     """Draw the training curves of a finished run."""
     return plotting.training_curves(run.history, dark=dark)
@@ -432,25 +480,23 @@ def within_gene_figure(run: Run, *, dark: bool = False) -> go.Figure:
         If no gene has a correlation.
     """
     table = run.genes
-    edges = np.linspace(-1.0, 1.0, 61)
-    histograms = []
+    found = {}
     for column in table.columns:
-        values = table[column].to_numpy() if str(column).startswith(_WITHIN_GENE) else np.empty(0)
-        values = values[np.isfinite(values.astype(float))].astype(float)
-        if values.size:
-            histograms.append(
-                plotting.Histogram(
-                    str(column).removeprefix(_WITHIN_GENE),
-                    np.histogram(values, edges)[0],
-                    edges,
-                    float(np.median(values)),
-                )
-            )
-    if not histograms:
+        if str(column).startswith(_WITHIN_GENE):
+            values = table[column].to_numpy(dtype=float)
+            if np.isfinite(values).any():
+                found[str(column).removeprefix(_WITHIN_GENE)] = values[np.isfinite(values)]
+    if not found:
         raise DataError(
             "No gene of the run has a correlation within it, which needs measured counts in at "
             "least 20 held-out cells: use more cells or hold out a larger share."
         )
+    reach = min(1.0, np.ceil(10 * max(np.abs(values).max() for values in found.values())) / 10)
+    edges = np.linspace(-reach, reach, 51)
+    histograms = [
+        plotting.Histogram(name, np.histogram(values, edges)[0], edges, float(np.median(values)))
+        for name, values in found.items()
+    ]
     return plotting.within_gene_correlation(histograms, dark=dark)
 
 
@@ -660,7 +706,7 @@ def velocity_table(run: Run) -> pd.DataFrame:
                 row[column] = f"{entry[key]:,}" if entry.get(key) is not None else "–"
         said = [str(entry.get("message") or "")]
         said += [str(item) for item in (*entry.get("fallbacks", ()), *entry.get("notes", ()))]
-        row["remarks"] = " ".join(sentence for sentence in said if sentence)
+        row["remarks"] = " ".join(sentence for sentence in said if sentence) or "none"
         rows.append(row)
     return pd.DataFrame(
         rows, columns=["source", "state", "mode", "genes", "velocity_genes", "remarks"]
