@@ -173,7 +173,13 @@ def prepare(
 
 
 def is_prepared(adata: AnnData) -> bool:
-    """Tell whether an AnnData came from `prepare`."""
+    """Tell whether an AnnData came from `prepare`.
+
+    Parameters
+    ----------
+    adata
+        Any object, fresh or back from a file.
+    """
     return (
         Uns.GROUND in adata.uns.get(Uns.ROOT, {})
         and Obsp.CONNECTIVITIES in adata.obsp
@@ -359,8 +365,8 @@ def _find_neighbours(
     distances = sparse.csr_matrix(ground.obsp[Obsp.DISTANCES])
     # Cells with identical counts lie at distance zero, which scVelo reads as "no neighbour".
     positive = distances.data[distances.data > 0]
-    if positive.size < distances.data.size and positive.size:
-        distances.data[distances.data <= 0] = positive.min() * 1e-3
+    smallest = positive.min() * 1e-3 if positive.size else 1.0
+    distances.data[distances.data <= 0] = smallest
     ground.obsp[Obsp.DISTANCES] = distances
     ground.obsp[Obsp.CONNECTIVITIES] = sparse.csr_matrix(ground.obsp[Obsp.CONNECTIVITIES])
     return notes

@@ -125,11 +125,16 @@ def test_no_figure_and_no_changed_warnings_are_left_behind(
 ) -> None:
     plt.close("all")
     filters = list(warnings.filters)
+    with quiet_scvelo() as scvelo:
+        pass
+    verbosity = scvelo.settings.verbosity
+    assert verbosity > 0
     result = vl.compute_velocity(ground, settings=settings)
     vl.streamlines(result)
     vl.arrows_grid(result)
     assert plt.get_fignums() == []
     assert warnings.filters == filters
+    assert scvelo.settings.verbosity == verbosity
     assert capsys.readouterr().out == ""
 
 

@@ -153,6 +153,44 @@ def test_cells_without_counts_stay(make_cells, settings: vl.VelocitySettings) ->
     assert vl.streamlines(result).n_lines > 0
 
 
+def test_few_empty_cells_among_others_take_no_confidence_away(
+    cells: AnnData, measured: AnnData, settings: vl.VelocitySettings
+) -> None:
+    cells.obsm["X_latent"] = np.asarray(cells.obs["true_time"])[:, None] * np.ones((1, 2))
+    full = vl.compute_velocity(
+        vl.prepare(cells, settings=settings, representation="X_latent"), settings=settings
+    )
+    empty = np.zeros(cells.n_obs, dtype=bool)
+    empty[[3, 50, 90]] = True
+    keep = sparse.diags((~empty).astype(np.float32))
+    cells.X = sparse.csr_matrix(keep @ cells.X)
+    for name in ("spliced", "unspliced"):
+        cells.layers[name] = sparse.csr_matrix(keep @ cells.layers[name])
+    result = vl.compute_velocity(
+        vl.prepare(cells, settings=settings, representation="X_latent"), settings=settings
+    )
+    assert not result.layers["velocity"][empty].any()
+    found = np.asarray(result.obs["velocity_confidence"])
+    assert np.isnan(found[empty]).all()
+    assert np.isfinite(found[~empty]).all()
+    whole = np.asarray(full.obs["velocity_confidence"])
+    assert np.abs(found - whole)[~empty].mean() < 0.1
+    assert np.corrcoef(found[~empty], whole[~empty])[0, 1] > 0.8
+
+
+def test_cells_at_the_same_place_are_neighbours(
+    cells: AnnData, settings: vl.VelocitySettings
+) -> None:
+    place = np.floor(np.asarray(cells.obs["true_time"]) / 2.5)  # more cells each than neighbours
+    cells.obsm["X_latent"] = place[:, None] * np.array([[1.0, 2.0]])
+    cells.obsm["X_umap"] = np.random.default_rng(0).normal(size=(cells.n_obs, 2))
+    ground = vl.prepare(cells, settings=settings, representation="X_latent", keep_umap=True)
+    result = vl.compute_velocity(ground, settings=settings)
+    assert np.isfinite(result.obsm["velocity_umap"]).all()
+    graph = sparse.coo_matrix(result.obsp["distances"])
+    np.testing.assert_array_equal(place[graph.row], place[graph.col])
+
+
 def test_too_few_cells(cells: AnnData) -> None:
     with pytest.raises(VelocityError, match="29 cells, expected at least 30"):
         vl.prepare(cells[:29].copy())
