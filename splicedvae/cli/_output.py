@@ -5,11 +5,14 @@ Exit codes: 0 done, 1 an error the message of which says what to do, 2 wrong use
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
@@ -81,6 +84,26 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             )
 
     return wrapper
+
+
+@contextlib.contextmanager
+def quiet_models() -> Iterator[None]:
+    """Keep scvi-tools' remarks off stdout, where a script reads, and warnings off stderr.
+
+    What the package itself has to say about genes and counts is in its accounts, which the
+    commands print.
+    """
+    import scvi
+
+    logger = logging.getLogger(scvi.__name__)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def print_json(value: Any) -> None:

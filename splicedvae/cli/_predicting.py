@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,6 +26,7 @@ from splicedvae.cli._output import (
     escape,
     output_file,
     print_json,
+    quiet_models,
     stderr,
     told,
     write_h5ad,
@@ -75,16 +75,14 @@ def predict(
 
     found = open_run(run)
     console = stderr()
-    with console.status("loading the model"):
+    with console.status("loading the model"), quiet_models():
         trained = found.model(model)
     with console.status(f"reading {escape(data.name)}"):
         result = io.read(
             data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
         )
     how = counts or result.counts or found.config.counts
-    with console.status("predicting"), warnings.catch_warnings():
-        # What the model did with the genes is in its account, told below.
-        warnings.simplefilter("ignore")
+    with console.status("predicting"), quiet_models():
         cells = with_batch(trained, result.adata, batch_key)
         predicted = trained.reconstruct(cells, counts=how)
     account = predicted.uns[Uns.ROOT][Uns.PREDICTED]

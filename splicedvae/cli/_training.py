@@ -23,7 +23,16 @@ from splicedvae.cli._options import (
     Total,
     UnsplicedLayer,
 )
-from splicedvae.cli._output import Json, escape, number, print_json, stderr, stdout, told
+from splicedvae.cli._output import (
+    Json,
+    escape,
+    number,
+    print_json,
+    quiet_models,
+    stderr,
+    stdout,
+    told,
+)
 from splicedvae.cli._progress import run_progress
 
 if TYPE_CHECKING:
@@ -215,17 +224,13 @@ def evaluate(
     if data is None:
         metrics = found.metrics
     else:
-        import warnings
-
         from splicedvae import io
         from splicedvae.runs._assessment import assess_on
 
         result = io.read(
             data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
         )
-        with warnings.catch_warnings():
-            # What the models warn of is in the notes.
-            warnings.simplefilter("ignore")
+        with quiet_models():
             metrics, notes = assess_on(
                 found, result, batch_key=batch_key, cluster_key=cluster_key or None
             )
@@ -234,9 +239,11 @@ def evaluate(
         return
     for note in notes:
         stderr().print(f"- {escape(note)}")
-    _print_metrics(metrics)
     if data is None:
+        _print_metrics(metrics)
         _print_velocities(found)
+    else:
+        _print_metrics(metrics, f"On {escape(result.name)}")
 
 
 def _make_room(out: Path, *, overwrite: bool) -> None:
@@ -267,46 +274,43 @@ def _run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-#: Columns of the table a person sees: metric, coverage, heading.
+#: Rows of the table a person sees: metric, coverage, what it is called.
 _SHOWN = (
     ("rmse", 1, "RMSE"),
-    ("pearson", 1, "r"),
-    ("rmse", 5, "RMSE n>=5"),
-    ("pearson", 5, "r n>=5"),
-    ("skill", 1, "skill"),
-    ("within_gene_r_by_cluster", 1, "within-gene r"),
-    ("velocity_cosine_genes", 1, "velocity cosine"),
-    ("velocity_cosine_umap", 1, "on the map"),
+    ("rmse", 5, "RMSE, 5 or more counts"),
+    ("pearson", 1, "Pearson r"),
+    ("pearson", 5, "Pearson r, 5 or more counts"),
+    ("skill", 1, "skill over gene mean"),
+    ("within_gene_r_by_cluster", 1, "within-gene r by cluster"),
+    ("velocity_cosine_genes", 1, "velocity cosine, genes"),
+    ("velocity_cosine_umap", 1, "velocity cosine, UMAP"),
 )
+#: Columns, and what fits above them.
+_PREDICTORS = {
+    Sources.GENE_MEAN: "gene mean",
+    Sources.KNN: "kNN",
+    Sources.SCVI: "scVI+head",
+    Sources.SPLICEDVAE: "SplicedVAE",
+}
 
 
-def _print_metrics(metrics: pd.DataFrame) -> None:
+def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> None:
     from rich.table import Table
 
-    known = metrics.set_index(["predictor", "metric", "coverage"])
-    shown = [item for item in _SHOWN if any(known.index.isin([(p, *item[:2]) for p in _ORDER]))]
-    table = Table(title="On held-out cells", title_justify="left")
-    table.add_column("predictor")
-    for _, _, heading in shown:
-        table.add_column(heading, justify="right")
-    for predictor in [name for name in _ORDER if name in set(metrics["predictor"])]:
-        cells = [
-            number(known["value"].get((predictor, metric, coverage)))
-            for metric, coverage, _ in shown
-        ]
-        table.add_row(Sources.LABELS[predictor], *cells)
-    ceilings = [
-        metrics.loc[
-            (metrics["metric"] == metric) & (metrics["coverage"] == coverage), "ceiling"
-        ].max()
-        for metric, coverage, _ in shown
-    ]
-    table.add_section()
-    table.add_row("ceiling (noise)", *(number(value) for value in ceilings))
+    shown = [name for name in _PREDICTORS if name in set(metrics["predictor"])]
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in shown:
+        table.add_column(_PREDICTORS[name], justify="right")
+    table.add_column("ceiling", justify="right")
+    for metric, coverage, label in _SHOWN:
+        rows = metrics[(metrics["metric"] == metric) & (metrics["coverage"] == coverage)]
+        values = rows.set_index("predictor")["value"]
+        if not set(shown) & set(values.index):
+            continue
+        cells = [number(values.get(name)) for name in shown]
+        table.add_row(label, *cells, number(rows["ceiling"].max()))
     stdout().print(table)
-
-
-_ORDER = (Sources.GENE_MEAN, Sources.KNN, Sources.SCVI, Sources.SPLICEDVAE)
 
 
 def _print_velocities(run: Run) -> None:

@@ -1,7 +1,7 @@
 """The run that the package ships, made by the same code as any other, then made small.
 
-What is left out is what no page, report or command reads: graphs, moments beyond float32's first
-digits, and normalised counts, which stand in ``predictions.h5ad`` as counts.
+What is left out is what no page, report or command reads: graphs, moments, normalised counts
+(the counts stand in ``predictions.h5ad``) and the last digits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from anndata import AnnData, read_h5ad
 from numpy.typing import NDArray
 
 from splicedvae import datasets, io
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Uns
+from splicedvae._keys import Layers, Obs, Obsm, Uns
 from splicedvae.runs import _files
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._run import Run
@@ -28,10 +28,8 @@ N_GENES: Final = 180
 SEED: Final = 7
 EPOCHS: Final = 150
 
-#: Bits of the mantissa that moments and velocities keep: about three digits.
-_BITS: Final = 10
-#: Layers of a velocity that are kept; moments only of the sources with a phase portrait.
-_KEPT: Final = (Layers.VELOCITY, Layers.MS, Layers.MU)
+#: Bits of the mantissa that predictions and velocities keep: an error below 0.2%.
+_BITS: Final = 8
 
 
 def build_demo(folder: Path | str, *, progress: Callable[[Status], None] | None = None) -> Run:
@@ -98,7 +96,7 @@ def shrink(folder: Path) -> None:
 
 
 def rounded(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Round float32 to `_BITS` bits of mantissa, so that it compresses; an error below 0.05%.
+    """Round float32 to `_BITS` bits of mantissa, so that it compresses.
 
     Parameters
     ----------
@@ -121,13 +119,10 @@ def rounded(values: NDArray[Any]) -> NDArray[np.float32]:
 def _small_velocity(moving: AnnData) -> AnnData:
     root = moving.uns.get(Uns.ROOT, {})
     kept = (Uns.VELOCITY, Uns.GROUND)
-    source = str(root.get(Uns.VELOCITY, {}).get("source", ""))
-    # A true velocity has no phase portrait of its own.
-    layers = (Layers.VELOCITY,) if source == Sources.TRUE else _KEPT
     return AnnData(
         obs=moving.obs,
         var=moving.var,
-        layers={name: rounded(moving.layers[name]) for name in layers if name in moving.layers},
+        layers={Layers.VELOCITY: rounded(moving.layers[Layers.VELOCITY])},
         obsm={
             name: rounded(moving.obsm[name])
             for name in (Obsm.UMAP, Obsm.VELOCITY_UMAP)

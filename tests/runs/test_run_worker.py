@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def own_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield tmp_path / "runs"
-    for run in list_runs():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        left = list_runs()
+    for run in left:
         stop(run, timeout=1)
 
 

@@ -1,0 +1,209 @@
+"""From simulated cells to a report by commands alone, for people and for scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+from click.testing import Result
+from scipy.sparse import csr_matrix
+
+from splicedvae import __version__
+from splicedvae._keys import Layers, Obsm, Uns, Var
+from splicedvae.runs import Run, RunConfig
+
+Command = Callable[..., Result]
+Trained = tuple[Path, Result]
+
+
+def test_simulated_file_holds_counts_and_truth(cells: Path, totals: Path) -> None:
+    full = ad.read_h5ad(cells)
+    assert full.shape == (260, 60)
+    assert {Layers.SPLICED, Layers.UNSPLICED, Layers.TRUE_VELOCITY} <= set(full.layers)
+    assert list(ad.read_h5ad(totals).layers) == []
+
+
+def test_inspect_tells_people_and_scripts_the_same(
+    command: Command, cells: Path, totals: Path
+) -> None:
+    told = command("inspect", cells)
+    assert told.exit_code == 0
+    assert "260 x 60" in told.stdout
+    found = json.loads(command("inspect", cells, "--json").stdout)
+    assert (found["n_cells"], found["n_genes"]) == (260, 60)
+    assert found["cluster_key"] == "clusters"
+    assert f"{found['unspliced_fraction']:.3f}" in told.stdout
+    for row in found["clusters"]:
+        assert row["cluster"] in told.stdout
+    assert json.loads(command("inspect", totals, "--json").stdout)["has_measured_layers"] is False
+    assert "predict them" in command("inspect", totals).stdout
+
+
+def test_train_writes_a_run_and_nothing_but_json_to_stdout(trained: Trained, cells: Path) -> None:
+    out, result = trained
+    told = json.loads(result.stdout)
+    run = Run(out)
+    assert run.is_finished
+    assert told["id"] == run.id
+    assert told["state"] == "finished"
+    assert len(told["metrics"]) == len(run.metrics)
+    assert set(told["velocity"]) == {"measured", "splicedvae", "scvi", "true"}
+    assert run.config.held_out == 0.3
+    assert run.config.max_epochs == 3
+    assert run.config.cluster_key == "clusters"
+    assert run.config.velocity.n_neighbors == 12
+    assert run.name == cells.name
+    # Progress went to stderr, a line a stage.
+    assert "training SplicedVAE" in result.stderr
+
+
+def test_every_setting_of_a_run_can_be_given_to_train(command: Command) -> None:
+    told = command("train", "--help").stdout.replace("\n", "")
+    elsewhere = {"kind", "data", "data_sha256", "velocity", "model_run"}
+    for item in dataclasses.fields(RunConfig):
+        if item.name not in elsewhere:
+            assert f"--{item.name.replace('_', '-')}" in told, item.name
+
+
+def test_train_does_not_touch_an_earlier_run_unless_asked(
+    command: Command, trained: Trained, cells: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    before = (out / "config.json").read_bytes()
+    refused = command("train", cells, "--out", out)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert (out / "config.json").read_bytes() == before
+    (tmp_path / "letter.txt").write_text("dear")
+    for words in ((), ("--overwrite",)):
+        refused = command("train", cells, "--out", tmp_path, *words)
+        assert refused.exit_code == 1
+        assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_evaluate_shows_the_runs_own_numbers(command: Command, trained: Trained) -> None:
+    out, _ = trained
+    told = json.loads(command("evaluate", out, "--json").stdout)
+    assert len(told["metrics"]) == len(Run(out).metrics)
+    shown = command("evaluate", out).stdout
+    metrics = Run(out).metrics.set_index(["predictor", "metric", "coverage"])["value"]
+    for predictor in ("splicedvae", "scvi", "gene_mean", "knn"):
+        assert f"{metrics[predictor, 'rmse', 1]:.3f}" in shown
+    assert "SplicedVAE" in shown
+    assert "ceiling" in shown
+
+
+def test_evaluate_on_other_cells(command: Command, trained: Trained, tmp_path: Path) -> None:
+    out, _ = trained
+    other = tmp_path / "other.h5ad"
+    assert command("simulate", "--out", other, "--n-cells", 90, "--n-genes", 60).exit_code == 0
+    result = command("evaluate", out, other, "--cluster-key", "clusters", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert {row["predictor"] for row in told["metrics"]} == {
+        "splicedvae",
+        "scvi",
+        "gene_mean",
+        "knn",
+    }
+    assert "found by name" in told["notes"][0]
+    assert {"rmse", "within_gene_r_by_cluster"} <= {row["metric"] for row in told["metrics"]}
+
+
+@pytest.fixture(scope="module")
+def predicted(
+    command: Command, trained: Trained, totals: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    file = tmp_path_factory.mktemp("predicted") / "predicted.h5ad"
+    result = command("predict", trained[0], totals, "--out", file, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["account"]["layers"] == ["spliced", "unspliced", "splicing_ratio"]
+    assert told["account"]["run"] == Run(trained[0]).id
+    return file
+
+
+def test_predict_on_totals_is_ready_for_scvelo(predicted: Path, totals: Path) -> None:
+    cells, given = ad.read_h5ad(predicted), ad.read_h5ad(totals)
+    assert list(cells.obs_names) == list(given.obs_names)
+    x = csr_matrix(given[:, cells.var_names].X)
+    spliced, unspliced = cells.layers[Layers.SPLICED], cells.layers[Layers.UNSPLICED]
+    assert (csr_matrix(spliced + unspliced) != x).nnz == 0
+    ratio = csr_matrix(cells.layers[Layers.RATIO])
+    assert ratio.nnz == x.nnz
+    assert 0 <= ratio.data.min() < ratio.data.max() <= 1
+    assert cells.uns[Uns.ROOT][Uns.PREDICTED]["predictor"] == "SplicedVAE"
+
+
+def test_predict_keeps_measured_layers(
+    command: Command, trained: Trained, cells: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "both.h5ad"
+    words = ["--model", "scvi", "--out", file]
+    assert command("predict", trained[0], cells, *words).exit_code == 0
+    both, given = ad.read_h5ad(file), ad.read_h5ad(cells)
+    given = given[:, both.var_names]
+    for name in (Layers.SPLICED, Layers.UNSPLICED):
+        assert (csr_matrix(both.layers[name]) != csr_matrix(given.layers[name])).nnz == 0
+    assert Layers.PREDICTED_SPLICED in both.layers
+    assert both.uns[Uns.ROOT][Uns.PREDICTED]["predictor"] == "scVI + ratio head"
+
+
+def test_velocity_of_predicted_and_of_measured_layers(
+    command: Command, predicted: Path, cells: Path, totals: Path, tmp_path: Path
+) -> None:
+    words = ["--n-neighbors", 12, "--min-shared-counts", 10, "--json"]
+    for file, source in ((predicted, "splicedvae"), (cells, "measured")):
+        out = tmp_path / f"{source}.h5ad"
+        result = command("velocity", file, "--out", out, *words)
+        assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout)
+        assert told["source"] == source
+        moving = ad.read_h5ad(out)
+        assert moving.obsm[Obsm.VELOCITY_UMAP].shape == (moving.n_obs, 2)
+        assert int(moving.var[Var.VELOCITY_GENES].sum()) == told["n_velocity_genes"] > 0
+        assert np.isfinite(moving.layers[Layers.MS]).all()
+    refused = command("velocity", totals, "--out", tmp_path / "none.h5ad")
+    assert refused.exit_code == 1
+    assert "splicedvae predict" in refused.stderr
+    refused = command("velocity", cells, "--use", "predicted", "--out", tmp_path / "none.h5ad")
+    assert refused.exit_code == 1
+    assert not (tmp_path / "none.h5ad").exists()
+
+
+def test_ratios_constant_within_each_gene_are_refused_a_velocity(
+    command: Command, cells: Path, tmp_path: Path
+) -> None:
+    flat = ad.read_h5ad(cells)
+    share = np.linspace(0.3, 0.9, flat.n_vars)
+    flat.layers[Layers.SPLICED] = csr_matrix(csr_matrix(flat.X).multiply(share), dtype=np.float32)
+    flat.layers[Layers.UNSPLICED] = csr_matrix(
+        csr_matrix(flat.X).multiply(1 - share), dtype=np.float32
+    )
+    flat.uns[Uns.ROOT] = {Uns.PREDICTED: {"layers": [Layers.SPLICED, Layers.UNSPLICED]}}
+    file, out = tmp_path / "flat.h5ad", tmp_path / "velocity.h5ad"
+    flat.write_h5ad(file)
+    refused = command("velocity", file, "--out", out, "--n-neighbors", 12)
+    assert refused.exit_code == 1, refused.output
+    assert refused.stderr.startswith("Error: ")
+    assert refused.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+def test_report_is_one_page(command: Command, trained: Trained, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    result = command("report", trained[0], "--out", file)
+    assert result.exit_code == 0, result.output
+    text = file.read_text(encoding="utf-8")
+    assert text.lstrip().lower().startswith("<!doctype html>")
+    assert Run(trained[0]).id in text
+    assert command("report", trained[0], "--out", file).exit_code == 1
+
+
+def test_version(command: Command) -> None:
+    assert command("--version").stdout.strip() == f"splicedvae {__version__}"
