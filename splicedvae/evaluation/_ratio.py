@@ -62,7 +62,9 @@ class _Entries:
         self.cells = np.repeat(np.arange(counted.shape[0]), np.diff(counted.indptr))
         self.genes = counted.indices
         self.n = counted.data.astype(np.float64)
-        self.s = np.asarray(spliced[self.cells, self.genes], dtype=np.float64).ravel()
+        # scipy answers an empty question with a sparse matrix.
+        found = spliced[self.cells, self.genes] if len(self.n) else np.zeros(0)
+        self.s = np.asarray(found, dtype=np.float64).ravel()
         self.u = self.n - self.s
         self.ratio = self.s / self.n
         self.noise = self._noise()

@@ -125,7 +125,9 @@ def select_genes(
     sc.pp.normalize_total(logged)
     sc.pp.log1p(logged)
     sc.pp.highly_variable_genes(logged, n_top_genes=n_top_genes)
-    keep[np.flatnonzero(keep)[~logged.var[Var.HIGHLY_VARIABLE].to_numpy()]] = False
+    # scanpy marks more than asked for where genes tie, so the ranking is cut here.
+    ranked = np.argsort(-logged.var[Var.DISPERSION].to_numpy(), kind="stable")
+    keep[np.flatnonzero(keep)[ranked[n_top_genes:]]] = False
     return keep
 
 

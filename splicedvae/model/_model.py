@@ -29,6 +29,7 @@ from splicedvae._keys import Layers, Obsm
 from splicedvae.model import _folder
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
+from splicedvae.model._plan import RatioTrainingPlan
 from splicedvae.module import RatioLikelihood, SplicedVAEModule
 from splicedvae.module._head import HeadKind
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
@@ -120,6 +121,7 @@ class SplicedVAE(SCVI):
     """
 
     _module_cls = SplicedVAEModule
+    _training_plan_cls = RatioTrainingPlan
 
     def __init__(
         self,
@@ -137,7 +139,7 @@ class SplicedVAE(SCVI):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 10.0,
+        ratio_shrinkage: float = 300.0,
     ) -> None:
         super().__init__(
             adata,
@@ -232,7 +234,7 @@ class SplicedVAE(SCVI):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 10.0,
+        ratio_shrinkage: float = 300.0,
     ) -> SplicedVAE:
         """Put a ratio head on a trained standard scVI model, whose weights stay as they are.
 
@@ -429,7 +431,8 @@ class SplicedVAE(SCVI):
         datasplitter_kwargs
             Further arguments of `scvi.dataloaders.DataSplitter`.
         plan_kwargs
-            Further arguments of `scvi.train.TrainingPlan`.
+            Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression,
+            ``ratio_lr`` for the ratio head, and scvi-tools' others.
         **trainer_kwargs
             Further arguments of `scvi.train.Trainer`, such as ``callbacks``.
 

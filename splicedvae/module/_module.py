@@ -121,7 +121,7 @@ class SplicedVAEModule(VAE):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 10.0,
+        ratio_shrinkage: float = 300.0,
     ) -> None:
         super().__init__(
             n_input=n_input,
