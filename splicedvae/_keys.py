@@ -67,8 +67,8 @@ class Var:
     UNSPLICED_CAPTURE: Final = "unspliced_capture"
     #: Gene program of a simulation.
     PROGRAM: Final = "program"
-    #: scanpy's mark of the most variable genes.
-    HIGHLY_VARIABLE: Final = "highly_variable"
+    #: scanpy's normalised dispersion, by which variable genes are ranked.
+    DISPERSION: Final = "dispersions_norm"
     VELOCITY_GENES: Final = "velocity_genes"
     VELOCITY_GAMMA: Final = "velocity_gamma"
     VELOCITY_R2: Final = "velocity_r2"
