@@ -5,16 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from splicedvae.runs import RunConfig
+from splicedvae.velocity import VelocitySettings
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
 #: Settings that stand in the command at another place than among its options.
-_ELSEWHERE = ("data", "data_sha256", "kind", "model_run", "velocity")
+_ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
+#: Settings that the command would judge by the file if they were not named.
+_JUDGED: Final = ("cluster_key", "counts")
+#: Settings of the prediction that the command ``predict`` takes.
+_PREDICT: Final = ("total", "spliced_layer", "unspliced_layer", "counts", "batch_key")
 
 
 def file_name(path: str) -> str:
@@ -22,7 +28,7 @@ def file_name(path: str) -> str:
     return Path(path.replace("\\", "/")).name
 
 
-def command_line(run: Run) -> str:
+def command_line(run: Run) -> str | None:
     """Return the ``splicedvae`` command that does the work of a run again.
 
     Parameters
@@ -32,23 +38,56 @@ def command_line(run: Run) -> str:
 
     Returns
     -------
-    One line for a shell, with file names in place of paths and only the settings that are not
-    the defaults.
+    For a shell, with file names in place of paths and only the settings that the command would
+    not choose itself. A run of kind ``"predict"`` takes two commands, which write its
+    predictions and their velocity into files. None if a setting has no option of the command;
+    `python_call` has them all.
     """
     config = run.config
     data = file_name(config.data)
     if config.kind == "predict":
         words = ["splicedvae", "predict", file_name(str(config.model_run)), data]
-        words += ["--out", "predicted.h5ad"]
-    else:
-        words = ["splicedvae", "train", data, "--out", "RUN"]
-    for item in dataclasses.fields(RunConfig):
-        if item.name in _ELSEWHERE:
-            continue
-        value = getattr(config, item.name)
-        if value is not None and value != item.default:
-            words += [f"--{item.name.replace('_', '-')}", str(value)]
+        options = _options(config, _PREDICT)
+        first = shlex.join([*words, *options, "--out", "predicted.h5ad"])
+        velocity = _velocity_options(config, mode="--mode", seed=VelocitySettings().seed)
+        if velocity is None:
+            return None
+        words = ["splicedvae", "velocity", "predicted.h5ad", "--use", "predicted", *velocity]
+        return f"{first}\n{shlex.join([*words, '--out', 'velocity.h5ad'])}"
+    velocity = _velocity_options(config, mode="--velocity-mode", seed=config.seed)
+    if velocity is None:
+        return None
+    names = [item.name for item in dataclasses.fields(RunConfig) if item.name not in _ELSEWHERE]
+    words = ["splicedvae", "train", data, "--out", "RUN", *_options(config, names), *velocity]
     return shlex.join(words)
+
+
+def _options(config: RunConfig, names: Iterable[str]) -> list[str]:
+    defaults = {item.name: item.default for item in dataclasses.fields(RunConfig)}
+    words: list[str] = []
+    for name in names:
+        value = getattr(config, name)
+        if name in _JUDGED or value != defaults[name]:
+            # The command writes "none" as an empty name and "all genes" as 0.
+            nothing = "0" if name == "n_top_genes" else ""
+            words += [f"--{name.replace('_', '-')}", nothing if value is None else str(value)]
+    return words
+
+
+def _velocity_options(config: RunConfig, *, mode: str, seed: int) -> list[str] | None:
+    """Return the options for the velocity's settings; None if some have no option."""
+    settings, usual = config.velocity, VelocitySettings()
+    told = dataclasses.replace(
+        usual, mode=settings.mode, n_neighbors=settings.n_neighbors, seed=seed
+    )
+    if dataclasses.replace(told, n_jobs=settings.n_jobs) != settings:
+        return None
+    words: list[str] = []
+    if settings.mode != usual.mode:
+        words += [mode, settings.mode]
+    if settings.n_neighbors != usual.n_neighbors:
+        words += ["--n-neighbors", str(settings.n_neighbors)]
+    return words
 
 
 def python_call(run: Run) -> str:

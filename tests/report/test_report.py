@@ -9,15 +9,19 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
-from splicedvae import datasets, io, plotting
+from splicedvae import cli, datasets, io, plotting
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split
 from splicedvae.report import command_line, python_call, views, write_report
 from splicedvae.runs import Run, RunConfig, execute
+from splicedvae.runs._manage import prepare_folder
+from splicedvae.velocity import VelocitySettings
 
 #: A name that breaks out of HTML, of scripts and of plotly's templates if nothing holds it.
 HOSTILE = "</script><img src=x onerror=alert(1)>%{x}$y$"
@@ -188,12 +192,74 @@ def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder
     assert views.predictors(predicted) == ()
     with pytest.raises(DataError, match="no spliced and unspliced"):
         views.ratio_density(predicted, Sources.SPLICEDVAE)
-    assert shlex.split(command_line(predicted))[:4] == [
-        "splicedvae",
-        "predict",
-        "trained",
-        "totals only.h5ad",
-    ]
+    first, second = str(command_line(predicted)).split("\n")
+    assert parsed(first)["data"].name == "totals only.h5ad"
+    assert parsed(first)["run"] == "trained"
+    assert parsed(second)["data"] == parsed(first)["out"]
+
+
+def asked_for(folder: Path, config: RunConfig) -> Run:
+    folder.mkdir()
+    prepare_folder(folder, config)
+    return Run(folder)
+
+
+def parsed(command: str) -> dict[str, Any]:
+    """What the command line understands, without doing it."""
+    program, name, *words = shlex.split(command)
+    assert program == "splicedvae"
+    group = typer.main.get_command(cli.app)
+    return group.commands[name].make_context(name, words).params
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {
+            "name": 'it\'s; a "run" $x',
+            "cluster_key": None,
+            "n_top_genes": None,
+            "seed": 7,
+            "velocity": VelocitySettings(mode="deterministic", n_neighbors=12, seed=7),
+        },
+        {
+            "cluster_key": "cell type",
+            "counts": "exonic",
+            "held_out": 0.3,
+            "ratio_likelihood": "beta-binomial",
+            "ratio_weight": 2.5,
+            "learning_rate": 1e-4,
+            "spliced_layer": "matrix, spliced",
+            "max_epochs": 3,
+        },
+    ],
+)
+def test_the_command_of_a_report_asks_for_the_same_run(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    config = RunConfig(**{"data": "/x/cells.h5ad", "data_sha256": "0" * 64, "name": "n"} | settings)
+    command = command_line(asked_for(tmp_path / "asked", config))
+    assert command is not None
+    assert "/x/" not in command
+    asked = parsed(command)
+    assert asked["data"] == Path("cells.h5ad")
+    for name, value in config.to_dict().items():
+        if name in {"data", "data_sha256", "kind", "model_run", "velocity"}:
+            continue
+        understood = asked[name] or None if name in {"cluster_key", "n_top_genes"} else asked[name]
+        assert understood == value, name
+    assert asked["velocity_mode"] == config.velocity.mode
+    assert asked["n_neighbors"] == config.velocity.n_neighbors
+
+
+def test_settings_that_have_no_option_are_left_to_python(tmp_path: Path) -> None:
+    config = RunConfig(
+        data="cells.h5ad", data_sha256="0" * 64, name="n", velocity=VelocitySettings(n_pcs=7)
+    )
+    run = asked_for(tmp_path / "asked", config)
+    assert command_line(run) is None
+    assert '"n_pcs": 7' in python_call(run)
 
 
 def test_only_finished_runs_are_reported(run: Run, folder: Path) -> None:
