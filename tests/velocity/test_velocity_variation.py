@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from splicedvae.velocity import ratio_variation
+from splicedvae.velocity._counts import shared_counts
 
 totals = hnp.arrays(np.float32, (12, 4), elements=st.integers(0, 5000).map(float))
 ratios = hnp.arrays(np.float32, 4, elements=st.floats(0, 1, width=32))
@@ -62,3 +63,12 @@ def test_a_nearly_spliced_gene_is_judged_by_its_unspliced_part() -> None:
     )
     assert found.sd[0] < 1e-3
     assert found.varies[0]
+
+
+@given(
+    hnp.arrays(np.int64, (8, 3), elements=st.integers(0, 5)),
+    hnp.arrays(np.int64, (8, 3), elements=st.integers(0, 5)),
+)
+def test_shared_counts_sum_both_layers_where_neither_is_zero(s: np.ndarray, u: np.ndarray) -> None:
+    found = shared_counts(sparse.csr_matrix(s.astype(float)), sparse.csr_matrix(u.astype(float)))
+    np.testing.assert_array_equal(found, np.where((s > 0) & (u > 0), s + u, 0).sum(axis=0))
