@@ -6,8 +6,8 @@ on safely.
 
 It is the one function that has to move into a process of its own: it takes a path and numbers, and
 gives back data and sentences. Only that will put a memory limit behind it, and shield the caller
-from the HDF5 library itself, which some damage to a file's internal tables (about one random
-overwrite in a thousand) still ends by a segmentation fault.
+from the HDF5 library itself: rare damage to a file's internal tables still makes the library end
+the process by a segmentation fault.
 """
 
 from __future__ import annotations
