@@ -11,10 +11,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from splicedvae._counts import cell_sizes, count_matrix, normalise, shared_counts
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
 from splicedvae.velocity._account import VelocityAccount
-from splicedvae.velocity._counts import cell_sizes, count_matrix, normalise, shared_counts
 from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared, prepare
 from splicedvae.velocity._projection import project
 from splicedvae.velocity._scvelo import quiet_scvelo

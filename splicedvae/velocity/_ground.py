@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError
 
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns
-from splicedvae.velocity._counts import (
+from splicedvae._counts import (
     cell_sizes,
     count_matrix,
     gene_sums,
     normalise,
     shared_counts,
 )
+from splicedvae._errors import DataError, VelocityError
+from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns
 from splicedvae.velocity._settings import VelocitySettings
 
 #: Fewer cells than this leave neighbourhoods that are nearly the whole data set.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae.velocity._counts import gene_sums
+from splicedvae._counts import gene_sums
 
 #: A ratio computed and stored in float32 is off by some 1e-7, through a decoder by up to 1e-6;
 #: within-gene deviations up to ten times that are taken for rounding.

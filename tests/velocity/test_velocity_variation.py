@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
+from splicedvae._counts import shared_counts
 from splicedvae.velocity import ratio_variation
-from splicedvae.velocity._counts import shared_counts
 
 totals = hnp.arrays(np.float32, (12, 4), elements=st.integers(0, 5000).map(float))
 ratios = hnp.arrays(np.float32, 4, elements=st.floats(0, 1, width=32))
