@@ -1,0 +1,58 @@
+"""What is in a file: the first look, and the way on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from splicedvae import io
+from splicedvae.dashboard import cards, choice, file_source, file_view, prediction_form, reading
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.runs import start
+
+
+def _page() -> None:
+    st.title("What is in a file", anchor=False)
+    stored = file_source.choose(choice.chosen_file())
+    if stored is None:
+        st.info(
+            "No file yet. Upload one above, or try the simulated example: 1,000 cells on a "
+            "branching lineage whose true velocity is known.",
+            icon=":material/upload_file:",
+        )
+        return
+    with cards.told():
+        contents = reading.contents(stored)
+        summary = file_view.show(stored, contents)
+        _next(stored, contents, summary)
+
+
+def _next(stored: StoredFile, contents: reading.Contents, summary: io.DataSummary) -> None:
+    st.header("Next", anchor=False)
+    if not summary.has_measured_layers:
+        st.markdown(
+            "There are no spliced and unspliced counts, so nothing can be trained here. A model "
+            "trained on similar cells can predict them from the totals."
+        )
+        _predict(stored, contents, summary)
+        return
+    st.markdown("Spliced and unspliced counts are here, so a model can be trained on them.")
+    if st.button(
+        "Train SplicedVAE and scVI",
+        type="primary",
+        icon=":material/model_training:",
+        key="to-train",
+    ):
+        st.switch_page(cards.TRAIN, query_params={"data": stored.id})
+    with st.expander("Or ask a trained model about these cells", icon=":material/neurology:"):
+        _predict(stored, contents, summary)
+
+
+def _predict(stored: StoredFile, contents: reading.Contents, summary: io.DataSummary) -> None:
+    config = prediction_form.ask(stored, summary, contents.genes)
+    if config is not None:
+        run = start(config)
+        choice.choose_run(run)
+        st.switch_page(cards.TRAIN, query_params={"run": choice.run_id(run)})
+
+
+_page()

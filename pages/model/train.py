@@ -1,0 +1,49 @@
+"""Train and watch: start a run, see how far it is, stop it; all runs of this server."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from splicedvae.dashboard import cards, choice, live, reading, run_list, training_form
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.runs import start
+
+
+def _page() -> None:
+    st.title("Train and watch", anchor=False)
+    run = choice.chosen_run()
+    stored = choice.chosen_file()
+    if run is not None and choice.run_id(run) != choice.DEMO:
+        with st.container(border=True):
+            live.watch(run)
+    st.header("New training", anchor=False)
+    if stored is None:
+        st.markdown("A training starts from a file with spliced and unspliced counts.")
+        st.page_link(cards.INSPECT, label="Choose a file", icon=":material/upload_file:")
+    else:
+        with cards.told():
+            _new(stored)
+    st.header("Runs", anchor=False)
+    run_list.show(run)
+
+
+def _new(stored: StoredFile) -> None:
+    summary = reading.contents(stored).summary
+    st.markdown(
+        cards.facts(stored.name, f"{summary.n_cells:,} cells", f"{summary.n_genes:,} genes")
+    )
+    if not summary.has_measured_layers:
+        st.warning(
+            "This file has no spliced and unspliced counts, which training needs. Choose another, "
+            "or ask a trained model about it.",
+            icon=":material/warning:",
+        )
+        st.page_link(cards.INSPECT, label="Back to the file", icon=":material/arrow_back:")
+        return
+    config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
+    if config is not None:
+        choice.choose_run(start(config))
+        st.rerun()
+
+
+_page()

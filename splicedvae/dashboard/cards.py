@@ -1,0 +1,127 @@
+"""Small pieces that several pages show: state of a run, an error, the line of what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import streamlit as st
+
+from splicedvae import __version__
+from splicedvae._errors import SplicedVAEError
+from splicedvae.dashboard.text import plain
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.runs import Run, Status
+
+Color = Literal["blue", "green", "orange", "red", "gray"]
+
+#: Shown by the browser beside the title; a file of our own, as others are fetched from elsewhere.
+ICON: Final = Path(__file__).with_name("icon.svg")
+#: The same with the name beside it.
+LOGO: Final = Path(__file__).with_name("logo.svg")
+
+COMPARE: Final = "pages/results/compare.py"
+TRAIN: Final = "pages/model/train.py"
+INSPECT: Final = "pages/data/inspect.py"
+
+#: Words, colour and icon of a run's states.
+STATES: Final[dict[str, tuple[str, Color, str]]] = {
+    "queued": ("waiting", "gray", ":material/schedule:"),
+    "running": ("at work", "blue", ":material/progress_activity:"),
+    "finished": ("finished", "green", ":material/check:"),
+    "failed": ("failed", "red", ":material/error:"),
+    "stopped": ("stopped", "orange", ":material/stop_circle:"),
+    "lost": ("lost", "orange", ":material/help:"),
+}
+
+
+def state_badge(status: Status) -> None:
+    """Show a run's state as a badge."""
+    words, color, icon = STATES[status.state]
+    st.badge(words, color=color, icon=icon)
+
+
+def error(failure: SplicedVAEError) -> None:
+    """Show what went wrong, in the one sentence that the error is."""
+    st.error(plain(failure, 600), icon=":material/error:")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an error of the package as its sentence and go on after the block."""
+    try:
+        yield
+    except SplicedVAEError as failure:
+        error(failure)
+
+
+def opened(run: Run | None, stored: StoredFile | None) -> None:
+    """Show in the sidebar which run and which file are open."""
+    with st.sidebar:
+        st.caption("Open now")
+        with st.container(border=True, gap="xsmall"):
+            if run is not None:
+                words, _, icon = STATES[run.status.state]
+                st.markdown(f"{icon} **{plain(run.name, 60)}**  \nrun, {words}")
+            else:
+                st.markdown(":material/model_training: no run")
+            if stored is not None:
+                st.markdown(f":material/description: **{plain(stored.name, 60)}**  \nfile")
+            else:
+                st.markdown(":material/description: no file")
+
+
+def footer() -> None:
+    """Close a page."""
+    st.divider()
+    st.caption(
+        f"SplicedVAE {__version__} · files and runs stay on this server · a run is a folder that "
+        "`splicedvae report`, `predict` and `evaluate` take as well"
+    )
+
+
+def how_it_ended(run: Run, status: Status) -> None:
+    """Say what happened to a run that did not finish, and what to do."""
+    reason = plain(status.message, 600)
+    stage = plain(status.stage, 80)
+    if status.state == "failed":
+        st.error(f"**This run failed** while {stage}. {reason}", icon=":material/error:")
+    elif status.state == "lost":
+        st.warning(f"**This run was lost** while {stage}. {reason}", icon=":material/help:")
+    elif status.state == "stopped":
+        st.info(f"**This run was stopped** while {stage}.", icon=":material/stop_circle:")
+
+
+def steps() -> None:
+    """Show the three steps from here to a visitor's own file."""
+    links = (
+        (
+            INSPECT,
+            "1 · Bring your file",
+            ":material/upload_file:",
+            "h5ad, loom, 10x, zarr or mtx: see whether it has spliced and unspliced counts.",
+        ),
+        (
+            TRAIN,
+            "2 · Train, or use a trained model",
+            ":material/model_training:",
+            "With both counts, train here; with totals only, a trained model predicts them.",
+        ),
+        (
+            COMPARE,
+            "3 · Compare, as below",
+            ":material/compare:",
+            "Streams, accuracy and latent spaces of SplicedVAE and scVI, side by side.",
+        ),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Three steps to your own file**", width="content")
+        for page, title, icon, words in links:
+            st.page_link(page, label=title, icon=icon, help=words)
+
+
+def facts(name: str, *parts: str) -> str:
+    """Join what is told of a file or run into one line of Markdown."""
+    return " · ".join([f"**{plain(name, 80)}**", *(plain(part) for part in parts)])

@@ -1,0 +1,120 @@
+"""A run while it works: stage, time left, curves; polled only as long as it moves.
+
+All of it is read from the run's folder, so that a refresh, a second tab and a restarted server
+show the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from splicedvae import plotting
+from splicedvae._errors import DataError, RunError
+from splicedvae.dashboard import cards, choice, theme
+from splicedvae.dashboard.text import duration, plain
+from splicedvae.runs import Run, Status, find_run, start, stop
+
+#: Seconds between two looks at a run that works.
+POLL: Final = 1.5
+
+_CONFIRM: Final = "_confirm_stop"
+
+
+def watch(run: Run) -> None:
+    """Show a run, and look again every moment while it works.
+
+    Parameters
+    ----------
+    run
+        Any run; one at rest is shown once.
+    """
+    every = None if run.status.is_final else POLL
+    st.fragment(_view, run_every=every)(choice.run_id(run), every is not None)
+
+
+def _view(run_id: str, polled: bool) -> None:
+    """Draw the run; the whole page is run again once it has come to rest."""
+    try:
+        run = find_run(run_id)
+        status = run.status
+    except RunError as failure:
+        if polled:
+            st.rerun()
+        cards.error(failure)
+        return
+    if polled and status.is_final:
+        st.session_state.pop(_CONFIRM, None)
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(plain(run.name, 80), anchor=False, width="content")
+        cards.state_badge(status)
+    if status.is_final:
+        _at_rest(run, status)
+    else:
+        _at_work(run, status)
+    _curves(run, status)
+    with st.expander("Log", icon=":material/terminal:", key="log", on_change="rerun") as opened:
+        if opened.open:
+            st.code(run.log_tail(60) or "The log is empty.", language=None, height=260)
+
+
+def _at_work(run: Run, status: Status) -> None:
+    words = [plain(status.stage, 80).capitalize()]
+    if status.message:
+        words.append(plain(status.message, 120))
+    if status.seconds_left is not None:
+        words.append(f"about {duration(status.seconds_left)} left")
+    st.progress(status.fraction, text=", ".join(words))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.session_state.get(_CONFIRM) != run.path.name:
+            if st.button("Stop …", icon=":material/stop_circle:", key="stop"):
+                st.session_state[_CONFIRM] = run.path.name
+                st.rerun(scope="fragment")
+            st.caption("The run goes on by itself: this page may be closed or refreshed.")
+            return
+        st.markdown("Stop this run? What is trained so far is lost.")
+        if st.button("Stop it", type="primary", key="stop-yes"):
+            st.session_state.pop(_CONFIRM, None)
+            with st.spinner("Stopping …"):
+                stop(run)
+            st.rerun()
+        if st.button("Keep on", key="stop-no"):
+            st.session_state.pop(_CONFIRM, None)
+            st.rerun(scope="fragment")
+
+
+def _at_rest(run: Run, status: Status) -> None:
+    if status.state == "finished":
+        for note in run.notes:
+            st.caption(f":material/info: {plain(note, 400)}")
+        if st.button("Compare", type="primary", icon=":material/compare:", key="to-compare"):
+            st.switch_page(cards.COMPARE, query_params={"run": choice.run_id(run)})
+        return
+    cards.how_it_ended(run, status)
+    if st.button("Start it again", icon=":material/replay:", key="again"):
+        with cards.told():
+            choice.choose_run(start(run.config))
+            st.rerun()
+
+
+def _curves(run: Run, status: Status) -> None:
+    try:
+        history = run.history if status.state == "finished" else run.live()
+    except RunError as failure:
+        if status.state == "finished":
+            # A prediction trains nothing.
+            return
+        cards.error(failure)
+        return
+    if history.empty:
+        if not status.is_final and run.config.kind == "train":
+            st.caption("Loss curves appear here with the first epoch.")
+        return
+    try:
+        figure = plotting.training_curves(history, dark=theme.is_dark())
+    except DataError:
+        st.caption("The first epoch is at work.")
+        return
+    theme.show(figure, key="curves", name="training-curves")

@@ -1,0 +1,88 @@
+"""What is in a stored file, read once for all visitors.
+
+The counts themselves are let go after a while; what the pages show of them is small and stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from splicedvae import io
+from splicedvae._errors import DataError
+from splicedvae.dashboard.uploads import StoredFile
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the pages need to know of a file.
+
+    Attributes
+    ----------
+    summary
+        Cells, genes, layers, depth, clusters, notes and warnings.
+    genes
+        The names of its genes.
+    """
+
+    summary: io.DataSummary
+    genes: pd.Index
+
+
+def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
+    """Read a stored file, or what was kept of it.
+
+    Parameters
+    ----------
+    stored
+        The file.
+    cluster_key
+        Column of ``obs`` with clusters; None takes the likeliest.
+
+    Returns
+    -------
+    What is in it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is not safe to read, holds no raw counts, or is not the file that
+        was stored any more.
+    """
+    return _contents(stored.sha256, stored.path, _stamp(stored), cluster_key)
+
+
+def _stamp(stored: StoredFile) -> tuple[int, int]:
+    """Return what changes when a file is written again: size and time (ns)."""
+    try:
+        told = Path(stored.path).stat()
+    except OSError as error:
+        raise DataError(
+            f"{stored.name}: the file is not there any more; upload or choose it again."
+        ) from error
+    return told.st_size, told.st_mtime_ns
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading the file …")
+def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str | None) -> Contents:
+    result = _read(sha256, path, stamp)
+    return Contents(io.inspect(result, cluster_key=cluster_key), result.adata.var_names)
+
+
+@st.cache_resource(max_entries=1, ttl=600, show_spinner=False)
+def _read(sha256: str, path: str, stamp: tuple[int, int]) -> io.ReadResult:
+    try:
+        result = io.read(path)
+    except (OSError, MemoryError) as error:
+        raise DataError(
+            "The file cannot be read by the server, or is too large for its memory: upload it "
+            "again, or use fewer cells."
+        ) from error
+    if result.sha256 != sha256:
+        raise DataError(
+            f"{result.name}: the file has changed since it was chosen; choose it again."
+        )
+    return result

@@ -1,0 +1,240 @@
+"""Tables of a run for a page: text from data defused, columns with words a reader knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from splicedvae._keys import Sources
+from splicedvae.dashboard.text import defuse
+
+#: Predictors in the order of the accuracy table.
+_ORDER: Final = (Sources.SPLICEDVAE, Sources.SCVI, Sources.KNN, Sources.GENE_MEAN)
+
+#: What the noise of the measurement leaves to a predictor that knows the true fraction.
+CEILING: Final = "best possible"
+#: Agreement of two velocities, each computed from half of the measured molecules.
+HALVES: Final = "two measured halves"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table of numbers.
+
+    Attributes
+    ----------
+    title
+        Its head.
+    metric
+        Name in the run's metrics.
+    digits
+        Decimals shown.
+    words
+        What it means, shown when the pointer rests on the head.
+    by_coverage
+        Whether the value is taken at the chosen coverage; else at the lowest.
+    """
+
+    title: str
+    metric: str
+    digits: int
+    words: str
+    by_coverage: bool = False
+
+
+ACCURACY: Final = (
+    Column(
+        "RMSE",
+        "rmse",
+        4,
+        "Root mean squared error of the spliced fraction over held-out entries. Lower is better.",
+        by_coverage=True,
+    ),
+    Column(
+        "Pearson r",
+        "pearson",
+        3,
+        "Correlation over all genes and held-out cells. Most of it is differences between genes.",
+        by_coverage=True,
+    ),
+    Column(
+        "skill over gene mean",
+        "skill",
+        4,
+        "Share of the gene mean's negative log-likelihood that is saved, over all entries: 0 is "
+        "no better than a constant for each gene.",
+    ),
+    Column(
+        "within-gene r",
+        "within_gene_r",
+        3,
+        "Correlation across cells within a gene: what a velocity needs. A constant has 0.",
+    ),
+    Column(
+        "within-gene r by cluster",
+        "within_gene_r_by_cluster",
+        3,
+        "The same after the counts of each cluster are added up, where noise is smaller.",
+    ),
+)
+
+VELOCITY: Final = (
+    Column(
+        "cosine to measured, genes",
+        "velocity_cosine_genes",
+        3,
+        "Over the genes that both velocities use, mean over held-out cells.",
+    ),
+    Column(
+        "cosine to measured, map",
+        "velocity_cosine_umap",
+        3,
+        "Of the arrows on the map, mean over held-out cells.",
+    ),
+    Column(
+        "cosine to true, genes",
+        "velocity_cosine_genes_true",
+        3,
+        "To the simulation's true velocity, over genes.",
+    ),
+    Column(
+        "cosine to true, map",
+        "velocity_cosine_umap_true",
+        3,
+        "To the simulation's true velocity, on the map.",
+    ),
+    Column(
+        "confidence",
+        "velocity_confidence",
+        3,
+        "How alike the arrows of neighbouring cells are: smoothness, not correctness.",
+    ),
+)
+
+
+def value_of(
+    metrics: pd.DataFrame,
+    predictor: str,
+    metric: str,
+    coverage: int | None = None,
+    *,
+    column: str = "value",
+) -> float:
+    """Look one number up in a run's metrics.
+
+    Parameters
+    ----------
+    metrics
+        Tidy: predictor, metric, coverage, value, ceiling, n, note.
+    predictor, metric
+        Which.
+    coverage
+        Least S + U of an entry; None takes the lowest there is.
+    column
+        ``"value"`` or ``"ceiling"``.
+
+    Returns
+    -------
+    The number, NaN if there is none.
+    """
+    rows = metrics[(metrics["predictor"] == predictor) & (metrics["metric"] == metric)]
+    rows = rows.sort_values("coverage") if coverage is None else rows[rows["coverage"] == coverage]
+    return float(rows[column].iloc[0]) if len(rows) else float("nan")
+
+
+def coverages(metrics: pd.DataFrame) -> list[int]:
+    """Return the coverages at which RMSE and r are known, ascending."""
+    rows = metrics[metrics["metric"].isin(["rmse", "pearson"])]
+    return sorted({int(value) for value in rows["coverage"].dropna()})
+
+
+def accuracy(metrics: pd.DataFrame, coverage: int | None) -> pd.DataFrame:
+    """Arrange the accuracy of ratios: a row for each predictor, the ceilings under them.
+
+    Parameters
+    ----------
+    metrics
+        A run's metrics.
+    coverage
+        Least S + U of an entry for RMSE and r; None takes the lowest there is.
+
+    Returns
+    -------
+    Numbers, indexed by the predictors' words and `CEILING`; only columns of `ACCURACY` that have
+    a number.
+    """
+    return _numbers(metrics, ACCURACY, _ORDER, CEILING, coverage)
+
+
+def velocity_agreement(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Arrange how velocities agree among held-out cells.
+
+    Parameters
+    ----------
+    metrics
+        A run's metrics.
+
+    Returns
+    -------
+    Numbers, indexed by the sources' words and `HALVES`; only columns of `VELOCITY` that have a
+    number. Empty if the velocities were not compared.
+    """
+    order = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
+    return _numbers(metrics, VELOCITY, order, HALVES, None)
+
+
+def _numbers(
+    metrics: pd.DataFrame,
+    columns: Sequence[Column],
+    order: Sequence[str],
+    last: str,
+    coverage: int | None,
+) -> pd.DataFrame:
+    """Fill a table from tidy metrics; its last row holds the ceilings, the same for all rows."""
+    wanted = metrics[metrics["metric"].isin([column.metric for column in columns])]
+    rows = [name for name in order if name in set(wanted["predictor"])]
+    table = pd.DataFrame(index=[*(Sources.LABELS[name] for name in rows), last])
+    for column in columns:
+        at = coverage if column.by_coverage else None
+        values = [value_of(wanted, name, column.metric, at) for name in rows]
+        if np.isfinite(values).any():
+            known = wanted[(wanted["metric"] == column.metric) & wanted["ceiling"].notna()]
+            if at is not None:
+                known = known[known["coverage"] == at]
+            ceiling = float(known["ceiling"].iloc[0]) if len(known) else float("nan")
+            table[column.title] = [*values, ceiling]
+    return table if len(table.columns) and rows else pd.DataFrame()
+
+
+def genes(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a run's gene table words for heads, and the genes most worth a look first.
+
+    Parameters
+    ----------
+    table
+        `Run.genes`.
+
+    Returns
+    -------
+    A defused copy, sorted by SplicedVAE's skill where it is known.
+    """
+    heads = {
+        "spliced": "spliced counts",
+        "unspliced": "unspliced counts",
+        "cells": "cells with counts",
+        "gene_mean": "mean spliced fraction",
+    }
+    for source, words in Sources.LABELS.items():
+        heads[f"within_gene_r_{source}"] = f"within-gene r, {words}"
+        heads[f"skill_{source}"] = f"skill, {words}"
+    constant = [f"{part}_{Sources.GENE_MEAN}" for part in ("within_gene_r", "skill")]
+    kept = table.drop(columns=[name for name in constant if name in table])
+    by = f"skill_{Sources.SPLICEDVAE}"
+    if by in kept:
+        kept = kept.sort_values(by, ascending=False, na_position="last")
+    kept.index.name = "gene"
+    return defuse(kept.rename(columns=heads))

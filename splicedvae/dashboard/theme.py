@@ -1,0 +1,47 @@
+"""How figures are shown on a page: theme of the visitor, alternative text, saving as SVG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import streamlit as st
+
+from splicedvae import plotting
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+#: The wheel scrolls the page, also over a figure; a box drawn on a map zooms into it.
+_CONFIG: Final[dict[str, Any]] = {
+    **plotting.CONFIG,
+    "scrollZoom": False,
+    "toImageButtonOptions": {"format": "svg", "filename": "splicedvae"},
+}
+
+
+def is_dark() -> bool:
+    """Say whether the visitor's page is dark."""
+    return st.context.theme.type == "dark"
+
+
+def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
+    """Show a figure of `splicedvae.plotting` as it was drawn, with its words for the blind.
+
+    Parameters
+    ----------
+    figure
+        The figure, drawn for `is_dark`.
+    key
+        Name of the element on the page.
+    name
+        File name of a saved picture, without ending.
+    """
+    options = {**_CONFIG["toImageButtonOptions"], "filename": name}
+    st.plotly_chart(
+        figure,
+        theme=None,
+        width="stretch",
+        key=key,
+        config={**_CONFIG, "toImageButtonOptions": options},
+        alt=plotting.alt_text(figure),
+    )

@@ -1,0 +1,211 @@
+"""The form that asks for a training: what matters in sight, the rest folded away."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import streamlit as st
+
+from splicedvae import io
+from splicedvae.dashboard.text import line
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.runs import RunConfig
+from splicedvae.velocity import VelocitySettings
+
+NONE: Final = "none"
+
+Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
+Head = Literal["linear", "mlp"]
+Mode = Literal["stochastic", "deterministic"]
+
+_LIKELIHOODS: Final[dict[Likelihood, str]] = {
+    "binomial": "binomial",
+    "beta-binomial": "beta-binomial (more spread than binomial)",
+    "weighted-squared-error": "weighted squared error",
+}
+_HEADS: Final[dict[Head, str]] = {"linear": "linear", "mlp": "small network"}
+_COUNTS: Final[dict[io.Counts, str]] = {
+    "with-introns": "introns counted (S + U = total)",
+    "exonic": "exons only (S = total)",
+}
+_MODES: Final[dict[Mode, str]] = {
+    "stochastic": "stochastic (scVelo's default)",
+    "deterministic": "deterministic (robust on few counts)",
+}
+
+
+def _column(
+    label: str, columns: tuple[str, ...], first: str | None, *, key: str, words: str
+) -> str | None:
+    """Ask for a column of the cells, or none."""
+    names = [NONE, *columns]
+    picked = st.selectbox(
+        label,
+        names,
+        index=names.index(first) if first in names else 0,
+        format_func=lambda name: line(name, 60),
+        key=key,
+        help=words,
+    )
+    return None if picked == NONE else picked
+
+
+def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | None:
+    """Ask for a training's settings.
+
+    Parameters
+    ----------
+    stored
+        The file to train on.
+    summary
+        What is in it.
+    name
+        Display name to propose.
+
+    Returns
+    -------
+    The configuration once the button was pressed, else None.
+
+    Raises
+    ------
+    SplicedVAEError
+        If a setting is outside what is allowed.
+    """
+    defaults = RunConfig(stored.path, stored.sha256, name)
+    with st.form("training", border=True):
+        label = st.text_input("Name of the run", name, max_chars=120, key="form-name")
+        left, middle, right = st.columns(3)
+        with left:
+            clusters = _column(
+                "Clusters",
+                summary.cluster_columns,
+                summary.cluster_key,
+                key="form-clusters",
+                words="Colours the figures and keeps each cluster's share in the held-out cells.",
+            )
+            batch = _column(
+                "Batches",
+                summary.batch_columns,
+                None,
+                key="form-batch",
+                words="The models correct for it. Choose none for one experiment.",
+            )
+        with middle:
+            epochs = st.number_input(
+                "Epochs",
+                min_value=1,
+                max_value=100_000,
+                value=None,
+                placeholder="by the number of cells",
+                key="form-epochs",
+                help="Passes over the training cells, the same for SplicedVAE and scVI.",
+            )
+            held_out = st.slider(
+                "Held-out cells",
+                5,
+                50,
+                round(100 * defaults.held_out),
+                format="%d%%",
+                key="form-held-out",
+                help="Outside everything fitted; all numbers come from them.",
+            )
+        with right:
+            genes = st.number_input(
+                "Most variable genes",
+                min_value=10,
+                max_value=100_000,
+                value=defaults.n_top_genes,
+                step=100,
+                key="form-genes",
+                help="Chosen on the training cells.",
+            )
+            seed = st.number_input(
+                "Seed", min_value=0, max_value=2**31 - 1, value=0, key="form-seed"
+            )
+        with st.expander("Advanced", icon=":material/tune:"):
+            left, middle, right = st.columns(3)
+            with left:
+                likelihood = st.selectbox(
+                    "Likelihood of the ratio",
+                    list(_LIKELIHOODS),
+                    format_func=_LIKELIHOODS.__getitem__,
+                    key="form-likelihood",
+                )
+                head = st.selectbox(
+                    "Decoder of the ratio",
+                    list(_HEADS),
+                    format_func=_HEADS.__getitem__,
+                    key="form-head",
+                )
+                shrinkage = st.number_input(
+                    "Shrinkage of the ratio",
+                    min_value=0.0,
+                    value=None,
+                    placeholder="the model's default",
+                    key="form-shrinkage",
+                    help="Strength of the pull to the gene's mean; more is safer and flatter.",
+                )
+            with middle:
+                n_latent = st.number_input(
+                    "Latent dimensions",
+                    min_value=1,
+                    max_value=200,
+                    value=defaults.n_latent,
+                    key="form-latent",
+                )
+                shared = st.number_input(
+                    "Shared counts a gene needs",
+                    min_value=0,
+                    max_value=1_000_000,
+                    value=defaults.min_shared_counts,
+                    key="form-shared",
+                    help="Spliced and unspliced together, over the training cells.",
+                )
+                batch_size = st.number_input(
+                    "Cells in one step",
+                    min_value=2,
+                    max_value=100_000,
+                    value=defaults.batch_size,
+                    key="form-batch-size",
+                )
+            with right:
+                counts = st.selectbox(
+                    "What the totals contain",
+                    list(_COUNTS),
+                    index=list(_COUNTS).index(summary.counts or defaults.counts),
+                    format_func=_COUNTS.__getitem__,
+                    key="form-counts",
+                )
+                mode = st.selectbox(
+                    "Velocity model",
+                    list(_MODES),
+                    format_func=_MODES.__getitem__,
+                    key="form-mode",
+                )
+        pressed = st.form_submit_button(
+            "Start training", type="primary", icon=":material/play_arrow:"
+        )
+    if not pressed:
+        return None
+    n_genes = None if genes is None else int(genes)
+    return RunConfig(
+        data=stored.path,
+        data_sha256=stored.sha256,
+        name=label.strip() or name,
+        cluster_key=clusters,
+        batch_key=batch,
+        counts=counts,
+        held_out=held_out / 100,
+        min_shared_counts=int(shared),
+        n_top_genes=n_genes,
+        max_epochs=None if epochs is None else int(epochs),
+        batch_size=int(batch_size),
+        n_latent=int(n_latent),
+        ratio_likelihood=likelihood,
+        ratio_head=head,
+        ratio_shrinkage=shrinkage,
+        velocity=VelocitySettings(
+            mode=mode, min_shared_counts=int(shared), seed=int(seed), n_top_genes=n_genes
+        ),
+        seed=int(seed),
+    )

@@ -1,0 +1,328 @@
+"""Files that visitors gave: kept beside the runs, named by their content.
+
+A browser hands a client's file name through unchanged, so it is only ever shown, cleaned, and
+the folder is the first digits of the content's SHA-256. A file in a folder that the operator
+allowed (``SPLICEDVAE_DATA_PATHS``) is not copied, only noted.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from splicedvae import io
+from splicedvae._errors import DataError
+from splicedvae.runs import runs_folder
+
+#: Environment variable that names folders visitors may choose files from, os.pathsep between.
+PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
+
+#: What a browser offers in its file dialog; `splicedvae.io.read` looks at the content.
+EXTENSIONS: Final = ("h5ad", "loom", "h5", "zip")
+
+_ENTRY: Final = "entry.json"
+_ID: Final = re.compile(r"[0-9a-f]{16}")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_NAME_LENGTH: Final = 80
+_CHUNK: Final = 1 << 20
+#: No more files of an allowed folder are listed.
+_MOST_LISTED: Final = 500
+
+Kind = Literal["upload", "path", "simulated"]
+
+
+class Readable(Protocol):
+    """What an upload gives: its content, from where it was read last."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes, none at the end."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a place."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that a visitor gave or chose.
+
+    Attributes
+    ----------
+    id
+        First 16 hexadecimal digits of the content's SHA-256.
+    name
+        Cleaned file name.
+    path
+        Where the content lies.
+    sha256
+        Digest of the content.
+    kind
+        How it came here.
+    added
+        When, in seconds since 1970.
+    """
+
+    id: str
+    name: str
+    path: str
+    sha256: str
+    kind: Kind
+    added: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, or of the files of the folder."""
+        place = Path(self.path)
+        if place.is_file():
+            return place.stat().st_size
+        return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+
+
+def folder() -> Path:
+    """Return the folder of files, beside the runs; its dot keeps it out of their list."""
+    return runs_folder() / ".uploads"
+
+
+def clean_name(name: str) -> str:
+    """Make a file name of what a client sent: no folder, no odd character, bounded.
+
+    Parameters
+    ----------
+    name
+        Anything, such as ``"../../x.h5ad"``.
+
+    Returns
+    -------
+    Letters, digits, dots, dashes and underscores; the extension is kept.
+    """
+    last = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    safe = _UNSAFE.sub("_", last).strip("._-") or "file"
+    if len(safe) <= _NAME_LENGTH:
+        return safe
+    stem, dot, extension = safe.rpartition(".")
+    kept = f"{dot}{extension}" if dot and len(extension) <= 8 else ""
+    return f"{(stem or safe)[: _NAME_LENGTH - len(kept)]}{kept}"
+
+
+def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> StoredFile:
+    """Keep what a visitor uploaded.
+
+    Parameters
+    ----------
+    name
+        The client's file name.
+    content
+        The bytes; read from the start, a piece at a time.
+    kind
+        How it came here.
+
+    Returns
+    -------
+    The stored file; the one that is there already if the content is the same.
+
+    Raises
+    ------
+    DataError
+        If the content is empty, or cannot be written.
+    """
+    name = clean_name(name)
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        fresh = folder() / f".new-{uuid.uuid4().hex[:8]}"
+        fresh.mkdir()
+        try:
+            digest = hashlib.sha256()
+            content.seek(0)
+            with (fresh / name).open("wb") as file:
+                while piece := content.read(_CHUNK):
+                    digest.update(piece)
+                    file.write(piece)
+                size = file.tell()
+            if not size:
+                raise DataError(f"{name}: the file is empty, counts were expected; choose another.")
+            sha256 = digest.hexdigest()
+            home = folder() / sha256[:16]
+            stored = StoredFile(
+                sha256[:16], name, str(home / name), sha256, kind, round(time.time(), 3)
+            )
+            _write_entry(fresh, stored)
+            if home.exists():
+                known = _entry(home)
+                if known is not None:
+                    return known
+                shutil.rmtree(home)
+            try:
+                fresh.rename(home)
+            except OSError:
+                # Another tab may have put the same content there in the meantime.
+                known = _entry(home)
+                if known is None:
+                    raise
+                return known
+            return stored
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise DataError(_unwritable(error)) from error
+
+
+def _unwritable(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The server's disk is full, so the file was not kept: free some space, then repeat."
+    return (
+        "The server cannot write into its folder of runs, so the file was not kept: ask whoever "
+        "runs it to make the folder writable."
+    )
+
+
+def allowed_folders() -> list[Path]:
+    """Return the folders that the operator opened to visitors; none by default."""
+    named = os.environ.get(PATHS_VARIABLE, "").split(os.pathsep)
+    folders = [Path(name).expanduser().resolve() for name in named if name.strip()]
+    return [place for place in folders if place.is_dir()]
+
+
+def allowed_files() -> dict[str, Path]:
+    """List what may be chosen in the operator's folders, at most 500 entries.
+
+    Returns
+    -------
+    Label (the folder's name and the file's) to path.
+    """
+    found: dict[str, Path] = {}
+    for number, place in enumerate(allowed_folders(), start=1):
+        prefix = place.name or str(number)
+        for file in sorted(place.iterdir()):
+            suffix = file.suffix.lower().lstrip(".")
+            fits = suffix in (*EXTENSIONS, "zarr") or file.is_dir()
+            if file.name.startswith(".") or not fits or not _inside(file, place):
+                continue
+            label = f"{prefix}/{file.name}"
+            found.setdefault(label if label not in found else f"{label} ({number})", file)
+            if len(found) >= _MOST_LISTED:
+                return found
+    return found
+
+
+def _inside(file: Path, place: Path) -> bool:
+    """Whether a file still lies in a folder once its links are followed."""
+    return file.resolve().is_relative_to(place)
+
+
+def add_path(path: Path) -> StoredFile:
+    """Note a file of an allowed folder, without copying it.
+
+    Parameters
+    ----------
+    path
+        One of the values of `allowed_files`.
+
+    Returns
+    -------
+    The noted file.
+
+    Raises
+    ------
+    DataError
+        If it does not lie in an allowed folder, or cannot be read.
+    """
+    place = path.resolve()
+    if not any(_inside(place, allowed) for allowed in allowed_folders()):
+        raise DataError(
+            "That file lies outside the folders this server may read: choose one from the list."
+        )
+    try:
+        sha256 = io.sha256(place)
+        home = folder() / sha256[:16]
+        stored = StoredFile(
+            sha256[:16], clean_name(path.name), str(place), sha256, "path", round(time.time(), 3)
+        )
+        home.mkdir(parents=True, exist_ok=True)
+        known = _entry(home)
+        if known is not None and known.kind != "path":
+            return known
+        _write_entry(home, stored)
+        return stored
+    except OSError as error:
+        raise DataError(
+            "That file cannot be read, or the server cannot write into its folder of runs: choose "
+            "another file, or ask whoever runs the server."
+        ) from error
+
+
+def find(file_id: str) -> StoredFile:
+    """Return the stored file of an id, which may come from a URL.
+
+    Parameters
+    ----------
+    file_id
+        16 hexadecimal digits.
+
+    Raises
+    ------
+    DataError
+        If it is no id, or there is no such file.
+    """
+    stored = _entry(folder() / file_id) if _ID.fullmatch(file_id) else None
+    if stored is None:
+        raise DataError(
+            f"There is no file {file_id[:40]!r} here: upload it again, or choose another."
+        )
+    return stored
+
+
+def stored_files() -> list[StoredFile]:
+    """Return all stored files, the newest first."""
+    places = folder().iterdir() if folder().is_dir() else []
+    found = [_entry(place) for place in places if _ID.fullmatch(place.name)]
+    return sorted((item for item in found if item is not None), key=lambda item: -item.added)
+
+
+def remove(stored: StoredFile) -> None:
+    """Forget a file; an upload's content is deleted, a file of an allowed folder stays."""
+    shutil.rmtree(folder() / stored.id, ignore_errors=True)
+
+
+def clear_leftovers(older_than: float = 3600.0) -> None:
+    """Delete what an interrupted upload left behind.
+
+    Parameters
+    ----------
+    older_than
+        Seconds; younger ones may still be written.
+    """
+    for place in folder().glob(".new-*"):
+        if time.time() - place.stat().st_mtime > older_than:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _write_entry(home: Path, stored: StoredFile) -> None:
+    temporary = home / f".{_ENTRY}-{uuid.uuid4().hex[:8]}"
+    temporary.write_text(json.dumps(asdict(stored)), encoding="utf-8")
+    temporary.replace(home / _ENTRY)
+
+
+def _entry(home: Path) -> StoredFile | None:
+    """Read what is known of a file; None if its folder is incomplete or its content gone."""
+    try:
+        values = json.loads((home / _ENTRY).read_text(encoding="utf-8"))
+        stored = StoredFile(**values)
+        if stored.kind == "path":
+            place = Path(stored.path)
+            allowed = any(_inside(place, one) for one in allowed_folders())
+            return stored if allowed and place.exists() else None
+        # The folder may have been moved as a whole; the content lies in it.
+        content = home / clean_name(stored.name)
+        if stored.id != home.name or not content.exists():
+            return None
+        return StoredFile(**{**values, "path": str(content)})
+    except (OSError, ValueError, TypeError):
+        return None
