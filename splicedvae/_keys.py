@@ -5,7 +5,10 @@ They stand here and nowhere else, so that a key has one spelling; a test holds t
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
+
+#: What total counts contain: spliced and unspliced molecules, or spliced (exonic) ones alone.
+Counts = Literal["with-introns", "exonic"]
 
 
 class Layers:

@@ -8,7 +8,7 @@ unspliced ones were missed.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from anndata import AnnData
@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Uns
-
-Counts = Literal["with-introns", "exonic"]
+from splicedvae._keys import Counts, Layers, Uns
 
 #: Exonic counts are divided by the ratio; below this the quotient is noise.
 MIN_RATIO_EXONIC = 0.01

@@ -16,7 +16,6 @@ from splicedvae.io._summary import (
     Histogram,
     Quartiles,
     inspect,
-    shared_counts,
 )
 
 __all__ = [
@@ -34,5 +33,4 @@ __all__ = [
     "open_checked",
     "read",
     "sha256",
-    "shared_counts",
 ]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from anndata import AnnData
 
-#: What total counts contain: molecules with introns too (spliced + unspliced), or exonic only.
-Counts = Literal["with-introns", "exonic"]
+from splicedvae._keys import Counts
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from splicedvae._counts import shared_counts
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers
 from splicedvae.io._columns import batch_candidates, cluster_candidates
@@ -237,23 +238,6 @@ def inspect(
     )
     excess = _excess(total, spliced, unspliced)
     return dataclasses.replace(summary, warnings=tuple(_warnings(summary, excess, adata.obs)))
-
-
-def shared_counts(spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix) -> np.ndarray:
-    """Sum each gene's counts over the cells that have both spliced and unspliced ones of it.
-
-    Parameters
-    ----------
-    spliced, unspliced
-        Counts, canonical CSR, cells x genes.
-
-    Returns
-    -------
-    Sums over cells, one a gene: what scVelo's ``min_shared_counts`` is compared with.
-    """
-    both = (spliced > 0).multiply(unspliced > 0)
-    shared = both.multiply(spliced) + both.multiply(unspliced)
-    return np.asarray(shared.sum(axis=0, dtype=np.float64)).ravel()
 
 
 def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:

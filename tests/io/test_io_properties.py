@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
+from splicedvae._counts import shared_counts
 from splicedvae._errors import DataError
-from splicedvae.io import from_anndata, inspect, read, shared_counts
+from splicedvae.io import from_anndata, inspect, read
 from splicedvae.io._names import find_pairs, total_names
 from splicedvae.io._sparse import check_arrays, to_csr
 from splicedvae.io._species import gene_style, guess_species
