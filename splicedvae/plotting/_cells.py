@@ -118,8 +118,10 @@ def panels_figure(
         dragmode="pan",
         hovermode="closest",
     )
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, constrain="domain")
+    # Panels with one camera keep their size: a domain that shrinks would do so for one alone.
+    constrain = "range" if matched else "domain"
+    figure.update_xaxes(visible=False, constrain=constrain)
+    figure.update_yaxes(visible=False, constrain=constrain)
     colors = ink(dark)
     for panel, (title, caption) in enumerate(zip(titles, captions, strict=True)):
         suffix = axis_suffix(panel)

@@ -406,3 +406,38 @@ def test_files_are_drawn_as_inspected(folder: Path) -> None:
     for draw in (views.data_unspliced_figure, views.data_fraction_figure):
         with pytest.raises(DataError, match="no spliced and unspliced"):
             draw(bare)
+
+
+@pytest.mark.browser
+def test_the_report_opens_without_a_network(page: str, folder: Path, browser: Any) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 1300, "height": 900})
+    tab = context.new_page()
+    faults: list[str] = []
+    asked: list[str] = []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    tab.on("dialog", lambda dialog: faults.append("a name from the data was executed"))
+    tab.on("request", lambda request: asked.append(request.url.split(":")[0]))
+    tab.goto((folder / "report.html").as_uri())
+    tab.wait_for_function(
+        "document.querySelectorAll('.js-plotly-plot .main-svg').length >= "
+        "document.querySelectorAll('figure').length",
+        timeout=60_000,
+    )
+    assert faults == []
+    assert set(asked) <= {"file", "data", "blob"}
+    # The page is not wider than the window, and the legend shows the name itself.
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1300
+    legend = tab.locator("#figure-streams .legendtext").all_text_contents()
+    assert plotting.shorten(HOSTILE) in legend
+    # One camera: zooming the first panel moves the last.
+    ranges = tab.evaluate(
+        """async () => {
+            const plot = document.getElementById("figure-streams");
+            await Plotly.relayout(plot, {"xaxis.range": [0, 2], "yaxis.range": [0, 2]});
+            return ["xaxis", "xaxis2", "xaxis4"].map(name => plot._fullLayout[name].range);
+        }"""
+    )
+    for other in ranges[1:]:
+        assert other == pytest.approx(ranges[0])
+    context.close()
