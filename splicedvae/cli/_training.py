@@ -184,6 +184,8 @@ def train(
     if as_json:
         print_json(_run_as_json(run))
         return
+    for note in run.notes:
+        console.print(f"- {escape(note)}")
     _print_metrics(run.metrics)
     _print_velocities(run)
     console.print(f"Next: splicedvae report {escape(out)} --out report.html")
@@ -277,13 +279,13 @@ def _run_as_json(run: Run) -> dict[str, Any]:
 #: Rows of the table a person sees: metric, coverage, what it is called.
 _SHOWN = (
     ("rmse", 1, "RMSE"),
-    ("rmse", 5, "RMSE, 5 or more counts"),
+    ("rmse", 5, "RMSE, n >= 5"),
     ("pearson", 1, "Pearson r"),
-    ("pearson", 5, "Pearson r, 5 or more counts"),
-    ("skill", 1, "skill over gene mean"),
-    ("within_gene_r_by_cluster", 1, "within-gene r by cluster"),
-    ("velocity_cosine_genes", 1, "velocity cosine, genes"),
-    ("velocity_cosine_umap", 1, "velocity cosine, UMAP"),
+    ("pearson", 5, "Pearson r, n >= 5"),
+    ("skill", 1, "skill over mean"),
+    ("within_gene_r_by_cluster", 1, "within-gene r, pooled"),
+    ("velocity_cosine_genes", 1, "velocity, genes"),
+    ("velocity_cosine_umap", 1, "velocity, UMAP"),
 )
 #: Columns, and what fits above them.
 _PREDICTORS = {

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m splicedvae.runs.worker RUN", file=sys.stderr)
         return 2
     from splicedvae.runs._run import Run
-    from splicedvae.runs._status import Status, read_status, write_status, write_worker
+    from splicedvae.runs._status import Status, write_status, write_worker
 
     folder = Path(arguments[0])
     try:
@@ -52,22 +52,26 @@ def main(arguments: list[str] | None = None) -> int:
         execute(run.config, folder)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        if isinstance(error, SplicedVAEError):
-            message = str(error)
-            print(message, file=sys.stderr)
-        else:
-            message = (
-                f"The worker could not begin ({type(error).__name__}), see the log.txt of the run: "
-                "is SplicedVAE installed completely?"
-            )
-        # What goes wrong inside execute() is in the status already.
-        if (folder / CONFIG).exists() and not read_status(folder).is_final:
-            write_status(folder, Status("failed", "starting", message=message))
-        if not isinstance(error, SplicedVAEError):
-            raise RunError(message) from error
+    except SplicedVAEError as error:
+        print(error, file=sys.stderr)
+        _fail(folder, str(error))
         return 1
+    except Exception as error:
+        message = (
+            f"The worker could not begin ({type(error).__name__}), see the log.txt of the run: is "
+            "SplicedVAE installed completely?"
+        )
+        _fail(folder, message)
+        raise RunError(message) from error
     return 0
+
+
+def _fail(folder: Path, message: str) -> None:
+    """Write why a run could not begin; what goes wrong later is in the status already."""
+    from splicedvae.runs._status import Status, read_status, write_status
+
+    if (folder / CONFIG).exists() and not read_status(folder).is_final:
+        write_status(folder, Status("failed", "starting", message=message, updated=time.time()))
 
 
 if __name__ == "__main__":

@@ -181,6 +181,24 @@ def test_run_that_cannot_work_fails_with_its_sentence_and_never_imports_streamli
         _ = run.metrics
 
 
+def test_worker_that_cannot_begin_says_so(small_config: RunConfig, tmp_path: Path) -> None:
+    prepare_folder(tmp_path, small_config)
+    # An entry of None in sys.modules is how Python marks a package that cannot be imported.
+    script = (
+        "import sys; sys.modules['scvi'] = None; from splicedvae.runs.worker import main; "
+        "main(sys.argv[1:])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert "ModuleNotFoundError" in ended.stderr
+    status = Run(tmp_path).status
+    assert status.state == "failed"
+    assert "could not begin" in status.message
+    assert "Traceback" not in status.message
+
+
 def test_start_refuses_what_is_not_there(small_config: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not there any more"):
         start(dataclasses.replace(small_config, data=str(tmp_path / "gone.h5ad")))
