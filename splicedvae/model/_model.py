@@ -41,8 +41,17 @@ logger = logging.getLogger(__name__)
 class RatioInterval(NamedTuple):
     """Posterior mean of the splicing ratio with a credible interval.
 
-    Each is a DataFrame of shape (n_cells, n_genes). The interval covers the uncertainty about the
-    cell's latent state, not the scatter of the counts themselves.
+    The interval covers the uncertainty about the cell's latent state, not the scatter of the
+    counts themselves.
+
+    Parameters
+    ----------
+    mean
+        Posterior mean, shape (n_cells, n_genes).
+    lower
+        Lower end of the interval, same shape.
+    upper
+        Upper end, same shape.
     """
 
     mean: pd.DataFrame

@@ -407,6 +407,11 @@ def _fit(fitted: AnnData, settings: VelocitySettings) -> list[str]:
 
 def _try_stochastic(fitted: AnnData) -> str | None:
     """Fit the stochastic model in place; return why it cannot be used, if so."""
+    # scVelo fits it to the genes that pass the deterministic one, and raises if one alone does.
+    _run_scvelo(fitted, _DETERMINISTIC)
+    passing = int(_velocity_genes(fitted).sum())
+    if passing < MIN_GENES:
+        return f"only {passing} of {fitted.n_vars} genes are fit for it"
     try:
         _run_scvelo(fitted, _STOCHASTIC)
     except np.linalg.LinAlgError as error:

@@ -11,6 +11,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from splicedvae import datasets
 from splicedvae import velocity as vl
 from splicedvae._errors import DataError, VelocityError
 from splicedvae.velocity._scvelo import quiet_scvelo
@@ -281,3 +282,12 @@ def test_several_embeddings(cells: AnnData, settings: vl.VelocitySettings) -> No
     assert arrows.shape == (cells.n_obs, 2)
     assert (arrows[:, 0] > 0).mean() > 0.8
     assert vl.streamlines(vl.compute_velocity(cells, settings=settings)).n_lines > 0
+
+
+def test_a_single_velocity_gene_is_refused_and_breaks_nothing() -> None:
+    # scVelo's stochastic model raises an internal error where exactly one gene passes.
+    cells = datasets.simulate(60, 8, mean_depth=60, seed=7)
+    settings = vl.VelocitySettings(n_neighbors=10, min_shared_counts=5)
+    ground = vl.prepare(cells, settings=settings)
+    with pytest.raises(VelocityError, match="1 of 8 genes show unspliced counts"):
+        vl.compute_velocity(ground, settings=settings)
