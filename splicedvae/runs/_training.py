@@ -13,6 +13,7 @@ import scvi
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model import SCVI
+from scvi.model._utils import get_max_epochs_heuristic
 
 from splicedvae._errors import RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
@@ -168,7 +169,7 @@ def _train(
     """Train one model under watch; a training that diverged ends with a sentence."""
     scvi.settings.seed = config.seed
     if max_epochs is None:
-        max_epochs = scvi.model.get_max_epochs_heuristic(n_cells)
+        max_epochs = get_max_epochs_heuristic(n_cells)
     plan = {} if config.learning_rate is None else {"plan_kwargs": {"lr": config.learning_rate}}
     try:
         model.train(
