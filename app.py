@@ -1,4 +1,8 @@
-"""The dashboard: `streamlit run app.py`. Routing, and what stands around every page."""
+"""The dashboard: `streamlit run app.py`. Routing, and what stands around every page.
+
+Streamlit imports this file once, when its server starts, and finds `app`; then it runs the file
+as a script for every visitor.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +10,44 @@ import streamlit as st
 
 from splicedvae.dashboard import address, cards, choice, server
 
-st.set_page_config(
-    page_title="SplicedVAE",
-    page_icon=str(cards.ICON),
-    layout="wide",
-    menu_items={"About": "RNA velocity for data sets without spliced and unspliced counts."},
-)
-st.logo(str(cards.LOGO), size="large", icon_image=str(cards.ICON))
-
 
 def _root() -> None:
     """Lead on from the bare address: the page that opens has an address of its own."""
     st.switch_page(cards.COMPARE, query_params=st.query_params.to_dict())
 
 
-page = st.navigation(
-    {
-        "": [st.Page(_root, title="SplicedVAE", default=True, visibility="hidden")],
-        "Your data": [
-            st.Page(
-                cards.INSPECT,
-                title="What is in a file",
-                icon=":material/upload_file:",
-                url_path="data",
-            )
-        ],
-        "Models": [
-            st.Page(
-                cards.TRAIN,
-                title="Train and watch",
-                icon=":material/model_training:",
-                url_path="train",
-            )
-        ],
-        "Results": [
-            st.Page(cards.COMPARE, title="Compare", icon=":material/compare:", url_path="compare")
-        ],
-    }
-)
-server.begin()
-address.drop_unknown()
-above = st.container()
-page.run()
-cards.opened(choice.chosen_run(), choice.chosen_file())
-with above:
-    address.show_remarks()
-cards.footer()
+def _visit() -> None:
+    """Show the page that a visitor asks for."""
+    st.set_page_config(
+        page_title="SplicedVAE",
+        page_icon=str(cards.ICON),
+        layout="wide",
+        menu_items={"About": "RNA velocity for data sets without spliced and unspliced counts."},
+    )
+    st.logo(str(cards.LOGO), size="large", icon_image=str(cards.ICON))
+    home = st.Page(_root, title="SplicedVAE", default=True, visibility="hidden")
+    inspect = st.Page(
+        cards.INSPECT, title="What is in a file", icon=":material/upload_file:", url_path="data"
+    )
+    train = st.Page(
+        cards.TRAIN, title="Train and watch", icon=":material/model_training:", url_path="train"
+    )
+    compare = st.Page(cards.COMPARE, title="Compare", icon=":material/compare:", url_path="compare")
+    page = st.navigation(
+        {"": [home], "Your data": [inspect], "Models": [train], "Results": [compare]}
+    )
+    server.begin()
+    address.drop_unknown()
+    above = st.container()
+    page.run()
+    cards.opened(choice.chosen_run(), choice.chosen_file())
+    with above:
+        address.show_remarks()
+    cards.footer()
+
+
+if __name__ == "__main__":
+    _visit()
+else:
+    server.route_from_the_first_visit()
+    app = st.App(__file__, on_script_error=server.tell_unforeseen)

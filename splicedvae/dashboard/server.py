@@ -1,13 +1,14 @@
-"""What a server does once, before it shows the first page."""
+"""What a server does once, before it shows the first page, and when a page breaks."""
 
 from __future__ import annotations
 
 import warnings
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
-from splicedvae._errors import RunError
-from splicedvae.dashboard import uploads
+from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae.dashboard import cards, uploads
 from splicedvae.runs import reconcile
 
 
@@ -36,3 +37,35 @@ def begin() -> int:
             "SPLICEDVAE_RUNS."
         ) from error
     return len(lost)
+
+
+def route_from_the_first_visit() -> None:
+    """Keep Streamlit from guessing pages of the folder ``pages`` until app.py has run once.
+
+    Otherwise a deep link that is the first visit to a fresh server brings up "Page not found"
+    over the right page.
+    """
+    PagesManager.uses_pages_directory = False
+
+
+def tell_unforeseen(failure: Exception) -> bool:
+    """Show one sentence where a page broke; Streamlit has logged the error before.
+
+    Parameters
+    ----------
+    failure
+        What was raised.
+
+    Returns
+    -------
+    True: Streamlit shows nothing of its own.
+    """
+    if isinstance(failure, SplicedVAEError):
+        cards.error(failure)
+    else:
+        st.error(
+            "Something unforeseen went wrong on this page, and the server's log says what: reload "
+            "the page, and report it if it happens again.",
+            icon=":material/error:",
+        )
+    return True

@@ -1,0 +1,207 @@
+"""Each page through Streamlit's own test runner: nothing loaded, demo, failed, lost, at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from splicedvae import io, runs
+from splicedvae.dashboard import uploads
+from splicedvae.datasets import simulate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DATA = "pages/data/inspect.py"
+TRAIN = "pages/model/train.py"
+COMPARE = "pages/results/compare.py"
+LOST = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("cells") / "cells.h5ad"
+    simulate(n_cells=120, n_genes=50, seed=5).write_h5ad(file)
+    return file
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("SPLICEDVAE_DATA_PATHS", raising=False)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path / "runs"
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """Open a page the way a link does."""
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120)
+    app.run()
+    app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def told(app: AppTest) -> str:
+    """All that is said on a page."""
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
+    boxes = (app.info, app.warning, app.error, app.success)
+    return "\n".join(str(item.value) for kind in (*kinds, *boxes) for item in kind)
+
+
+def prepared_run(cells_file: Path, folder: Path, name: str, status: dict[str, object]) -> Path:
+    """A run's folder as a worker leaves it in some state."""
+    config = runs.RunConfig(data=str(cells_file), data_sha256=io.sha256(cells_file), name=name)
+    home = folder / LOST
+    home.mkdir(parents=True)
+    record = {"format": runs.FORMAT, "id": LOST, "created": time.time(), "config": config.to_dict()}
+    (home / "config.json").write_text(json.dumps(record))
+    base = {"stage": "training SplicedVAE", "fraction": 0.4, "pid": 4_000_000, "updated": 1.0}
+    (home / "status.json").write_text(json.dumps({**base, "started": 1.0, **status}))
+    return home
+
+
+def test_bare_address_opens_the_demo(runs_folder: Path) -> None:
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120).run()
+    assert not app.exception
+    assert "RNA velocity needs spliced and unspliced counts" in told(app)
+    assert app.query_params["run"] in ("demo", ["demo"])
+    said = told(app)
+    assert "Smoothness is not correctness" in said
+    assert "trained the models" in said
+
+
+def _accuracy() -> AppTest:
+    return open_page(COMPARE, run="demo", view="Accuracy")
+
+
+def test_the_gene_mean_is_told_beside_the_table(runs_folder: Path) -> None:
+    app = _accuracy()
+    reached = runs.demo_run().metrics.query(
+        "predictor == 'gene_mean' and metric == 'pearson' and coverage == 5"
+    )["value"]
+    assert f"r \\= {reached.iloc[0]:.2f}".replace(".", "\\.") in told(app)
+    table = app.dataframe[0].value
+    assert {"RMSE", "Pearson r", "skill over gene mean", "within-gene r"} <= set(table.columns)
+    assert table.index[0] == "SplicedVAE"
+    assert table.index[-1] == "best possible"
+
+
+@pytest.mark.parametrize("view", ["Latent spaces", "Genes", "How it was made"])
+def test_every_view_of_the_demo_opens(runs_folder: Path, view: str) -> None:
+    app = open_page(COMPARE, run="demo", view=view)
+    assert not app.error, told(app)
+    if view == "Genes":
+        app.text_input(key="find-genes").set_value("no such gene").run()
+        assert len(app.dataframe[0].value) == 0
+
+
+def test_data_page_with_nothing_loaded(runs_folder: Path) -> None:
+    app = open_page(DATA)
+    assert "No file yet" in told(app)
+    assert not app.error
+
+
+def test_train_page_with_nothing_loaded(runs_folder: Path) -> None:
+    app = open_page(TRAIN)
+    assert "A training starts from a file" in told(app)
+
+
+def test_data_page_shows_a_file(runs_folder: Path, cells_file: Path) -> None:
+    with cells_file.open("rb") as content:
+        stored = uploads.add_upload("cells.h5ad", content)
+    app = open_page(DATA, data=stored.id)
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Cells"] == "120"
+    assert metrics["Genes"] == "50"
+    assert metrics["Spliced and unspliced"] == "yes"
+    assert metrics["Unspliced fraction"].endswith("%")
+    app.button(key="to-train").click().run()
+    assert app.text_input(key="form-name").value == "cells"
+
+
+def test_a_file_that_vanished_is_told(runs_folder: Path, cells_file: Path) -> None:
+    app = open_page(DATA, data="f" * 16)
+    assert "is not here" in told(app)
+    assert "No file yet" in told(app)
+
+
+def test_a_damaged_file_is_one_sentence(runs_folder: Path, cells_file: Path) -> None:
+    whole = cells_file.read_bytes()
+    half = cells_file.with_name("half.h5ad")
+    half.write_bytes(whole[: len(whole) // 2])
+    with half.open("rb") as content:
+        stored = uploads.add_upload("half.h5ad", content)
+    app = open_page(DATA, data=stored.id)
+    assert len(app.error) == 1
+    said = str(app.error[0].value).replace("\\", "")
+    assert "half.h5ad" in said
+    assert "Traceback" not in said
+    assert str(runs_folder) not in said
+
+
+def test_a_failed_run_says_why_and_what_to_do(runs_folder: Path, cells_file: Path) -> None:
+    reason = "No gene has 20 shared counts: lower min_shared_counts."
+    prepared_run(cells_file, runs_folder, "broken", {"state": "failed", "message": reason})
+    for page in (TRAIN, COMPARE):
+        app = open_page(page, run=LOST)
+        said = told(app).replace("\\", "")
+        assert "This run failed" in said
+        assert reason in said
+    assert "again" in [button.key for button in open_page(TRAIN, run=LOST).button]
+
+
+def test_a_lost_run_is_found_at_start(runs_folder: Path, cells_file: Path) -> None:
+    home = prepared_run(cells_file, runs_folder, "vanished", {"state": "running"})
+    worker = {"pid": 4_000_000, "created": 1.0, "host": os.uname().nodename}
+    (home / "worker.json").write_text(json.dumps(worker))
+    app = open_page(TRAIN, run=LOST)
+    assert "This run was lost" in told(app)
+    assert json.loads((home / "status.json").read_text())["state"] == "lost"
+
+
+def test_a_run_is_renamed_and_deleted(runs_folder: Path, cells_file: Path) -> None:
+    prepared_run(cells_file, runs_folder, "first", {"state": "stopped", "message": "Stopped."})
+    app = open_page(TRAIN, run=LOST)
+    app.text_input(key=f"name-{LOST}").set_value("![x](http://h/p) second").run()
+    app.button(key=f"rename-{LOST}").click().run()
+    assert runs.find_run(LOST).name == "![x](http://h/p) second"
+    assert "![x](http" not in told(app)
+    app.checkbox(key=f"sure-{LOST}").check().run()
+    app.button(key=f"delete-{LOST}").click().run()
+    assert not (runs_folder / LOST).exists()
+    assert not app.exception
+
+
+def test_an_unreadable_run_is_left_out_and_told(runs_folder: Path) -> None:
+    (runs_folder / LOST).mkdir(parents=True)
+    (runs_folder / LOST / "config.json").write_text("{")
+    assert "is left out" in told(open_page(TRAIN))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"run": "../../etc"},
+        {"run": "f" * 16},
+        {"k": "1e99"},
+        {"color": "<script>alert(1)</script>"},
+        {"density": "1e99"},
+        {"view": "![x](http://h/p)"},
+        {"coverage": "-1", "view": "Accuracy"},
+        {"data": "../../x"},
+    ],
+)
+def test_an_address_that_means_nothing_is_told(runs_folder: Path, query: dict[str, str]) -> None:
+    app = open_page(COMPARE, **query)
+    assert len(app.warning) == 1, told(app)
+    assert "ignored" in app.warning[0].value or "usual" in app.warning[0].value
+    assert "![x](http" not in app.warning[0].value

@@ -1,0 +1,107 @@
+"""Files that visitors give: names never become paths, content decides identity."""
+
+from __future__ import annotations
+
+import io as streams
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splicedvae import io
+from splicedvae._errors import DataError
+from splicedvae.dashboard import uploads
+
+
+@pytest.fixture(autouse=True)
+def _own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("SPLICEDVAE_DATA_PATHS", raising=False)
+
+
+@given(st.text(max_size=400))
+def test_a_name_is_no_path(name: str) -> None:
+    clean = uploads.clean_name(name)
+    assert clean == Path(clean).name
+    assert 1 <= len(clean) <= 80
+    assert not clean.startswith(".")
+    assert clean.isascii()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../x.h5ad", "x.h5ad"),
+        ("..\\..\\x.h5ad", "x.h5ad"),
+        ("a\x00b.h5ad", "a_b.h5ad"),
+        ("n" * 300 + ".h5ad", "n" * 75 + ".h5ad"),
+        ("...", "file"),
+        ("data.zarr.zip", "data.zarr.zip"),
+    ],
+)
+def test_names_of_the_unlucky(given: str, kept: str) -> None:
+    assert uploads.clean_name(given) == kept
+
+
+def test_an_upload_is_kept_by_its_content(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    stored = uploads.add_upload("../../x.h5ad", streams.BytesIO(content))
+    file = Path(stored.path)
+    assert file.read_bytes() == content
+    assert file.resolve().is_relative_to((tmp_path / "runs").resolve())
+    assert stored.sha256 == io.sha256(file)
+    assert uploads.find(stored.id) == stored
+    again = uploads.add_upload("other.h5ad", streams.BytesIO(content))
+    assert again == stored
+    assert [item.id for item in uploads.stored_files()] == [stored.id]
+    assert not list(uploads.folder().glob(".new-*"))
+    uploads.remove(stored)
+    with pytest.raises(DataError, match="upload it again"):
+        uploads.find(stored.id)
+
+
+def test_an_empty_upload_is_refused() -> None:
+    with pytest.raises(DataError, match="empty"):
+        uploads.add_upload("x.h5ad", streams.BytesIO())
+    assert uploads.stored_files() == []
+
+
+@pytest.mark.parametrize("wanted", ["", "..", "../../etc", "0" * 16, "<script>", "A" * 16])
+def test_an_id_from_the_address_is_no_path(wanted: str) -> None:
+    with pytest.raises(DataError):
+        uploads.find(wanted)
+
+
+def test_no_folder_is_open_by_default(tmp_path: Path) -> None:
+    file = tmp_path / "x.h5ad"
+    file.write_bytes(b"1")
+    assert uploads.allowed_files() == {}
+    with pytest.raises(DataError, match="outside"):
+        uploads.add_path(file)
+
+
+def test_only_what_lies_in_an_allowed_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed, secret = tmp_path / "allowed", tmp_path / "secret"
+    for place in (allowed, secret):
+        place.mkdir()
+        (place / "x.h5ad").write_bytes(place.name.encode())
+    (allowed / "link.h5ad").symlink_to(secret / "x.h5ad")
+    (allowed / "notes.txt").write_text("no counts")
+    monkeypatch.setenv("SPLICEDVAE_DATA_PATHS", f"{allowed}{os.pathsep}{tmp_path / 'missing'}")
+    assert list(uploads.allowed_files()) == ["allowed/x.h5ad"]
+    stored = uploads.add_path(allowed / "x.h5ad")
+    assert Path(stored.path) == (allowed / "x.h5ad").resolve()
+    assert uploads.find(stored.id) == stored
+    for outside in (secret / "x.h5ad", allowed / "link.h5ad", allowed / ".." / "secret" / "x.h5ad"):
+        with pytest.raises(DataError, match="outside"):
+            uploads.add_path(outside)
+    uploads.remove(stored)
+    assert (allowed / "x.h5ad").exists()
+    stored = uploads.add_path(allowed / "x.h5ad")
+    monkeypatch.delenv("SPLICEDVAE_DATA_PATHS")
+    with pytest.raises(DataError):
+        uploads.find(stored.id)
