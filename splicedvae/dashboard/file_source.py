@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, choice, uploads
+from splicedvae.dashboard import cards, choice, reading, uploads
 from splicedvae.dashboard.text import line, moment
 
 _TAKEN: Final = "_taken_upload"
@@ -47,7 +47,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
 
 
 def _upload() -> uploads.StoredFile | None:
-    """Keep a new upload; None where there is none, or it was taken before."""
+    """Keep a new upload that can be read; None where there is none, or it was taken before."""
     given = st.file_uploader(
         "Counts: h5ad, loom, 10x h5, zip of a matrix folder (mtx), or zarr.zip",
         type=list(uploads.EXTENSIONS),
@@ -60,7 +60,13 @@ def _upload() -> uploads.StoredFile | None:
         return None
     st.session_state[_TAKEN] = given.file_id
     with st.spinner("Keeping the file …"):
-        return uploads.add_upload(given.name, given)
+        stored = uploads.add_upload(given.name, given)
+    try:
+        reading.contents(stored)
+    except SplicedVAEError:
+        uploads.remove(stored)
+        raise
+    return stored
 
 
 def _earlier(chosen: uploads.StoredFile | None) -> None:
