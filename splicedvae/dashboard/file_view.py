@@ -63,8 +63,11 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
 
 def _species(summary: io.DataSummary) -> str:
     guess = summary.species
-    name = getattr(guess, "species", None) or getattr(guess, "name", None)
-    return line(name) if name else "not recognised"
+    if guess.species is None:
+        return "not recognised"
+    return (
+        guess.species if guess.confidence == "certain" else f"{guess.species} ({guess.confidence})"
+    )
 
 
 def _numbers(summary: io.DataSummary) -> None:

@@ -30,22 +30,22 @@ def watch(run: Run) -> None:
     run
         Any run; one at rest is shown once.
     """
+    state = run.status.state
     every = None if run.status.is_final else POLL
-    st.fragment(_view, run_every=every)(choice.run_id(run), every is not None)
+    st.fragment(_view, run_every=every)(choice.run_id(run), state)
 
 
-def _view(run_id: str, polled: bool) -> None:
-    """Draw the run; the whole page is run again once it has come to rest."""
+def _view(run_id: str, seen: str) -> None:
+    """Draw the run; the whole page is run again when its state is another than was seen."""
     try:
         run = find_run(run_id)
         status = run.status
     except RunError as failure:
-        if polled:
-            st.rerun()
         cards.error(failure)
         return
-    if polled and status.is_final:
-        st.session_state.pop(_CONFIRM, None)
+    if status.state != seen:
+        if status.is_final:
+            st.session_state.pop(_CONFIRM, None)
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run.name, 80), anchor=False, width="content")
@@ -61,7 +61,7 @@ def _view(run_id: str, polled: bool) -> None:
 
 
 def _at_work(run: Run, status: Status) -> None:
-    words = [plain(status.stage, 80).capitalize()]
+    words = [plain(status.stage[:1].upper() + status.stage[1:], 80)]
     if status.message:
         words.append(plain(status.message, 120))
     if status.seconds_left is not None:
@@ -87,8 +87,8 @@ def _at_work(run: Run, status: Status) -> None:
 
 def _at_rest(run: Run, status: Status) -> None:
     if status.state == "finished":
-        for note in run.notes:
-            st.caption(f":material/info: {plain(note, 400)}")
+        if run.notes:
+            st.caption("\n".join(f"- {plain(note, 400)}" for note in run.notes))
         if st.button("Compare", type="primary", icon=":material/compare:", key="to-compare"):
             st.switch_page(cards.COMPARE, query_params={"run": choice.run_id(run)})
         return
