@@ -229,8 +229,8 @@ def test_totals_are_predicted_with_the_trained_model(
     expect(model).to_have_value(re.compile("cells with both: .* genes"))
     page.get_by_role("button", name="Predict with this model").click()
     page.wait_for_url(re.compile(r"/train\?.*run=[0-9a-f]{16}"), timeout=SLOW)
-    page.get_by_test_id("stMain").get_by_role("button", name="Compare").first.wait_for(timeout=SLOW)
-    page.goto(f"{server.url}/compare?run={run_of(page)}")
+    page.locator(".st-key-to-compare button").click(timeout=SLOW)
+    page.wait_for_url(re.compile("/compare"), timeout=SLOW)
     ready(page)
     drawn = traces(page, "streams")
     assert sum(trace["name"] == "stream lines" for trace in drawn) == 2
