@@ -30,13 +30,14 @@ lint: test-environment ## ruff and mypy
 	@$(PY) -m mypy
 
 demo: environment ## make the demo run anew
-	@$(VENV)/bin/splicedvae demo
+	rm -rf splicedvae/demo
+	@$(VENV)/bin/splicedvae demo --out splicedvae/demo
 
 environment: ## make or mend .venv
-	@sh scripts/environment.sh app
+	@sh .ci/environment.sh app
 
 test-environment: ## the same with the test tools
-	@sh scripts/environment.sh tests
+	@sh .ci/environment.sh tests
 
 clean: ## remove .venv, caches and build products
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -144,10 +144,9 @@ held-out cells, whose ratios were predicted from total counts alone.
   most of what is left is the chance of single molecules.
 - **r within genes** is what velocity lives on: each gene's own mean is taken away first.
 - **Noise ceiling** is what the truth itself would reach against such noisy counts, from the
-  binomial noise of the entries; for counts pooled by cluster it is estimated from two halves of the
-  molecules. It knows of sampling noise only; real counts scatter more, so the truth stays
-  somewhat below it. For velocities it is how far two of them agree, each from half of the
-  molecules.
+  binomial noise of the entries; for counts pooled by cluster and for velocities it is estimated
+  from two halves of the molecules. It knows of sampling noise only; real counts scatter more, so
+  the truth stays somewhat below it.
 - **Velocity cosines** are computed among held-out cells only, with neighbours and moments of their
   own: smoothing over training cells would leak their spliced and unspliced counts into the
   answer. The cosine in UMAP is flattered by smoothing; high coherence is not correctness.

@@ -1,4 +1,4 @@
-"""What `make app` says and does before anything is installed: scripts/environment.sh, really run.
+"""What `make app` says and does before anything is installed: .ci/environment.sh, really run.
 
 The interpreters are small scripts that answer as a Python of some version would, so that each case
 takes a moment; the whole installation is run by .ci/run.
@@ -44,7 +44,7 @@ class Clone:
             found = shutil.which(tool)
             assert found, tool
             (self.bin / tool).symlink_to(found)
-        for name in ("scripts/environment.sh", "requirements.txt", "pyproject.toml"):
+        for name in (".ci/environment.sh", "requirements.txt", "pyproject.toml"):
             self._copy(name)
         self._copy("tests/requirements.txt")
 
@@ -64,7 +64,7 @@ class Clone:
 
     def run(self, tools: str = "app", **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["sh", str(self.folder / "scripts" / "environment.sh"), tools],
+            ["sh", str(self.folder / ".ci" / "environment.sh"), tools],
             env={"PATH": str(self.bin), "PIP_LOG": str(self.log), **variables},
             capture_output=True,
             text=True,

@@ -131,7 +131,7 @@ def _agreement(run: Run) -> str:
     text = f"Cosine to the measured velocity among held-out cells: {'; '.join(parts)}."
     if np.isfinite(ceiling).all():
         text += (
-            f" Two halves of the measured molecules agree with each other by {ceiling[0]:.2f} "
-            f"and {ceiling[1]:.2f}, so the measured streams are themselves uncertain."
+            f" The truth itself would reach about {ceiling[0]:.2f} and {ceiling[1]:.2f}, as the "
+            "measured streams are themselves uncertain."
         )
     return text

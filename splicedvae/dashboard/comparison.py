@@ -104,9 +104,9 @@ def headline(run: Run) -> None:
             "velocity_cosine_umap",
             None,
             2,
-            "Among held-out cells. Measured halves: how far two velocities agree that were each "
-            "computed from half of the measured molecules.",
-            limit="measured halves",
+            "Among held-out cells. Noise ceiling: how far the true velocity would agree with the "
+            "measured one, estimated from two halves of the measured molecules.",
+            limit="noise ceiling",
         )
 
 
@@ -275,8 +275,8 @@ def _accuracy(run: Run) -> None:
             "Cosines of each velocity to the measured one, what is possible, and the confidence.",
         )
         st.caption(
-            f"“{tables.HALVES.capitalize()}”: how far two velocities agree that were each computed "
-            "from half of the measured molecules, a measure of how certain the measured one is."
+            f"“{tables.HALVES.capitalize()}”: how far the true velocity would agree with the "
+            "measured one, estimated from two halves of the measured molecules."
         )
     st.subheader("Predicted against measured", anchor=False)
     sources = figures.predictors(run)

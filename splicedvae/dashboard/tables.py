@@ -17,8 +17,8 @@ _ORDER: Final = (Sources.SPLICEDVAE, Sources.SCVI, Sources.KNN, Sources.GENE_MEA
 
 #: What the noise of the measurement leaves to a predictor that knows the true fraction.
 CEILING: Final = "best possible"
-#: Agreement of two velocities, each computed from half of the measured molecules.
-HALVES: Final = "two measured halves"
+#: What the true velocity would reach, estimated from two halves of the measured molecules.
+HALVES: Final = "noise ceiling"
 
 
 @dataclass(frozen=True)

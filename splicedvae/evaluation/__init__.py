@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from splicedvae.evaluation._baselines import GeneMean, NearestNeighbours
 from splicedvae.evaluation._ratio import RatioDensity, gene_metrics, ratio_density, ratio_metrics
-from splicedvae.evaluation._splits import select_genes, split_cells, thin_counts
+from splicedvae.evaluation._splits import (
+    ceiling_from_halves,
+    select_genes,
+    split_cells,
+    thin_counts,
+)
 from splicedvae.evaluation._velocity import cell_cosines, velocity_metrics
 
 __all__ = [
     "GeneMean",
     "NearestNeighbours",
     "RatioDensity",
+    "ceiling_from_halves",
     "cell_cosines",
     "gene_metrics",
     "ratio_density",

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
-from splicedvae.evaluation._splits import thin_counts
+from splicedvae.evaluation._splits import ceiling_from_halves, thin_counts
 
 COVERAGES = (1, 2, 5, 10)
 #: Molecules of a gene in a cluster below which their ratio is left out of the pooled metric.
@@ -391,8 +391,7 @@ class _Pooled:
                     self._residual(ratios[0]), self._residual(ratios[1]), self.n[self.used]
                 )
             )
-        half = float(np.mean(halves))
-        return float(np.sqrt(2 * half / (1 + half))) if half > 0 else 0.0
+        return ceiling_from_halves(float(np.mean(halves)))
 
 
 def _losses(entries: _Entries, ratio: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -131,6 +131,25 @@ def select_genes(
     return keep
 
 
+def ceiling_from_halves(agreement: float) -> float:
+    """Estimate what the truth would reach against a measurement from how its halves agree.
+
+    Parameters
+    ----------
+    agreement
+        Correlation or cosine between quantities of the two halves of thinned counts.
+
+    Returns
+    -------
+    sqrt(2 r / (1 + r)): 2 r / (1 + r) is the agreement of two whole measurements
+    (Spearman and Brown), and its square root that of one with the truth. 0 where the halves do
+    not agree at all.
+    """
+    if not agreement > 0:
+        return 0.0 if agreement <= 0 else float("nan")
+    return float(np.sqrt(2 * agreement / (1 + agreement)))
+
+
 def thin_counts(counts: csr_matrix, *, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
     """Cut counts in two by giving each molecule to one half at random.
 

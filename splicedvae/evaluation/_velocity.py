@@ -41,7 +41,6 @@ def velocity_metrics(
     other: AnnData,
     *,
     predictor: str,
-    ceiling: AnnData | None = None,
 ) -> pd.DataFrame:
     """Compare a velocity with a reference of the same cells, genes and graph.
 
@@ -53,14 +52,13 @@ def velocity_metrics(
         Result on other layers of the same cells and genes.
     predictor
         Name of ``other`` in the table.
-    ceiling
-        Result on an independent measurement, such as the other half of thinned counts.
 
     Returns
     -------
-    Rows as of `ratio_metrics` with the metrics ``velocity_cosine_genes`` (over genes that are
-    velocity genes on both sides; mean over cells), ``velocity_cosine_umap`` (mean over cells)
-    and ``velocity_confidence`` (mean of scVelo's; smoothness, not correctness).
+    Rows as of `ratio_metrics`, without ceilings (see `ceiling_from_halves`), with the metrics
+    ``velocity_cosine_genes`` (over genes that are velocity genes on both sides; mean over cells),
+    ``velocity_cosine_umap`` (mean over cells) and ``velocity_confidence`` (mean of scVelo's;
+    smoothness, not correctness).
 
     Raises
     ------
@@ -69,15 +67,11 @@ def velocity_metrics(
     """
     rows = []
     genes, umap, n_genes = _cosines(reference, other)
-    genes_top, umap_top = np.nan, np.nan
-    if ceiling is not None:
-        top, top_umap, _ = _cosines(reference, ceiling)
-        genes_top, umap_top = float(np.nanmean(top)), float(np.nanmean(top_umap))
     confidence = other.obs[Obs.CONFIDENCE].to_numpy(dtype=float)
-    for metric, values, best, note in (
-        ("velocity_cosine_genes", genes, genes_top, f"over {n_genes:,} shared velocity genes"),
-        ("velocity_cosine_umap", umap, umap_top, ""),
-        ("velocity_confidence", confidence, np.nan, "smoothness, not correctness"),
+    for metric, values, note in (
+        ("velocity_cosine_genes", genes, f"over {n_genes:,} shared velocity genes"),
+        ("velocity_cosine_umap", umap, ""),
+        ("velocity_confidence", confidence, "smoothness, not correctness"),
     ):
         known = np.isfinite(values)
         rows.append(
@@ -86,7 +80,7 @@ def velocity_metrics(
                 "metric": metric,
                 "coverage": 1,
                 "value": float(values[known].mean()) if known.any() else np.nan,
-                "ceiling": best,
+                "ceiling": np.nan,
                 "n": int(known.sum()),
                 "note": note,
             }

@@ -323,12 +323,12 @@ def test_ratio_can_be_predicted_from_totals():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_scvelo_points_along_the_true_velocity():
+def test_scvelo_points_along_the_true_velocity(monkeypatch):
     import scanpy as sc
     import scvelo as scv
 
     adata = simulate(800, 150, topology="linear", seed=0)
-    scv.settings.verbosity = 0
+    monkeypatch.setattr(scv.settings, "verbosity", 0)
     scv.pp.filter_genes(adata, min_shared_counts=20)
     scv.pp.normalize_per_cell(adata)
     sc.pp.log1p(adata)

@@ -15,6 +15,7 @@ from splicedvae._errors import DataError
 from splicedvae.evaluation import (
     GeneMean,
     NearestNeighbours,
+    ceiling_from_halves,
     gene_metrics,
     ratio_density,
     ratio_metrics,
@@ -217,3 +218,20 @@ def test_baselines_see_totals_only_and_the_neighbours_beat_the_mean(counts):
 def test_an_unfitted_baseline_says_so():
     with pytest.raises(DataError, match="call `fit` first"):
         GeneMean().predict(AnnData(np.ones((2, 2))))
+
+
+@settings(max_examples=30, deadline=None)
+@given(signal=st.floats(0.3, 3.0), seed=st.integers(0, 20))
+def test_the_ceiling_from_halves_is_what_the_truth_reaches(signal, seed):
+    rng = np.random.default_rng(seed)
+    truth = signal * rng.normal(size=20_000)
+    noise = np.sqrt(2) * rng.normal(size=(2, 20_000))
+    halves = truth + noise
+    reached = np.corrcoef(truth, halves.mean(axis=0))[0, 1]
+    assert ceiling_from_halves(np.corrcoef(halves)[0, 1]) == pytest.approx(reached, abs=0.05)
+
+
+def test_the_ceiling_of_halves_that_disagree_is_zero_and_of_none_unknown():
+    assert ceiling_from_halves(-0.2) == 0
+    assert ceiling_from_halves(1.0) == 1
+    assert np.isnan(ceiling_from_halves(float("nan")))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make or mend the virtual environment that the Makefile's commands run in.
 #
-#   sh scripts/environment.sh [app|tests]
+#   sh .ci/environment.sh [app|tests]
 #
 # PYTHON names the interpreter (default: the first of python3, python3.13, python3.12, python3.11
 # that is 3.11 to 3.13), VENV the folder (default: .venv).
