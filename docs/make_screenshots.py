@@ -80,7 +80,9 @@ def opened(browser: Browser, scheme: Literal["light", "dark"], height: int) -> P
 def save(page: Page, name: str, height: int) -> None:
     """Write what the page shows as a PNG of a small palette, within the limit."""
     page.set_viewport_size({"width": WIDTH, "height": height})
-    page.wait_for_timeout(1500)
+    # Away from the figures, whose tools appear under the pointer.
+    page.mouse.move(20, height - 20)
+    page.wait_for_timeout(2000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     IMAGES.mkdir(parents=True, exist_ok=True)
     file = IMAGES / f"{name}.png"
@@ -108,7 +110,7 @@ def main() -> None:
         page = opened(browser, "light", 900)
         page.goto(address)
         settle(page)
-        save(page, "compare-streams", 1240)
+        save(page, "compare", 1460)
         page = opened(browser, "dark", 900)
         page.goto(f"{address}/compare?run=demo&view=Accuracy")
         settle(page)

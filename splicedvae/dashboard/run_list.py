@@ -39,16 +39,17 @@ def show(chosen: Run | None) -> None:
 def _row(run: Run, chosen: Run | None) -> None:
     key = choice.run_id(run)
     status = run.status
+    kind = "training" if run.config.kind == "train" else "prediction"
+    told = [kind, moment(run.created)]
+    if status.started and status.is_final:
+        told.append(f"took {duration(max(status.updated - status.started, 0))}")
     with st.container(border=True):
-        name, state, facts, actions = st.columns([4, 2, 4, 3], vertical_alignment="center")
-        name.markdown(f"**{plain(run.name, 80)}**")
-        with state:
-            cards.state_badge(status)
-        kind = "training" if run.config.kind == "train" else "prediction"
-        told = [kind, moment(run.created)]
-        if status.started and status.is_final:
-            told.append(f"took {duration(max(status.updated - status.started, 0))}")
-        facts.caption(" · ".join(told))
+        facts, actions = st.columns([5, 2], vertical_alignment="center")
+        with facts, st.container(gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{plain(run.name, 80)}**", width="content")
+                cards.state_badge(status)
+            st.caption(" · ".join(told))
         with actions, st.container(horizontal=True, horizontal_alignment="right"):
             _actions(run, key, is_open=chosen is not None and chosen.path == run.path)
 
