@@ -1,6 +1,6 @@
 """Make the numbers that README and docs/results.md quote: the whole job, over several seeds.
 
-    python benchmarks/numbers.py --seeds 0 1 2
+    python benchmarks/results.py --seeds 0 1 2
 
 trains on the pancreas counts named by SPLICEDVAE_DATA (default ../shared/data) and on a simulation
 that anybody can make, with the package's defaults, and writes docs/results.md. Each seed splits,
@@ -130,7 +130,7 @@ def main() -> None:
 
 TEXT = """# Results
 
-Made by `python benchmarks/numbers.py --seeds {words}` with splicedvae {version} on Python {python}:
+Made by `python benchmarks/results.py --seeds {words}` with splicedvae {version} on Python {python}:
 the package's defaults, seeds {seeds}, mean ± standard deviation over seeds. Every number is of
 held-out cells, whose ratios were predicted from total counts alone.
 
