@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-Counts = Literal["with-introns", "exonic"]
+from splicedvae._keys import Counts
 
 Total = Annotated[
     str | None,

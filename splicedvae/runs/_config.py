@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from splicedvae import __version__
 from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._keys import Counts
 from splicedvae.runs import _files
 from splicedvae.velocity import VelocitySettings
 
@@ -26,7 +27,6 @@ from splicedvae.velocity import VelocitySettings
 FORMAT: Final = 1
 
 Kind = Literal["train", "predict"]
-Counts = Literal["with-introns", "exonic"]
 Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
 Head = Literal["linear", "mlp"]
 
