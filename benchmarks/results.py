@@ -44,6 +44,7 @@ PREDICTORS = (
     Sources.SCVI,
     Sources.KNN,
     Sources.GENE_MEAN,
+    Sources.SHUFFLED,
     Sources.MEASURED,
 )
 
@@ -143,13 +144,17 @@ held-out cells, whose ratios were predicted from total counts alone.
 - **Skill** is 1 - NLL / NLL of the gene mean, per molecule. It is small for every model, because
   most of what is left is the chance of single molecules.
 - **r within genes** is what velocity lives on: each gene's own mean is taken away first.
-- **Noise ceiling** is what the truth itself would reach against such noisy counts, from the
-  binomial noise of the entries; for counts pooled by cluster and for velocities it is estimated
-  from two halves of the molecules. It knows of sampling noise only; real counts scatter more, so
-  the truth stays somewhat below it.
+- **Noise ceiling** of a ratio is what the true ratio would reach against such noisy counts: from
+  the binomial noise of the entries, or, for counts pooled by cluster, from two halves of the
+  molecules. It knows of sampling noise only; real counts scatter more, so the truth stays somewhat
+  below it. For velocities the column is the agreement of two velocities, each from half of the
+  measured molecules: it says how far the measured one can be reproduced, not how far it is true.
+- **Shuffled ratios** are SplicedVAE's own, dealt out anew among the cells of each gene: they know
+  nothing of a cell's state. What they reach is chance, made orderly by smoothing.
 - **Velocity cosines** are computed among held-out cells only, with neighbours and moments of their
   own: smoothing over training cells would leak their spliced and unspliced counts into the
-  answer. The cosine in UMAP is flattered by smoothing; high coherence is not correctness.
+  answer. The cosine in UMAP is flattered by smoothing, as the shuffled ratios show; the cosine over
+  genes tells a model from chance.
 - The measured velocity has a value of its own where the truth is known (simulation): it is noisy
   too.
 """

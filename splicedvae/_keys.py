@@ -151,6 +151,8 @@ class Sources:
     GENE_MEAN: Final = "gene_mean"
     KNN: Final = "knn"
     TRUE: Final = "true"
+    #: SplicedVAE's ratios dealt out anew among the cells of each gene: what chance draws.
+    SHUFFLED: Final = "shuffled"
 
     #: What a person reads.
     LABELS: Final = {
@@ -160,4 +162,5 @@ class Sources:
         "gene_mean": "gene mean",
         "knn": "k nearest neighbours",
         "true": "true (simulation)",
+        "shuffled": "shuffled ratios (control)",
     }

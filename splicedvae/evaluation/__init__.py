@@ -7,6 +7,7 @@ from splicedvae.evaluation._ratio import RatioDensity, gene_metrics, ratio_densi
 from splicedvae.evaluation._splits import (
     ceiling_from_halves,
     select_genes,
+    shuffle_within_genes,
     split_cells,
     thin_counts,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ratio_density",
     "ratio_metrics",
     "select_genes",
+    "shuffle_within_genes",
     "split_cells",
     "thin_counts",
     "velocity_metrics",

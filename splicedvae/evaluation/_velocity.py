@@ -55,7 +55,7 @@ def velocity_metrics(
 
     Returns
     -------
-    Rows as of `ratio_metrics`, without ceilings (see `ceiling_from_halves`), with the metrics
+    Rows as of `ratio_metrics`, without ceilings, with the metrics
     ``velocity_cosine_genes`` (over genes that are velocity genes on both sides; mean over cells),
     ``velocity_cosine_umap`` (mean over cells) and ``velocity_confidence`` (mean of scVelo's;
     smoothness, not correctness).

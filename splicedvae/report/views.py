@@ -32,6 +32,7 @@ __all__ = [
     "BEST_POSSIBLE",
     "CELL_DEPTH",
     "DENSITY",
+    "MEASURED_HALVES",
     "N_VALUES",
     "cell_colors",
     "cluster_table",
@@ -99,6 +100,8 @@ _VELOCITY_METRIC: Final = "velocity_"
 _BY_COVERAGE: Final = ("rmse", "pearson")
 #: Columns of the tables beside the predictors.
 BEST_POSSIBLE: Final = "best possible"
+#: Column of a table of velocities: how far two halves of the measured molecules agree.
+MEASURED_HALVES: Final = "two measured halves"
 N_VALUES: Final = "values"
 _NOT_MEASURED: Final = (
     "The data has no spliced and unspliced counts, so that no unspliced fraction is known: look at "
@@ -655,7 +658,8 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
     Returns
     -------
     Text, indexed by what is measured ("n" is the least S + U of an entry): a column for each
-    predictor, `BEST_POSSIBLE` (what the noise of the measurement allows, where known) and
+    predictor, `BEST_POSSIBLE` (what the noise of the measurement allows, where known) or, for
+    velocities, `MEASURED_HALVES` (how far two halves of the measurement agree), and
     `N_VALUES` (how many values the metric is taken over). "–" stands where there is none. No
     rows if the run has no such metric.
     """
@@ -665,6 +669,7 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
     names = [name for name in _METRICS if (metrics["metric"] == name).any()]
     names += [str(name) for name in dict.fromkeys(metrics["metric"]) if name not in names]
     columns = [str(name) for name in dict.fromkeys(metrics["predictor"])]
+    limit = MEASURED_HALVES if about == "velocity" else BEST_POSSIBLE
     rows: dict[str, dict[str, str]] = {}
     for name in names:
         title, digits = _METRICS.get(name, (name.replace("_", " "), 3))
@@ -675,7 +680,7 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
                 _plain_label(column): _number(values.get(column, np.nan), digits)
                 for column in columns
             }
-            row[BEST_POSSIBLE] = _range(at["ceiling"].to_numpy(dtype=float), digits)
+            row[limit] = _range(at["ceiling"].to_numpy(dtype=float), digits)
             row[N_VALUES] = _range(at["n"].to_numpy(dtype=float), 0)
             rows[f"{title}, n ≥ {coverage:g}" if name in _BY_COVERAGE else title] = row
     return pd.DataFrame.from_dict(rows, orient="index")

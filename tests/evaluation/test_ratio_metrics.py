@@ -20,6 +20,7 @@ from splicedvae.evaluation import (
     ratio_density,
     ratio_metrics,
     select_genes,
+    shuffle_within_genes,
     split_cells,
     thin_counts,
 )
@@ -235,3 +236,18 @@ def test_the_ceiling_of_halves_that_disagree_is_zero_and_of_none_unknown():
     assert ceiling_from_halves(-0.2) == 0
     assert ceiling_from_halves(1.0) == 1
     assert np.isnan(ceiling_from_halves(float("nan")))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_shuffled_ratios_keep_totals_and_each_genes_ratios(seed):
+    rng = np.random.default_rng(seed)
+    s, u = (csr_matrix(rng.poisson(1.0, (15, 6)).astype(float)) for _ in range(2))
+    first, second = shuffle_within_genes(s, u, seed=seed)
+    np.testing.assert_allclose((first + second).toarray(), (s + u).toarray())
+    total = (s + u).toarray()
+    for gene in range(6):
+        at = total[:, gene] > 0
+        before = s.toarray()[at, gene] / total[at, gene]
+        after = first.toarray()[at, gene] / total[at, gene]
+        np.testing.assert_allclose(np.sort(after), np.sort(before), atol=1e-12)
