@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -30,7 +31,7 @@ IMAGES = ROOT / "docs" / "images"
 WIDTH = 1400
 #: No picture may be larger.
 MOST_BYTES = 400_000
-WAIT = 120_000
+WAIT = 240_000
 
 
 @contextmanager
@@ -40,7 +41,17 @@ def served(runs: Path) -> Iterator[str]:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port),
+            "--server.fileWatcherType",
+            "none",
+        ],
         cwd=ROOT,
         env={**os.environ, "SPLICEDVAE_RUNS": str(runs)},
         stdout=subprocess.DEVNULL,
@@ -126,8 +137,13 @@ def main() -> None:
         settle(page)
         save(page, "data", 1240)
         page.get_by_role("button", name="Train SplicedVAE and scVI").click()
-        page.get_by_role("spinbutton", name="Epochs").fill("80")
+        page.get_by_role("heading", name="New training").wait_for(timeout=WAIT)
+        settle(page)
+        epochs = page.get_by_role("spinbutton", name="Epochs")
+        epochs.fill("80")
+        epochs.press("Tab")
         page.get_by_role("button", name="Start training").click()
+        page.wait_for_url(re.compile("run=[0-9a-f]{16}"), timeout=WAIT)
         page.get_by_text("Training scVI").wait_for(timeout=WAIT)
         page.wait_for_timeout(5000)
         save(page, "train", 1100)

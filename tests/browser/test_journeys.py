@@ -89,7 +89,9 @@ def start_training(page: Page, base: str, file: Path, epochs: int) -> None:
     ready(page)
     upload(page, file)
     page.get_by_role("button", name="Train SplicedVAE and scVI").click(timeout=SLOW)
-    page.get_by_role("spinbutton", name="Epochs").fill(str(epochs))
+    field = page.get_by_role("spinbutton", name="Epochs")
+    field.fill(str(epochs))
+    field.press("Tab")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"), timeout=SLOW)
 
@@ -148,6 +150,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     chart(page, "unspliced")
     page.get_by_role("button", name="Train SplicedVAE and scVI").click()
     page.get_by_role("spinbutton", name="Epochs").fill("40")
+    page.get_by_role("spinbutton", name="Epochs").press("Tab")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"), timeout=SLOW)
     run = run_of(page)
