@@ -68,17 +68,10 @@ def _picked() -> None:
 def headline(run: Run) -> None:
     """Show the numbers a lab asks for first."""
     cells = run.predictions
+    st.caption(f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {_held_out_words(run)}")
+    if not downloads.has_metrics(run):
+        return
     with st.container(horizontal=True):
-        st.metric(
-            "Cells × genes",
-            f"{cells.n_obs:,} × {cells.n_vars:,}",
-            delta=_held_out_words(run),
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
-        if not downloads.has_metrics(run):
-            return
         metrics = run.metrics
         coverage = _default_coverage(tables.coverages(metrics))
         if coverage is not None:

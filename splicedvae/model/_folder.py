@@ -151,6 +151,7 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
                 "rate if its loss diverged."
             )
     model.is_trained_ = True
+    model.head_fitted_ = True
     if frozen:
         model._freeze_expression()
     model.module.eval()

@@ -15,6 +15,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, vstack
 from scvi import REGISTRY_KEYS
+from scvi.data._utils import _get_adata_minify_type
 from scvi.data.fields import (
     CategoricalJointObsField,
     CategoricalObsField,
@@ -111,17 +112,19 @@ class SplicedVAE(SCVI):
     Examples
     --------
     >>> import splicedvae
-    >>> adata = splicedvae.datasets.simulate()
-    >>> splicedvae.SplicedVAE.setup_anndata(adata)
-    >>> model = splicedvae.SplicedVAE(adata)
+    >>> cells = splicedvae.datasets.simulate()
+    >>> train, totals_only = cells[::2].copy(), cells[1::2].copy()
+    >>> totals_only.layers.clear()
+    >>> splicedvae.SplicedVAE.setup_anndata(train)
+    >>> model = splicedvae.SplicedVAE(train)
     >>> model.train()
     >>> ratio = model.get_splicing_ratio(totals_only)
     >>> ready_for_scvelo = model.reconstruct(totals_only)
 
     Notes
     -----
-    The obvious decoder, a network without intercept or shrinkage, predicts held-out ratios
-    worse than a constant per gene; see ``docs/architecture.md``.
+    A decoder without shrinkage predicts held-out ratios worse than a constant per gene;
+    ``benchmarks/shrinkage.py`` shows it, and how the default was chosen.
 
     See Also
     --------
@@ -175,6 +178,8 @@ class SplicedVAE(SCVI):
         )
         #: Whether only the ratio head is trained, on a latent space that scVI made alone.
         self.expression_frozen_ = False
+        #: Whether the ratio head was trained, so that its intercepts are not to be set again.
+        self.head_fitted_ = False
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod
@@ -227,6 +232,9 @@ class SplicedVAE(SCVI):
             CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys),
             NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys),
         ]
+        minified = _get_adata_minify_type(adata)
+        if minified is not None:
+            fields += cls._get_fields_for_adata_minification(minified)
         manager = OptionalLayersManager(fields=fields, setup_method_args=setup_method_args)
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
@@ -376,11 +384,17 @@ class SplicedVAE(SCVI):
         return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
+        if adata is None and self.adata is None:
+            raise DataError(
+                "Neither the call nor the model has data, an AnnData with total counts was "
+                "expected; pass one."
+            )
         if adata is None or adata is self.adata:
             return super()._validate_anndata(adata, copy_if_view=copy_if_view)
         adata, alignment = self.align(adata)
         if not alignment.is_identity:
             warnings.warn(str(alignment), UserWarning, stacklevel=4)
+        _refuse_no_counts(self._totals(adata))
         setup = self.registry_["setup_args"]
         batch_key = setup["batch_key"]
         if batch_key is not None:
@@ -450,11 +464,10 @@ class SplicedVAE(SCVI):
         DataError
             If a layer is missing, not a count, or empty, or a cell has no counts.
         """
-        spliced, unspliced = self._layers_to_train_on()
-        if not self.is_trained:
-            self.module.ratio_head.set_intercept(
-                torch.from_numpy(_column_sums(spliced)), torch.from_numpy(_column_sums(unspliced))
-            )
+        layers = self._layers_to_train_on()
+        if layers is not None and not self.head_fitted_:
+            sums = (torch.from_numpy(_column_sums(layer)) for layer in layers)
+            self.module.ratio_head.set_intercept(*sums)
         super().train(
             max_epochs=max_epochs,
             accelerator=accelerator,
@@ -469,16 +482,29 @@ class SplicedVAE(SCVI):
             plan_kwargs=plan_kwargs,
             **trainer_kwargs,
         )
+        self.head_fitted_ = True
 
-    def _layers_to_train_on(self) -> tuple[Any, Any]:
+    def _layers_to_train_on(self) -> tuple[Any, Any] | None:
+        """Check what is to be trained on; None if a fitted head meets totals alone."""
         if self.adata is None:
             raise DataError(
                 "The model has no data, an AnnData registered with `setup_anndata` was expected; "
                 "make the model from one to train it."
             )
+        totals = self.get_from_registry(self.adata, REGISTRY_KEYS.X_KEY)
+        _refuse_no_counts(totals)
+        empty = int((np.asarray(totals.sum(axis=1)).ravel() <= 0).sum())
+        if empty:
+            raise DataError(
+                f"{empty:,} cells have no counts in the chosen genes, at least one count each was "
+                "expected; leave those cells out."
+            )
         setup = self.registry_["setup_args"]
+        names = (setup["spliced_layer"], setup["unspliced_layer"])
+        if self.head_fitted_ and not any(name in self.adata.layers for name in names):
+            return None
         layers = []
-        for name in (setup["spliced_layer"], setup["unspliced_layer"]):
+        for name in names:
             if name not in self.adata.layers:
                 raise DataError(
                     f"The data has no layer '{name}', training needs spliced and unspliced counts; "
@@ -498,13 +524,6 @@ class SplicedVAE(SCVI):
                     "check that the counting tool separated spliced and unspliced."
                 )
             layers.append(layer)
-        totals = self.get_from_registry(self.adata, REGISTRY_KEYS.X_KEY)
-        empty = int((np.asarray(totals.sum(axis=1)).ravel() <= 0).sum())
-        if empty:
-            raise DataError(
-                f"{empty:,} cells have no counts in the chosen genes, at least one count each was "
-                "expected; leave those cells out."
-            )
         return layers[0], layers[1]
 
     def iter_splicing_ratio(
@@ -652,6 +671,11 @@ class SplicedVAE(SCVI):
                 "Neither the call nor the model has data, an AnnData with total counts was "
                 "expected; pass one."
             )
+        if _get_adata_minify_type(adata) is not None:
+            raise DataError(
+                "The data is minified, so its counts are gone, and total counts were expected to "
+                "be divided; pass the AnnData with counts."
+            )
         aligned, alignment = self.align(adata)
         if aligned is adata:
             aligned = adata.copy()
@@ -760,6 +784,24 @@ class SplicedVAE(SCVI):
             If a file is missing, damaged, of another format, or weights do not fit.
         """
         return _folder.read(cls, Path(folder))
+
+
+def _refuse_no_counts(totals: Any) -> None:
+    """Refuse what cannot be raw counts before a network makes smooth nonsense of it."""
+    values = totals.data if issparse(totals) else np.asarray(totals).ravel()
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise DataError(
+            "The total counts hold negative or non-finite values, raw counts were expected; name "
+            "the layer that holds them in `setup_anndata`."
+        )
+    counted = values[values > 0]
+    fractional = counted[counted != np.round(counted)]
+    # Counts estimated by EM are fractional here and there, normalised values nearly everywhere.
+    if 2 * len(fractional) > len(counted):
+        raise DataError(
+            f"Most total counts are fractional, such as {fractional[0]:.4g}, raw counts were "
+            "expected; name the layer with counts before normalisation in `setup_anndata`."
+        )
 
 
 def _column_sums(layer: Any) -> NDArray[np.float64]:

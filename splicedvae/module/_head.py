@@ -79,7 +79,8 @@ class RatioHead(nn.Module):
             n_features = n_hidden
         self.intercept = nn.Parameter(torch.zeros(n_genes))
         self.loadings = nn.Parameter(torch.zeros(n_features, n_genes))
-        self.batch_offset = nn.Parameter(torch.zeros(n_batch, n_genes)) if n_batch > 1 else None
+        # Genes first, as scvi-tools' surgery appends new batches to the last dimension.
+        self.batch_offset = nn.Parameter(torch.zeros(n_genes, n_batch))
         # 20 pseudo-molecules: a moderate overdispersion to start from.
         self.log_concentration = (
             nn.Parameter(torch.full((n_genes,), 3.0)) if likelihood == "beta-binomial" else None
@@ -109,9 +110,9 @@ class RatioHead(nn.Module):
         batch_index
             Integer batch of each cell, shape (n_cells, 1).
         """
-        if self.batch_offset is None:
+        if self.batch_offset.shape[1] == 1:
             return self.intercept
-        return self.intercept + self.batch_offset[batch_index.squeeze(-1).long()]
+        return self.intercept + self.batch_offset.T[batch_index.squeeze(-1).long()]
 
     def negative_log_likelihood(
         self, logits: torch.Tensor, spliced: torch.Tensor, unspliced: torch.Tensor
@@ -142,10 +143,7 @@ class RatioHead(nn.Module):
 
     def penalty(self) -> torch.Tensor:
         """Half the squared norm of all that is shrunk: loadings and batch offsets (a scalar)."""
-        total = self.loadings.square().sum()
-        if self.batch_offset is not None:
-            total = total + self.batch_offset.square().sum()
-        return 0.5 * total
+        return 0.5 * (self.loadings.square().sum() + self.batch_offset.square().sum())
 
     def set_intercept(self, spliced: torch.Tensor, unspliced: torch.Tensor) -> None:
         """Start the intercepts at the log-odds of the counts of each gene.

@@ -188,7 +188,7 @@ class SplicedVAEModule(VAE):
     def forward(
         self, tensors: dict[str, torch.Tensor], *args: Any, **kwargs: Any
     ) -> tuple[Any, ...]:
-        """Inference, generation and loss; a frozen module skips the decoder of expression.
+        """Inference, generation and loss; a frozen module in training skips expression's decoder.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class SplicedVAEModule(VAE):
         *args, **kwargs
             As for `scvi.module.VAE`.
         """
-        if not (self.expression_frozen and kwargs.get("compute_loss", True)):
+        if not (self.expression_frozen and self.training and kwargs.get("compute_loss", True)):
             return super().forward(tensors, *args, **kwargs)
         with torch.no_grad():
             inference_outputs = self.inference(**self._get_inference_input(tensors))
@@ -250,7 +250,7 @@ class SplicedVAEModule(VAE):
         ratio_loss = self.ratio_weight * ratio_nll
         ratio_loss = ratio_loss + self.ratio_shrinkage * self.ratio_head.penalty() / n_obs
         extra = {"ratio_loss": ratio_nll.detach()}
-        if self.expression_frozen:
+        if self.expression_frozen and not generative_outputs:
             nothing = torch.zeros(n_cells, device=x.device)
             return LossOutput(
                 loss=ratio_loss,

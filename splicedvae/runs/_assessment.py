@@ -38,6 +38,35 @@ def training_cells(run: Run) -> AnnData:
     return cells[(cells.obs[Obs.SPLIT] == Split.TRAIN).to_numpy()].copy()
 
 
+def trained_on(run: Run, cells: AnnData) -> NDArray[np.bool_]:
+    """Find the cells that a run's models were trained on, whatever file they come in.
+
+    Parameters
+    ----------
+    run
+        A trained run.
+    cells
+        Cells x genes with totals in ``X``.
+
+    Returns
+    -------
+    Which cells have the name and, in the shared genes, the very counts of a training cell,
+    shape (n_cells,).
+    """
+    train = training_cells(run)
+    genes = train.var_names.intersection(cells.var_names)
+    position = train.obs_names.get_indexer(cells.obs_names)
+    seen = np.zeros(cells.n_obs, dtype=bool)
+    named = np.flatnonzero(position >= 0)
+    if not len(named) or not len(genes):
+        return seen
+    theirs = counts(train[train.obs_names[position[named]], genes].X)
+    ours = counts(cells[cells.obs_names[named], genes].X)
+    differing = np.asarray((theirs != ours).sum(axis=1)).ravel()
+    seen[named] = differing == 0
+    return seen
+
+
 def gene_means(train: AnnData) -> NDArray[np.float64]:
     """Return each gene's spliced fraction over the training cells, shape (n_genes,)."""
     return np.asarray(GeneMean().fit(train).predict(train[:1])[0], dtype=np.float64)
@@ -132,7 +161,7 @@ def assess_on(
     run
         A finished training run.
     result
-        The file. If it is the one the run was trained on, only the held-out cells are used.
+        The file. Cells that the models were trained on are left out.
     batch_key
         Column of ``obs`` with batches, if the models were trained with batches.
     cluster_key
@@ -162,14 +191,14 @@ def assess_on(
     train = training_cells(run)
     notes: list[str] = []
     cells = result.adata
-    if result.sha256 == run.config.data_sha256:
-        split = run.predictions.obs[Obs.SPLIT]
-        held_out = cells.obs_names.isin(split.index[split == Split.HELD_OUT])
-        cells = cells[held_out].copy()
+    seen = trained_on(run, cells)
+    if seen.any():
+        cells = cells[~seen].copy()
         notes.append(
-            f"The models were trained on this file, so only its {cells.n_obs:,} held-out cells "
-            "are used."
+            f"The models were trained on {int(seen.sum()):,} cells of this file, so only its "
+            f"{cells.n_obs:,} other cells are used."
         )
+    if result.sha256 == run.config.data_sha256:
         batch_key = batch_key or run.config.batch_key
         cluster_key = cluster_key or run.config.cluster_key
     cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0].copy()

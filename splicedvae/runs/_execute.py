@@ -380,11 +380,6 @@ def _choose(
             n_top_genes=config.n_top_genes,
         )
     )
-    if not chosen.any():
-        raise DataError(
-            f"No gene has {config.min_shared_counts} shared spliced and unspliced counts in the "
-            "training cells: lower min_shared_counts, or use more or deeper cells."
-        )
     cells = cells[:, chosen].copy()
     cells.obs[Obs.SPLIT] = pd.Categorical(split, categories=[Split.TRAIN, Split.HELD_OUT])
     empty = np.asarray(cells.X.sum(axis=1)).ravel() == 0
@@ -417,10 +412,11 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         raise RunError(
             f"The run {trained.name!r} has no SplicedVAE model: choose one that was trained."
         )
-    if trained.config.data_sha256 == config.data_sha256:
+    seen = _assessment.trained_on(trained, taken.cells)
+    if seen.any():
         journal.note(
-            "The models were trained on cells of this very file, so their predictions on it are "
-            "better than on new data."
+            f"The models were trained on {int(seen.sum()):,} of these cells, whose predictions are "
+            "better than those of new cells; they are left out of the evaluation."
         )
     journal.stage("predicting ratios")
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
@@ -432,12 +428,12 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     _write_predictions(folder, cells)
 
     journal.stage("evaluating against the measured counts")
-    if taken.measured:
+    if taken.measured and not seen.all():
         metrics, genes = _assessment.assess(
             _assessment.training_cells(trained)[:, cells.var_names],
-            cells,
+            cells[~seen].copy(),
             {
-                source: _prediction.ratio_of(model, totals)[:, found]
+                source: _prediction.ratio_of(model, totals)[~seen][:, found]
                 for source, model in models.items()
             },
             seed=config.seed,

@@ -397,3 +397,89 @@ def test_other_objects_of_the_model_agree_with_scvi_tools(trained, query):
     assert trained.get_normalized_expression(query.copy()).shape == query.shape
     reconstruction = trained.get_reconstruction_error(query.copy())["reconstruction_loss"]
     assert float(reconstruction) > 0
+
+
+def test_minified_data_answers_as_before_also_after_saving(trained, simulated, ratio, tmp_path):
+    train = simulated[0].copy()
+    model = SplicedVAE.from_folder(_folder_of(trained, tmp_path / "weights"))
+    expected = model.get_splicing_ratio(train)
+    train.obsm["X_latent_qzm"], train.obsm["X_latent_qzv"] = model.get_latent_representation(
+        return_dist=True
+    )
+    model.minify_adata(use_latent_qzm_key="X_latent_qzm", use_latent_qzv_key="X_latent_qzv")
+    np.testing.assert_allclose(model.get_splicing_ratio(), expected, atol=1e-5)
+    with pytest.raises(DataError, match="minified"):
+        model.reconstruct()
+    model.save(tmp_path / "minified", save_anndata=True)
+    again = SplicedVAE.load(tmp_path / "minified")
+    assert again.minified_data_type == model.minified_data_type
+    np.testing.assert_allclose(again.get_splicing_ratio(), expected, atol=1e-5)
+
+
+def _folder_of(model: SplicedVAE, folder):
+    model.to_folder(folder)
+    return folder
+
+
+def test_surgery_on_totals_alone_keeps_the_ratio_head(simulated, tmp_path):
+    train = simulated[0][:200].copy()
+    train.obs["chip"] = "one"
+    SplicedVAE.setup_anndata(train, batch_key="chip")
+    model = SplicedVAE(train, **OPTIONS)
+    model.train(max_epochs=5, enable_progress_bar=False)
+    query = bare(simulated[1])
+    query.obs["chip"] = "new"
+    adapted = SplicedVAE.load_query_data(query, model)
+    before = model.module.ratio_head.intercept.detach().clone()
+    adapted.train(max_epochs=3, enable_progress_bar=False, plan_kwargs={"weight_decay": 0.0})
+    torch.testing.assert_close(adapted.module.ratio_head.intercept.detach(), before)
+    assert adapted.module.ratio_head.batch_offset.shape == (query.n_vars, 2)
+    assert np.isfinite(adapted.get_splicing_ratio()).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.log1p(), "fractional"),
+        (lambda x: -x, "negative"),
+        (lambda x: x * np.float32("nan"), "non-finite"),
+    ],
+)
+def test_what_is_no_count_is_refused_for_training_and_prediction(
+    trained, simulated, query, change, message
+):
+    wrong = query.copy()
+    wrong.X = csr_matrix(change(wrong.X))
+    with pytest.raises(DataError, match=message):
+        trained.get_splicing_ratio(wrong)
+    train = simulated[0].copy()
+    train.X = csr_matrix(change(train.X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        SplicedVAE.setup_anndata(train)
+    with pytest.raises(DataError, match=message):
+        SplicedVAE(train, **OPTIONS).train(max_epochs=1)
+
+
+def test_a_model_without_data_asks_for_some(trained, tmp_path):
+    model = SplicedVAE.from_folder(_folder_of(trained, tmp_path))
+    for ask in (model.get_splicing_ratio, model.reconstruct, model.get_latent_representation):
+        with pytest.raises(DataError, match="pass one"):
+            ask()
+
+
+def test_the_baseline_keeps_the_numbers_of_its_scvi(simulated):
+    scvi.settings.seed = 0
+    train = simulated[0][:200].copy()
+    SCVI.setup_anndata(train)
+    base = SCVI(train, n_hidden=32, n_latent=5, gene_likelihood="nb")
+    base.train(max_epochs=3, enable_progress_bar=False)
+    query = bare(simulated[1])
+    torch.manual_seed(0)
+    expected = float(base.get_reconstruction_error(query.copy())["reconstruction_loss"])
+    model = SplicedVAE.from_scvi_model(base)
+    model.train(max_epochs=2, enable_progress_bar=False)
+    torch.manual_seed(0)
+    got = float(model.get_reconstruction_error(query.copy())["reconstruction_loss"])
+    assert got == pytest.approx(expected, rel=0.05)
+    assert abs(got) > 1

@@ -130,7 +130,7 @@ def test_a_new_head_predicts_the_gene_intercept_whatever_the_latent():
 def test_batches_have_offsets_of_their_own_and_they_are_shrunk():
     head = RatioHead(2, 3, n_batch=2)
     with torch.no_grad():
-        head.batch_offset[1] = 2.0
+        head.batch_offset[:, 1] = 2.0
     z = torch.zeros(2, 2)
     logits = head(z, torch.tensor([[0], [1]]))
     torch.testing.assert_close(logits[1] - logits[0], torch.full((3,), 2.0))
