@@ -16,6 +16,8 @@ from splicedvae.datasets import simulate
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SLOW = 90_000
+#: A run of a few epochs takes half a minute on two idle cores.
+WHOLE_RUN = 300_000
 FOOTER = "a run is a folder"
 #: A name that makes careless pages call another host, colour text and end a formula.
 HOSTILE = "![x](http://stranger.example/p.png) :red[y] $z$ <b>"
@@ -149,7 +151,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     expect(page.get_by_text("260", exact=True)).to_be_visible()
     chart(page, "unspliced")
     page.get_by_role("button", name="Train SplicedVAE and scVI").click()
-    page.get_by_role("spinbutton", name="Epochs").fill("40")
+    page.get_by_role("spinbutton", name="Epochs").fill("25")
     page.get_by_role("spinbutton", name="Epochs").press("Tab")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"), timeout=SLOW)
@@ -166,7 +168,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     ready(other_tab)
     expect(other_tab.get_by_role("heading", name="cells with both")).to_be_visible()
 
-    page.locator(".st-key-to-compare button").click(timeout=SLOW)
+    page.locator(".st-key-to-compare button").click(timeout=WHOLE_RUN)
     page.wait_for_url(re.compile(rf"/compare\?.*run={run}"), timeout=SLOW)
     ready(page)
     drawn = traces(page, "streams")
@@ -232,7 +234,7 @@ def test_totals_are_predicted_with_the_trained_model(
     expect(model).to_have_value(re.compile("cells with both: .* genes"))
     page.get_by_role("button", name="Predict with this model").click()
     page.wait_for_url(re.compile(r"/train\?.*run=[0-9a-f]{16}"), timeout=SLOW)
-    page.locator(".st-key-to-compare button").click(timeout=SLOW)
+    page.locator(".st-key-to-compare button").click(timeout=WHOLE_RUN)
     page.wait_for_url(re.compile("/compare"), timeout=SLOW)
     ready(page)
     drawn = traces(page, "streams")
