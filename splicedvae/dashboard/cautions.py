@@ -10,6 +10,7 @@ import numpy as np
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
 from splicedvae.dashboard.tables import value_of
+from splicedvae.evaluation import velocity_cautions
 from splicedvae.report import views
 from splicedvae.runs import Run
 
@@ -53,13 +54,22 @@ def stream_cautions(run: Run) -> list[str]:
     Plain sentences (not Markdown): which cells trained, what was fitted and replaced, how far
     the streams agree with the measured ones, and what smoothness means.
     """
-    said = [_cells(run), *_fits(run), _agreement(run)]
+    said = [*_warnings(run), _cells(run), *_fits(run), _agreement(run)]
     said.append(
         "Smoothness is not correctness: a predicted ratio is a smooth function of the cell's "
         "state, so its arrows look orderly, and its velocity confidence is high, whether they "
         "are right or not."
     )
     return [sentence for sentence in said if sentence]
+
+
+def _warnings(run: Run) -> list[str]:
+    """Say first what speaks against showing the streams at all."""
+    try:
+        return velocity_cautions(run.metrics)
+    except RunError:
+        # Not evaluated, as the file has no measured counts; `_agreement` says so.
+        return []
 
 
 def _cells(run: Run) -> str:

@@ -82,7 +82,8 @@ def ask(stored: StoredFile, summary: io.DataSummary, genes: pd.Index) -> RunConf
             "Model",
             list(told),
             format_func=told.__getitem__,
-            key="predict-model",
+            # A key for each file: the browser would keep the last file's labels.
+            key=f"predict-model-{stored.sha256[:12]}",
             help="Finished trainings; the one that shares most genes with this file stands first.",
         )
     run, found, wanted = by_id[picked]
@@ -106,7 +107,12 @@ def ask(stored: StoredFile, summary: io.DataSummary, genes: pd.Index) -> RunConf
             "that species.",
             icon=":material/genetics:",
         )
-    if not st.button("Predict with this model", type="primary", icon=":material/play_arrow:"):
+    if not st.button(
+        "Predict with this model",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=found < FEW * wanted,
+    ):
         return None
     return RunConfig(
         data=stored.path,

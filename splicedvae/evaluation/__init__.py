@@ -11,7 +11,7 @@ from splicedvae.evaluation._splits import (
     split_cells,
     thin_counts,
 )
-from splicedvae.evaluation._velocity import cell_cosines, velocity_metrics
+from splicedvae.evaluation._velocity import cell_cosines, velocity_cautions, velocity_metrics
 
 __all__ = [
     "GeneMean",
@@ -26,5 +26,6 @@ __all__ = [
     "shuffle_within_genes",
     "split_cells",
     "thin_counts",
+    "velocity_cautions",
     "velocity_metrics",
 ]

@@ -8,7 +8,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Var
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
+
+#: Agreement of two measured halves below which the measurement tells nothing to compare with.
+MIN_HALVES = 0.1
 
 
 def cell_cosines(
@@ -86,6 +89,43 @@ def velocity_metrics(
             }
         )
     return pd.DataFrame(rows)
+
+
+def velocity_cautions(metrics: pd.DataFrame) -> list[str]:
+    """Say where a velocity should not be trusted: no better than chance, or nothing to judge by.
+
+    Parameters
+    ----------
+    metrics
+        Rows of `velocity_metrics` of the predictors and the shuffled control, with the agreement
+        of two measured halves as ceiling; other rows are not looked at.
+
+    Returns
+    -------
+    One sentence for each caution; none where nothing speaks against the velocities.
+    """
+    table = metrics[metrics["metric"] == "velocity_cosine_genes"].set_index("predictor")
+    if table.empty:
+        return []
+    cautions = []
+    halves = float(table["ceiling"].iloc[0])
+    if np.isfinite(halves) and halves < MIN_HALVES:
+        cautions.append(
+            "Two halves of the measured molecules of the held-out cells give velocities that "
+            f"agree by {halves:.2f} only, so the measured velocity itself is mostly noise: do not "
+            "trust any of these streams, use deeper data or more cells."
+        )
+    chance = float(table["value"].get(Sources.SHUFFLED, np.nan))
+    least = max(chance, 0.0) if np.isfinite(chance) else 0.0
+    for source in (Sources.SPLICEDVAE, Sources.SCVI):
+        value = float(table["value"].get(source, np.nan))
+        if np.isfinite(value) and value <= least:
+            cautions.append(
+                f"The velocity of {Sources.LABELS[source]} agrees with the measured one by "
+                f"{value:.2f} over genes, no better than chance ({least:.2f}): do not trust its "
+                "stream; train longer, or use deeper data or more cells."
+            )
+    return cautions
 
 
 def _cosines(

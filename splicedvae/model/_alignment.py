@@ -58,6 +58,20 @@ class GeneAlignment:
         return "; ".join(parts) + "."
 
 
+def _advice(target: pd.Index, names: pd.Index) -> str:
+    ours, theirs = naming_style(target), naming_style(names)
+    # The words without their example say the style.
+    if ours.split(" (")[0] == theirs.split(" (")[0]:
+        return (
+            f"both have {ours.split(' (')[0]}, so give the data with all its genes, as counted, "
+            "or train a model on the genes it has."
+        )
+    return (
+        f"the model has {ours} and the data {theirs}, so map the data's genes to the model's "
+        "names (orthologs for another species) or use a model trained on that species."
+    )
+
+
 def align_genes(
     adata: AnnData,
     genes: Sequence[str] | pd.Index,
@@ -108,9 +122,7 @@ def align_genes(
         raise GenesError(
             f"{n_found:,} of the model's {len(target):,} genes "
             f"({100 * n_found / len(target):.1f}%) are in the data, at least "
-            f"{100 * min_fraction:.0f}% were expected; the model has {naming_style(target)} and "
-            f"the data {naming_style(names)}, so map the data's genes to the model's names "
-            "(orthologs for another species) or use a model trained on that species."
+            f"{100 * min_fraction:.0f}% were expected; {_advice(target, names)}"
         )
     selection = csr_matrix(
         (

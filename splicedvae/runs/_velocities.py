@@ -18,7 +18,12 @@ from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Sources
-from splicedvae.evaluation import shuffle_within_genes, thin_counts, velocity_metrics
+from splicedvae.evaluation import (
+    shuffle_within_genes,
+    thin_counts,
+    velocity_cautions,
+    velocity_metrics,
+)
 from splicedvae.reconstruction import Counts, reconstruct_counts
 from splicedvae.velocity import (
     VelocityAccount,
@@ -221,6 +226,7 @@ def held_out_agreement(
         against["metric"] += "_true"
         tables.append(against)
     tables = [table for table in tables if len(table)]
+    notes.extend(velocity_cautions(tables[0]) if measured is not None else [])
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
 
 

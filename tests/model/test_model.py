@@ -152,6 +152,9 @@ def test_too_few_genes_in_common_is_an_error_that_says_what_to_do(trained, query
     human.var_names = [f"SOX{i}" for i in range(human.n_vars)]
     with pytest.raises(GenesError, match=r"0 of the model's .* \(orthologs for another species\)"):
         trained.get_splicing_ratio(human)
+    few = query[:, :10].copy()
+    with pytest.raises(GenesError, match="give the data with all its genes"):
+        trained.get_splicing_ratio(few)
     twice = query.copy()
     twice.var_names = [query.var_names[0], *query.var_names[:-1]]
     with pytest.raises(GenesError, match="stands more than once"):
