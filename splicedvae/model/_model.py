@@ -123,8 +123,8 @@ class SplicedVAE(SCVI):
 
     Notes
     -----
-    A decoder without shrinkage predicts held-out ratios worse than a constant per gene;
-    ``benchmarks/shrinkage.py`` shows it, and how the default was chosen.
+    A decoder without shrinkage predicts held-out ratios hardly better than a constant per
+    gene; ``benchmarks/shrinkage.py`` shows it, and how the default was chosen.
 
     See Also
     --------

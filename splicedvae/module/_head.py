@@ -1,9 +1,9 @@
 """The decoder for the splicing ratio: a gene intercept plus a shrunken function of the latent.
 
-An unconstrained network from the latent space to thousands of genes predicts the ratio
-worse than a constant per gene, because most genes have a handful of unspliced molecules. So
-the logit starts from the gene's training log-odds, the function starts at zero, and a
-Gaussian prior pulls its last layer back to zero gene by gene.
+An unconstrained decoder from the latent space to thousands of genes predicts the ratio hardly
+better than a constant per gene (`benchmarks/shrinkage.py`), because most genes have a handful of
+unspliced molecules. So the logit starts from the gene's training log-odds, the function starts at
+zero, and a Gaussian prior pulls its last layer back to zero gene by gene.
 """
 
 from __future__ import annotations
