@@ -31,7 +31,9 @@ def watch(run: Run) -> None:
         Any run; one at rest is shown once.
     """
     state = run.status.state
-    every = None if run.status.is_final else POLL
+    # While the page asks whether to stop, nothing may redraw the button under the pointer.
+    asking = st.session_state.get(_CONFIRM) == run.path.name
+    every = None if run.status.is_final or asking else POLL
     st.fragment(_view, run_every=every)(choice.run_id(run), state)
 
 
@@ -71,7 +73,7 @@ def _at_work(run: Run, status: Status) -> None:
         if st.session_state.get(_CONFIRM) != run.path.name:
             if st.button("Stop …", icon=":material/stop_circle:", key="stop"):
                 st.session_state[_CONFIRM] = run.path.name
-                st.rerun(scope="fragment")
+                st.rerun()
             st.caption("The run goes on by itself: this page may be closed or refreshed.")
             return
         st.markdown("Stop this run? What is trained so far is lost.")
@@ -82,7 +84,7 @@ def _at_work(run: Run, status: Status) -> None:
             st.rerun()
         if st.button("Keep on", key="stop-no"):
             st.session_state.pop(_CONFIRM, None)
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _at_rest(run: Run, status: Status) -> None:

@@ -81,6 +81,7 @@ PREDICTOR_COLORS: Final[Mapping[str, str]] = {
     Sources.MEASURED: CATEGORICAL[2],
     Sources.KNN: CATEGORICAL[3],
     Sources.TRUE: CATEGORICAL[5],
+    Sources.SHUFFLED: CATEGORICAL[7],
     Sources.GENE_MEAN: MISSING,
 }
 
