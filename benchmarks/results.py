@@ -153,8 +153,8 @@ held-out cells, whose ratios were predicted from total counts alone.
   nothing of a cell's state. What they reach is chance, made orderly by smoothing.
 - **Velocity cosines** are computed among held-out cells only, with neighbours and moments of their
   own: smoothing over training cells would leak their spliced and unspliced counts into the
-  answer. The cosine in UMAP is flattered by smoothing, as the shuffled ratios show; the cosine over
-  genes tells a model from chance.
+  answer. Both cosines are flattered by smoothing: what a number has above the shuffled ratios is
+  what the model knows, and a difference inside the spread is no difference.
 - The measured velocity has a value of its own where the truth is known (simulation): it is noisy
   too.
 """
