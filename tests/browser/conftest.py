@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 REPOSITORY = Path(__file__).absolute().parents[2]
 #: First page of a process: imports, then compiled code that other tests may be waiting for too.
-SLOW = 90_000
+SLOW = 180_000
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

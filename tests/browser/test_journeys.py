@@ -15,7 +15,7 @@ from splicedvae.datasets import simulate
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SLOW = 90_000
+SLOW = 180_000
 #: A run of a few epochs takes half a minute on two idle cores.
 WHOLE_RUN = 300_000
 FOOTER = "a run is a folder"
