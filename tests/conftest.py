@@ -69,18 +69,29 @@ def real_data() -> Path:
     return folder
 
 
+#: Root's containers refuse Chromium its sandbox, and its own look-ups would be refused one by one.
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; the test is skipped where none is installed."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """A headless Chromium, one a process, as Playwright allows; skipped where there is none."""
+    named = os.environ.get("CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
     executable = next(filter(None, map(shutil.which, names)), None)
     if executable is None:
-        pytest.skip("no Chromium on the PATH: install chromium to run the tests in a browser")
+        pytest.skip("no Chromium on the PATH: install chromium, or name one in CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, as whom containers run.
-        arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
         yield chromium
         chromium.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,40 +16,11 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 REPOSITORY = Path(__file__).absolute().parents[2]
 #: First page of a process: imports, then compiled code that other tests may be waiting for too.
 SLOW = 180_000
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def chromium_path() -> str | None:
-    """The browser named by CHROMIUM, else the system's."""
-    named = os.environ.get("CHROMIUM")
-    names = [named] if named else ["/usr/bin/chromium", "chromium", "google-chrome"]
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; the test is skipped where none is installed."""
-    executable = chromium_path()
-    if executable is None:
-        pytest.skip("no Chromium: install chromium, or name one in CHROMIUM")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @dataclass
