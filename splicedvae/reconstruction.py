@@ -158,6 +158,7 @@ def add_predicted_layers(
         else (Layers.SPLICED, Layers.UNSPLICED)
     )
     pattern = csr_matrix(totals).astype(np.float32)
+    pattern.sum_duplicates()
     pattern.eliminate_zeros()
     stored = pattern.copy()
     stored.data = _at_entries(ratio, pattern).astype(np.float32)

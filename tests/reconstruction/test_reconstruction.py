@@ -127,3 +127,11 @@ def test_predictions_without_measured_layers_take_scvelos_names_and_can_be_renew
     assert add_predicted_layers(adata, np.full((4, 3), 0.5)) == ("spliced", "unspliced")
     assert add_predicted_layers(adata, np.full((4, 3), 0.25)) == ("spliced", "unspliced")
     np.testing.assert_allclose(adata.layers["spliced"].toarray(), 0.5)
+
+
+def test_an_entry_stored_twice_has_one_ratio():
+    twice = csr_matrix((np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2])), shape=(1, 3))
+    adata = AnnData(twice)
+    add_predicted_layers(adata, np.full((1, 3), 0.5))
+    np.testing.assert_allclose(adata.layers[Layers.RATIO].toarray(), [[0, 0.5, 0]])
+    np.testing.assert_allclose(adata.layers[Layers.SPLICED].toarray(), [[0, 1.5, 0]])
