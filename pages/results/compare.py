@@ -23,7 +23,7 @@ def _page() -> None:
         welcome.show()
     else:
         st.title("Compare", anchor=False)
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
         run = comparison.pick_run(run)
     status = run.status

@@ -388,6 +388,4 @@ def _made(run: Run) -> None:
         st.json({"python": made.get("python"), **(made.get("packages") or {})}, expanded=False)
     if config.kind == "train":
         st.subheader("Training curves", anchor=False)
-        _shown_or_told(
-            lambda: figures.training_figure(run, dark=theme.is_dark()), "training-curves"
-        )
+        _shown_or_told(lambda: theme.training_curves(run.history), "training-curves")

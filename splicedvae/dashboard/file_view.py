@@ -38,12 +38,11 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
     st.header(plain(stored.name, 80), anchor=False)
     st.caption(
         f"{stored.size / 1e6:,.1f} MB · SHA-256 {stored.sha256[:12]}… · "
-        f"{plain(summary.gene_style, 120)} · species: {plain(_species(summary), 120)}"
+        f"gene names: {plain(summary.gene_style, 120)} · species: {plain(_species(summary), 120)}"
     )
     _numbers(summary)
-    for warning in summary.warnings:
-        st.warning(plain(warning, 600), icon=":material/warning:")
-    left, right = st.columns(2, gap="large")
+    _doubts(summary)
+    left, right = st.columns([4, 5], gap="medium")
     with left:
         st.subheader("Depth", anchor=False)
         _depth(summary)
@@ -59,6 +58,14 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
         with st.expander("Clusters as a table", icon=":material/table:"):
             _table(summary)
     return summary
+
+
+def _doubts(summary: io.DataSummary) -> None:
+    """Show all warnings in one box: five of them would push the rest of the page away."""
+    said = [plain(warning, 600) for warning in summary.warnings]
+    if said:
+        mark = "- " if len(said) > 1 else ""
+        st.warning("\n".join(f"{mark}{words}" for words in said), icon=":material/warning:")
 
 
 def _species(summary: io.DataSummary) -> str:

@@ -44,7 +44,7 @@ def _row(run: Run, chosen: Run | None) -> None:
     if status.started and status.is_final:
         told.append(f"took {duration(max(status.updated - status.started, 0))}")
     with st.container(border=True):
-        facts, actions = st.columns([5, 2], vertical_alignment="center")
+        facts, actions = st.columns([2, 1], vertical_alignment="center")
         with facts, st.container(gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{plain(run.name, 80)}**", width="content")
@@ -58,7 +58,9 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
     if run.is_finished:
         if st.button("Compare", key=f"compare-{key}"):
             st.switch_page(cards.COMPARE, query_params={"run": key})
-    elif st.button("Watch", key=f"watch-{key}", disabled=is_open):
+    elif st.button(
+        "Open" if run.status.is_final else "Watch", key=f"watch-{key}", disabled=is_open
+    ):
         choice.choose_run(run)
         st.rerun()
     if key == choice.DEMO:

@@ -9,6 +9,7 @@ import streamlit as st
 from splicedvae import plotting
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 #: The wheel scrolls the page, also over a figure; a box drawn on a map zooms into it.
@@ -16,6 +17,13 @@ _CONFIG: Final[dict[str, Any]] = {
     **plotting.CONFIG,
     "scrollZoom": False,
     "toImageButtonOptions": {"format": "svg", "filename": "splicedvae"},
+}
+
+#: Losses of a training in words that stand beside each other on a narrow page.
+_LOSSES: Final = {
+    "ratio_loss": "ratio loss",
+    "reconstruction_loss": "expression loss",
+    "kl_local": "KL divergence",
 }
 
 
@@ -45,3 +53,8 @@ def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
         config={**_CONFIG, "toImageButtonOptions": options},
         alt=plotting.alt_text(figure),
     )
+
+
+def training_curves(history: pd.DataFrame) -> go.Figure:
+    """Draw a training's losses for the visitor's theme; see `plotting.training_curves`."""
+    return plotting.training_curves(history, labels=_LOSSES, dark=is_dark())
