@@ -5,7 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from splicedvae import io
-from splicedvae.dashboard import cards, choice, file_source, file_view, prediction_form, reading
+from splicedvae.dashboard import (
+    cards,
+    choice,
+    file_source,
+    file_view,
+    prediction_form,
+    reading,
+    training_form,
+)
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import start
 
@@ -35,10 +43,13 @@ def _next(stored: StoredFile, contents: reading.Contents, summary: io.DataSummar
         )
         _predict(stored, contents, summary)
         return
-    st.markdown("Spliced and unspliced counts are here, so a model can be trained on them.")
+    doubt = training_form.doubt(summary)
+    st.markdown(
+        doubt or "Spliced and unspliced counts are here, so a model can be trained on them."
+    )
     if st.button(
         "Train SplicedVAE and scVI",
-        type="primary",
+        type="primary" if doubt is None else "secondary",
         icon=":material/model_training:",
         key="to-train",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from splicedvae._errors import SplicedVAEError
 from splicedvae.dashboard import cards, choice, live, reading, run_list, training_form
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import start
@@ -19,12 +20,20 @@ def _page() -> None:
     st.header("New training", anchor=False)
     if stored is None:
         st.markdown("A training starts from a file with spliced and unspliced counts.")
-        st.page_link(cards.INSPECT, label="Choose a file", icon=":material/upload_file:")
+        _choose_a_file()
     else:
-        with cards.told():
+        try:
             _new(stored)
+        except SplicedVAEError as failure:
+            cards.error(failure)
+            _choose_a_file()
     st.header("Runs", anchor=False)
     run_list.show(run)
+
+
+def _choose_a_file() -> None:
+    if st.button("Choose a file", icon=":material/upload_file:", key="to-file"):
+        st.switch_page(cards.INSPECT)
 
 
 def _new(stored: StoredFile) -> None:
@@ -40,6 +49,9 @@ def _new(stored: StoredFile) -> None:
         )
         st.page_link(cards.INSPECT, label="Back to the file", icon=":material/arrow_back:")
         return
+    doubt = training_form.doubt(summary)
+    if doubt is not None:
+        st.warning(doubt, icon=":material/warning:")
     config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
     if config is not None:
         choice.choose_run(start(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
         if found is not None:
             choice.choose_file(found)
             chosen = found
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([5, 3], vertical_alignment="bottom")
     with left:
         _earlier(chosen)
     with right, st.container(horizontal=True, horizontal_alignment="right"):
@@ -75,10 +76,7 @@ def _earlier(chosen: uploads.StoredFile | None) -> None:
         stored.setdefault(chosen.id, chosen)
     if not stored:
         return
-    names = {
-        key: f"{line(item.name, 60)} · {moment(item.added)} · {key[:6]}"
-        for key, item in stored.items()
-    }
+    names = labels(list(stored.values()))
     st.session_state["earlier"] = chosen.id if chosen is not None else None
     st.selectbox(
         "Files on this server",
@@ -89,6 +87,25 @@ def _earlier(chosen: uploads.StoredFile | None) -> None:
         key="earlier",
         on_change=_take_earlier,
     )
+
+
+def labels(files: list[uploads.StoredFile]) -> dict[str, str]:
+    """Name files so that no two are called the same.
+
+    Parameters
+    ----------
+    files
+        The files.
+
+    Returns
+    -------
+    Id to label: name and time, and the id's first digits where those are shared.
+    """
+    names = {item.id: f"{line(item.name, 60)} · {moment(item.added)}" for item in files}
+    often = Counter(names.values())
+    return {
+        key: label if often[label] == 1 else f"{label} · {key[:6]}" for key, label in names.items()
+    }
 
 
 def _take_earlier() -> None:

@@ -10,9 +10,8 @@ from typing import Final
 
 import streamlit as st
 
-from splicedvae import plotting
 from splicedvae._errors import DataError, RunError
-from splicedvae.dashboard import cards, choice, theme
+from splicedvae.dashboard import cards, choice, theme, uploads
 from splicedvae.dashboard.text import duration, plain
 from splicedvae.runs import Run, Status, find_run, start, stop
 
@@ -59,7 +58,11 @@ def _view(run_id: str, seen: str) -> None:
     _curves(run, status)
     with st.expander("Log", icon=":material/terminal:", key="log", on_change="rerun") as opened:
         if opened.open:
-            st.code(run.log_tail(60) or "The log is empty.", language=None, height=260)
+            tail = run.log_tail(60)
+            if tail:
+                st.code(tail, language=None, wrap_lines=True, height=260)
+            else:
+                st.caption("The log is empty.")
 
 
 def _at_work(run: Run, status: Status) -> None:
@@ -95,10 +98,30 @@ def _at_rest(run: Run, status: Status) -> None:
             st.switch_page(cards.COMPARE, query_params={"run": choice.run_id(run)})
         return
     cards.how_it_ended(run, status)
-    if st.button("Start it again", icon=":material/replay:", key="again"):
+    with st.container(horizontal=True):
+        again = st.button("Start it again", icon=":material/replay:", key="again")
+        stored = _file_to_train_on(run)
+        if stored is not None and st.button(
+            "Try other settings", icon=":material/tune:", key="other-settings"
+        ):
+            choice.choose_file(stored)
+            st.rerun()
+    if again:
         with cards.told():
             choice.choose_run(start(run.config))
             st.rerun()
+
+
+def _file_to_train_on(run: Run) -> uploads.StoredFile | None:
+    """Return a training's own file, if it is still here and its form is not open below."""
+    if run.config.kind != "train":
+        return None
+    try:
+        stored = uploads.find(run.config.data_sha256[:16])
+    except DataError:
+        return None
+    chosen = choice.chosen_file()
+    return None if chosen is not None and chosen.id == stored.id else stored
 
 
 def _curves(run: Run, status: Status) -> None:
@@ -115,7 +138,7 @@ def _curves(run: Run, status: Status) -> None:
             st.caption("Loss curves appear here with the first epoch.")
         return
     try:
-        figure = plotting.training_curves(history, dark=theme.is_dark())
+        figure = theme.training_curves(history)
     except DataError:
         st.caption("The first epoch is at work.")
         return

@@ -20,18 +20,41 @@ Mode = Literal["stochastic", "deterministic"]
 
 _LIKELIHOODS: Final[dict[Likelihood, str]] = {
     "binomial": "binomial",
-    "beta-binomial": "beta-binomial (more spread than binomial)",
-    "weighted-squared-error": "weighted squared error",
+    "beta-binomial": "beta-binomial",
+    "weighted-squared-error": "squared error",
 }
 _HEADS: Final[dict[Head, str]] = {"linear": "linear", "mlp": "small network"}
 _COUNTS: Final[dict[io.Counts, str]] = {
-    "with-introns": "introns counted (S + U = total)",
-    "exonic": "exons only (S = total)",
+    "with-introns": "introns too",
+    "exonic": "exons only",
 }
 _MODES: Final[dict[Mode, str]] = {
-    "stochastic": "stochastic (scVelo's default)",
-    "deterministic": "deterministic (robust on few counts)",
+    "stochastic": "stochastic",
+    "deterministic": "deterministic",
 }
+#: Label of the setting that a refusal of shallow data speaks of.
+_SHARED: Final = "Least shared counts"
+
+
+def doubt(summary: io.DataSummary) -> str | None:
+    """Say why a training with the usual settings would fail on a file.
+
+    Parameters
+    ----------
+    summary
+        What is in a file with spliced and unspliced counts.
+
+    Returns
+    -------
+    A sentence, or None where nothing is known against it.
+    """
+    if summary.genes_with_shared_counts != 0:
+        return None
+    return (
+        "No gene has enough spliced and unspliced counts in the same cells, so a training with "
+        "the usual settings would fail: bring more cells or deeper data, or lower "
+        f"“{_SHARED}” under Advanced."
+    )
 
 
 def _column(
@@ -96,9 +119,10 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                 min_value=1,
                 max_value=100_000,
                 value=None,
-                placeholder="by the number of cells",
+                placeholder="auto",
                 key="form-epochs",
-                help="Passes over the training cells, the same for SplicedVAE and scVI.",
+                help="Passes over the training cells, the same for SplicedVAE and scVI. Left "
+                "empty: 400, and fewer above 20,000 cells.",
             )
             held_out = st.slider(
                 "Held-out cells",
@@ -120,28 +144,37 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                 help="Chosen on the training cells.",
             )
             seed = st.number_input(
-                "Seed", min_value=0, max_value=2**31 - 1, value=0, key="form-seed"
+                "Seed",
+                min_value=0,
+                max_value=2**31 - 1,
+                value=0,
+                key="form-seed",
+                help="Where all random choices start: another seed is another run.",
             )
         with st.expander("Advanced", icon=":material/tune:"):
             left, middle, right = st.columns(3)
             with left:
                 likelihood = st.selectbox(
-                    "Likelihood of the ratio",
+                    "Ratio likelihood",
                     list(_LIKELIHOODS),
                     format_func=_LIKELIHOODS.__getitem__,
                     key="form-likelihood",
+                    help="How far counts may scatter around the predicted ratio. Binomial: by "
+                    "sampling alone. Beta-binomial: further. Squared error: of the ratio, "
+                    "weighted by the count.",
                 )
                 head = st.selectbox(
-                    "Decoder of the ratio",
+                    "Ratio decoder",
                     list(_HEADS),
                     format_func=_HEADS.__getitem__,
                     key="form-head",
+                    help="What leads from a cell's latent state to the ratio of each gene.",
                 )
                 shrinkage = st.number_input(
-                    "Shrinkage of the ratio",
+                    "Ratio shrinkage",
                     min_value=0.0,
                     value=None,
-                    placeholder="the model's default",
+                    placeholder="default",
                     key="form-shrinkage",
                     help="Strength of the pull to the gene's mean; more is safer and flatter.",
                 )
@@ -152,14 +185,16 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                     max_value=200,
                     value=defaults.n_latent,
                     key="form-latent",
+                    help="How many numbers both models describe a cell by.",
                 )
                 shared = st.number_input(
-                    "Shared counts a gene needs",
+                    _SHARED,
                     min_value=0,
                     max_value=1_000_000,
                     value=defaults.min_shared_counts,
                     key="form-shared",
-                    help="Spliced and unspliced together, over the training cells.",
+                    help="Genes with fewer are left out. Spliced and unspliced counts together, "
+                    "over the training cells that have both.",
                 )
                 batch_size = st.number_input(
                     "Cells in one step",
@@ -167,20 +202,25 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                     max_value=100_000,
                     value=defaults.batch_size,
                     key="form-batch-size",
+                    help="The batch size of training.",
                 )
             with right:
                 counts = st.selectbox(
-                    "What the totals contain",
+                    "Totals contain",
                     list(_COUNTS),
                     index=list(_COUNTS).index(summary.counts or defaults.counts),
                     format_func=_COUNTS.__getitem__,
                     key="form-counts",
+                    help="Introns too: spliced + unspliced = total. Exons only: spliced = total, "
+                    "and unspliced counts come on top. Proposed from the file's layers.",
                 )
                 mode = st.selectbox(
                     "Velocity model",
                     list(_MODES),
                     format_func=_MODES.__getitem__,
                     key="form-mode",
+                    help="Stochastic is scVelo's default; deterministic is more robust on few "
+                    "counts.",
                 )
         pressed = st.form_submit_button(
             "Start training", type="primary", icon=":material/play_arrow:"

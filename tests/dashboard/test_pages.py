@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
+from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
-from splicedvae.dashboard import uploads
+from splicedvae._keys import Layers
+from splicedvae.dashboard import file_source, uploads
+from splicedvae.dashboard.text import moment
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -113,6 +119,8 @@ def test_data_page_with_nothing_loaded(runs_folder: Path) -> None:
 def test_train_page_with_nothing_loaded(runs_folder: Path) -> None:
     app = open_page(TRAIN)
     assert "A training starts from a file" in told(app)
+    app.button(key="to-file").click().run()
+    assert "No file yet" in told(app)
 
 
 def test_data_page_shows_a_file(runs_folder: Path, cells_file: Path) -> None:
@@ -124,8 +132,17 @@ def test_data_page_shows_a_file(runs_folder: Path, cells_file: Path) -> None:
     assert metrics["Genes"] == "50"
     assert metrics["Spliced and unspliced"] == "yes"
     assert metrics["Unspliced fraction"].endswith("%")
+    assert "would fail" not in told(app)
     app.button(key="to-train").click().run()
     assert app.text_input(key="form-name").value == "cells"
+
+
+def test_files_of_one_name_and_minute_are_told_apart() -> None:
+    first = uploads.StoredFile("a" * 16, "cells.h5ad", "", "a" * 64, "upload", 1_700_000_000.0)
+    second = replace(first, id="b" * 16)
+    assert file_source.labels([first]) == {first.id: f"cells.h5ad · {moment(first.added)}"}
+    told_apart = file_source.labels([first, second])
+    assert [label.rsplit(" · ", 1)[1] for label in told_apart.values()] == ["aaaaaa", "bbbbbb"]
 
 
 def test_a_file_that_vanished_is_told(runs_folder: Path, cells_file: Path) -> None:
@@ -157,6 +174,43 @@ def test_a_failed_run_says_why_and_what_to_do(runs_folder: Path, cells_file: Pat
         assert "This run failed" in said
         assert reason in said
     assert "again" in [button.key for button in open_page(TRAIN, run=LOST).button]
+
+
+def test_a_failed_run_leads_to_other_settings(runs_folder: Path, cells_file: Path) -> None:
+    prepared_run(cells_file, runs_folder, "broken", {"state": "failed", "message": "No."})
+    app = open_page(TRAIN, run=LOST)
+    assert "other-settings" not in [button.key for button in app.button]
+    with cells_file.open("rb") as content:
+        uploads.add_upload("cells.h5ad", content)
+    app = open_page(TRAIN, run=LOST)
+    app.button(key="other-settings").click().run()
+    assert app.text_input(key="form-name").value == "cells"
+    assert "other-settings" not in [button.key for button in app.button]
+    assert not app.exception
+
+
+def test_a_file_without_shared_counts_is_doubted_before_training(
+    runs_folder: Path, tmp_path: Path
+) -> None:
+    adata = simulate(n_cells=40, n_genes=30, seed=5)
+    first = sparse.diags_array((np.arange(40) < 10).astype("float32"))
+    rest = sparse.diags_array((np.arange(40) >= 10).astype("float32"))
+    adata.layers[Layers.UNSPLICED] = sparse.csr_matrix(first @ adata.layers[Layers.UNSPLICED])
+    adata.layers[Layers.SPLICED] = sparse.csr_matrix(rest @ adata.layers[Layers.SPLICED])
+    adata.X = adata.layers[Layers.SPLICED] + adata.layers[Layers.UNSPLICED]
+    adata.write_h5ad(tmp_path / "apart.h5ad")
+    with (tmp_path / "apart.h5ad").open("rb") as content:
+        stored = uploads.add_upload("apart.h5ad", content)
+    for page in (DATA, TRAIN):
+        assert "would fail" in told(open_page(page, data=stored.id))
+
+
+def test_a_damaged_file_leads_from_training_to_another(runs_folder: Path) -> None:
+    stored = uploads.add_upload("cells.h5ad", BytesIO(b"no counts"))
+    app = open_page(TRAIN, data=stored.id)
+    assert len(app.error) == 1
+    app.button(key="to-file").click().run()
+    assert "What is in a file" in told(app)
 
 
 def test_a_lost_run_is_found_at_start(runs_folder: Path, cells_file: Path) -> None:
