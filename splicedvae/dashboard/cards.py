@@ -111,7 +111,7 @@ def steps() -> None:
         ),
         (
             COMPARE,
-            "3 · Compare, as below",
+            "3 · Compare",
             ":material/compare:",
             "Streams, accuracy and latent spaces of SplicedVAE and scVI, side by side.",
         ),
