@@ -148,19 +148,26 @@ class Sources:
     MEASURED: Final = "measured"
     SPLICEDVAE: Final = "splicedvae"
     SCVI: Final = "scvi"
-    GENE_MEAN: Final = "gene_mean"
+    RIDGE: Final = "ridge"
     KNN: Final = "knn"
+    GROUP_MEAN: Final = "group_mean"
+    GENE_MEAN: Final = "gene_mean"
     TRUE: Final = "true"
     #: SplicedVAE's ratios dealt out anew among the cells of each gene: what chance draws.
     SHUFFLED: Final = "shuffled"
+
+    #: Predictors of a ratio in the order of tables and figures.
+    PREDICTORS: Final = (SPLICEDVAE, SCVI, RIDGE, KNN, GROUP_MEAN, GENE_MEAN)
 
     #: What a person reads.
     LABELS: Final = {
         "measured": "measured",
         "splicedvae": "SplicedVAE",
         "scvi": "scVI + ratio head",
-        "gene_mean": "gene mean",
+        "ridge": "ridge on PCA",
         "knn": "k nearest neighbours",
+        "group_mean": "gene x group mean",
+        "gene_mean": "gene mean",
         "true": "true (simulation)",
         "shuffled": "shuffled ratios (control)",
     }

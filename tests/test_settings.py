@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from splicedvae.plotting import PREDICTOR_COLORS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 CONFIG = tomllib.loads((REPOSITORY / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -150,6 +152,11 @@ def test_categories_stay_apart(eye: str) -> None:
     colors = CONFIG["theme"]["chartCategoricalColors"]
     assert len(colors) == 10
     assert nearest(colors, eye) > 15
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_predictors_stay_apart(eye: str) -> None:
+    assert nearest(list(PREDICTOR_COLORS.values()), eye) > 15
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -210,8 +210,8 @@ def evaluate(
 ) -> None:
     """Show how well a run predicts: its own held-out cells, or another file with S/U.
 
-    Each number stands beside the gene mean, nearest neighbours, scVI with the same ratio head,
-    and the ceiling that sampling noise sets.
+    Each number stands beside scVI with the same ratio head, a ridge regression, nearest
+    neighbours, the means of genes and groups, and the ceiling that sampling noise sets.
 
     [bold]Examples[/bold]
 
@@ -287,20 +287,23 @@ _SHOWN = (
     ("velocity_cosine_genes", 1, "velocity, genes"),
     ("velocity_cosine_umap", 1, "velocity, UMAP"),
 )
-#: Columns, and what fits above them.
+#: What fits above the columns of a terminal 80 characters wide.
 _PREDICTORS = {
-    Sources.GENE_MEAN: "gene mean",
-    Sources.KNN: "kNN",
-    Sources.SCVI: "scVI+head",
     Sources.SPLICEDVAE: "SplicedVAE",
+    Sources.SCVI: "scVI\n+head",
+    Sources.RIDGE: "ridge",
+    Sources.KNN: "kNN",
+    Sources.GROUP_MEAN: "group\nmean",
+    Sources.GENE_MEAN: "gene\nmean",
 }
 
 
 def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    shown = [name for name in _PREDICTORS if name in set(metrics["predictor"])]
-    table = Table(title=title, title_justify="left")
+    shown = [name for name in Sources.PREDICTORS if name in set(metrics["predictor"])]
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("")
     for name in shown:
         table.add_column(_PREDICTORS[name], justify="right")

@@ -128,6 +128,7 @@ def _number(
     said = []
     for source, words_for_it in (
         (Sources.SCVI, "scVI"),
+        (Sources.RIDGE, "ridge"),
         (Sources.GENE_MEAN, "gene mean"),
         (Sources.SHUFFLED, "shuffled"),
     ):
@@ -261,7 +262,7 @@ def _accuracy(run: Run) -> None:
         )
         n = tables.value_of(metrics, Sources.SPLICEDVAE, "rmse", coverage, column="n")
         if np.isfinite(n):
-            st.caption(f"{n:,.0f} entries of held-out cells.")
+            st.caption(f"{n:,.0f} entries of held-out cells.{_ridge_words(metrics)}")
         sentence = cautions.gene_mean_sentence(run, coverage)
         if sentence is not None:
             st.info(plain(sentence, 600), icon=":material/lightbulb:")
@@ -291,6 +292,15 @@ def _accuracy(run: Run) -> None:
     _shown_or_told(lambda: figures.coverage_figure(run, dark=dark), "coverage-curves")
     st.subheader("Within genes", anchor=False)
     _shown_or_told(lambda: figures.within_gene_figure(run, dark=dark), "within-genes")
+
+
+def _ridge_words(metrics: pd.DataFrame) -> str:
+    if not (metrics["predictor"] == Sources.RIDGE).any():
+        return ""
+    return (
+        " Ridge on PCA: a logistic regression of each gene on principal components of the totals, "
+        "what is reached without deep learning."
+    )
 
 
 def _shown_or_told(draw: Callable[[], go.Figure], key: str) -> None:

@@ -12,9 +12,6 @@ import pandas as pd
 from splicedvae._keys import Sources
 from splicedvae.dashboard.text import defuse
 
-#: Predictors in the order of the accuracy table.
-_ORDER: Final = (Sources.SPLICEDVAE, Sources.SCVI, Sources.KNN, Sources.GENE_MEAN)
-
 #: What the noise of the measurement leaves to a predictor that knows the true fraction.
 CEILING: Final = "best possible"
 #: Agreement of two velocities, each computed from half of the measured molecules.
@@ -167,7 +164,7 @@ def accuracy(metrics: pd.DataFrame, coverage: int | None) -> pd.DataFrame:
     Numbers, indexed by the predictors' words and `CEILING`; only columns of `ACCURACY` that have
     a number.
     """
-    return _numbers(metrics, ACCURACY, _ORDER, CEILING, coverage)
+    return _numbers(metrics, ACCURACY, Sources.PREDICTORS, CEILING, coverage)
 
 
 def velocity_agreement(metrics: pd.DataFrame) -> pd.DataFrame:

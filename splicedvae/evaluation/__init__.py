@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from splicedvae.evaluation._baselines import GeneMean, NearestNeighbours
+from splicedvae.evaluation._baselines import (
+    GeneMean,
+    GroupMean,
+    NearestNeighbours,
+    RidgeOnPCA,
+)
 from splicedvae.evaluation._ratio import RatioDensity, gene_metrics, ratio_density, ratio_metrics
 from splicedvae.evaluation._splits import (
     ceiling_from_halves,
@@ -15,8 +20,10 @@ from splicedvae.evaluation._velocity import cell_cosines, velocity_cautions, vel
 
 __all__ = [
     "GeneMean",
+    "GroupMean",
     "NearestNeighbours",
     "RatioDensity",
+    "RidgeOnPCA",
     "ceiling_from_halves",
     "cell_cosines",
     "gene_metrics",

@@ -27,6 +27,7 @@ from splicedvae.plotting._theme import (
     SEQUENTIAL,
     alt_text,
     category_colors,
+    predictors_in_order,
     template,
 )
 from splicedvae.plotting._types import (
@@ -65,6 +66,7 @@ __all__ = [
     "escape",
     "latents",
     "predicted_against_measured",
+    "predictors_in_order",
     "shorten",
     "streams",
     "template",

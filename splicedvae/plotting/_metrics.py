@@ -20,6 +20,7 @@ from splicedvae.plotting._theme import (
     log_axis,
     predictor_colors,
     predictor_label,
+    predictors_in_order,
     template,
 )
 
@@ -74,7 +75,7 @@ def coverage_curves(
             "name the metrics to draw."
         )
     table = metrics[metrics["metric"].isin(shown)].dropna(subset=["coverage", "value"])
-    predictors = list(dict.fromkeys(table["predictor"]))
+    predictors = predictors_in_order(table["predictor"])
     palette = predictor_colors(predictors)
     colors = ink(dark)
     figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.09)
@@ -83,7 +84,7 @@ def coverage_curves(
         rows = table[table["metric"] == metric].sort_values("coverage")
         suffix = axis_suffix(index)
         axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        for predictor in predictors:
+        for place, predictor in enumerate(predictors):
             line = rows[rows["predictor"] == predictor]
             name = predictor_label(predictor)
             model = predictor in (Sources.SPLICEDVAE, Sources.SCVI)
@@ -98,6 +99,7 @@ def coverage_curves(
                     name=name,
                     legendgroup=predictor,
                     showlegend=predictor not in named,
+                    zorder=-place,
                     hovertemplate="at least %{x} counts: %{y:.4f}<br>%{customdata:,} entries"
                     f"<extra>{name}</extra>",
                     **axes,

@@ -163,7 +163,7 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
         raise DataError("There is no predictor to draw: give at least one histogram.")
     figure = go.Figure()
     palette = predictor_colors([histogram.label for histogram in histograms])
-    for histogram in histograms:
+    for place, histogram in enumerate(histograms):
         color, name = palette[histogram.label], predictor_label(histogram.label)
         x, y = _outline(histogram)
         median = f", median {histogram.median:.2f}" if histogram.median is not None else ""
@@ -175,6 +175,7 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
                 line={"color": color, "width": 2, "shape": "hv"},
                 name=f"{name}{median}",
                 legendgroup=histogram.label,
+                zorder=-place,
                 hovertemplate="r from %{x:.2f}: %{y:,} genes<extra>" + name + "</extra>",
             )
         )

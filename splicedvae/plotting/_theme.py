@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -74,12 +74,15 @@ DIVERGING: Final = (
 #: The line of agreement, visible on the colour scale and on both kinds of page.
 IDENTITY: Final = CATEGORICAL[5]
 
-#: A predictor has one colour in every figure.
+#: A predictor has one colour in every figure. Pink is left out: to deuteranopes it is the grey
+#: of the gene mean.
 PREDICTOR_COLORS: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: CATEGORICAL[0],
     Sources.SCVI: CATEGORICAL[1],
     Sources.MEASURED: CATEGORICAL[2],
-    Sources.KNN: CATEGORICAL[3],
+    Sources.KNN: CATEGORICAL[4],
+    Sources.RIDGE: CATEGORICAL[6],
+    Sources.GROUP_MEAN: CATEGORICAL[8],
     Sources.TRUE: CATEGORICAL[5],
     Sources.SHUFFLED: CATEGORICAL[7],
     Sources.GENE_MEAN: MISSING,
@@ -176,6 +179,23 @@ def _endless_colors() -> Iterator[str]:
 def predictor_colors(predictors: Sequence[str]) -> dict[str, str]:
     """Give each predictor its colour; one that is not known takes a free colour."""
     return category_colors(predictors, PREDICTOR_COLORS)
+
+
+def predictors_in_order(predictors: Iterable[str]) -> list[str]:
+    """Put predictors into the order of tables and figures.
+
+    Parameters
+    ----------
+    predictors
+        Names, in any order and repeated or not.
+
+    Returns
+    -------
+    Each name once: those of `Sources.PREDICTORS` in its order, then the others in their own.
+    """
+    named = list(dict.fromkeys(predictors))
+    known = [name for name in Sources.PREDICTORS if name in named]
+    return known + [name for name in named if name not in known]
 
 
 def predictor_label(predictor: str) -> str:

@@ -497,8 +497,10 @@ def within_gene_figure(run: Run, *, dark: bool = False) -> go.Figure:
     reach = min(1.0, np.ceil(10 * max(np.abs(values).max() for values in found.values())) / 10)
     edges = np.linspace(-reach, reach, 51)
     histograms = [
-        plotting.Histogram(name, np.histogram(values, edges)[0], edges, float(np.median(values)))
-        for name, values in found.items()
+        plotting.Histogram(
+            name, np.histogram(found[name], edges)[0], edges, float(np.median(found[name]))
+        )
+        for name in plotting.predictors_in_order(found)
     ]
     return plotting.within_gene_correlation(histograms, dark=dark)
 
@@ -669,6 +671,8 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
     names = [name for name in _METRICS if (metrics["metric"] == name).any()]
     names += [str(name) for name in dict.fromkeys(metrics["metric"]) if name not in names]
     columns = [str(name) for name in dict.fromkeys(metrics["predictor"])]
+    if about == "ratio":
+        columns = plotting.predictors_in_order(columns)
     limit = MEASURED_HALVES if about == "velocity" else BEST_POSSIBLE
     rows: dict[str, dict[str, str]] = {}
     for name in names:

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Sources, Split
-from splicedvae.evaluation import GeneMean, NearestNeighbours, gene_metrics, ratio_metrics
+from splicedvae.evaluation import (
+    GeneMean,
+    GroupMean,
+    NearestNeighbours,
+    RidgeOnPCA,
+    gene_metrics,
+    ratio_metrics,
+)
 from splicedvae.io import ReadResult
 from splicedvae.model import SplicedVAE
 from splicedvae.runs._prediction import categories, counts, ratio_of, totals_only
@@ -72,6 +79,46 @@ def gene_means(train: AnnData) -> NDArray[np.float64]:
     return np.asarray(GeneMean().fit(train).predict(train[:1])[0], dtype=np.float64)
 
 
+def shared_groups(train: AnnData, test: AnnData) -> list[str]:
+    """List the cell groups that training cells and other cells have in common.
+
+    Without one, a mean over groups is the gene mean, and is not made.
+    """
+    if Obs.CLUSTERS not in train.obs or Obs.CLUSTERS not in test.obs:
+        return []
+    ours, theirs = (set(cells.obs[Obs.CLUSTERS].dropna().astype(str)) for cells in (train, test))
+    return sorted(ours & theirs)
+
+
+def groups_note(train: AnnData, test: AnnData) -> str | None:
+    """Say which groups of the test cells the mean over groups knows nothing of, if there are any.
+
+    Parameters
+    ----------
+    train, test
+        As for `assess`.
+
+    Returns
+    -------
+    A sentence, or None.
+    """
+    if Obs.CLUSTERS not in train.obs or Obs.CLUSTERS not in test.obs:
+        return None
+    groups = test.obs[Obs.CLUSTERS].dropna().astype(str).nunique()
+    known = len(shared_groups(train, test))
+    if known == groups:
+        return None
+    if not known:
+        return (
+            "No cell group of this file has the name of one in training, so the "
+            f"{Sources.LABELS[Sources.GROUP_MEAN]} is left out."
+        )
+    return (
+        f"{groups - known} of {groups} cell groups were not in training: the "
+        f"{Sources.LABELS[Sources.GROUP_MEAN]} takes the gene mean for them."
+    )
+
+
 def assess(
     train: AnnData,
     test: AnnData,
@@ -85,6 +132,8 @@ def assess(
     ----------
     train
         Training cells x genes with totals and measured layers: all that the baselines see.
+        Where both these and the test cells have groups, some in common, the mean over groups is
+        a baseline as well.
     test
         Other cells x the same genes, with the measured layers to be predicted.
     ratios
@@ -102,10 +151,20 @@ def assess(
     train = train.copy()
     totals = totals_only(test)
     mean = gene_means(train)
-    predictions: dict[str, NDArray[np.floating]] = {
-        Sources.GENE_MEAN: GeneMean().fit(train).predict(totals),
-        Sources.KNN: NearestNeighbours(seed=seed).fit(train).predict(totals),
+    found: dict[str, NDArray[np.floating]] = {
         **ratios,
+        Sources.RIDGE: RidgeOnPCA(seed=seed).fit(train).predict(totals),
+        Sources.KNN: NearestNeighbours(seed=seed).fit(train).predict(totals),
+        Sources.GENE_MEAN: GeneMean().fit(train).predict(totals),
+    }
+    if shared_groups(train, test):
+        found[Sources.GROUP_MEAN] = (
+            GroupMean()
+            .fit(train, groups=list(train.obs[Obs.CLUSTERS]))
+            .predict(totals, groups=list(test.obs[Obs.CLUSTERS]))
+        )
+    predictions: dict[str, NDArray[np.floating]] = {
+        source: found[source] for source in Sources.PREDICTORS if source in found
     }
     clusters = test.obs[Obs.CLUSTERS].astype(str).to_numpy() if Obs.CLUSTERS in test.obs else None
     spliced, unspliced = test.layers[Layers.SPLICED], test.layers[Layers.UNSPLICED]
@@ -228,5 +287,8 @@ def assess_on(
                 f"The file has no column {cluster_key[:40]!r} in obs: name one that it has."
             )
         test.obs[Obs.CLUSTERS] = categories(cells.obs[cluster_key])
+    note = groups_note(train, test)
+    if note is not None:
+        notes.append(note)
     metrics, _ = assess(train[:, test.var_names], test, ratios, seed=run.config.seed)
     return metrics, notes

@@ -429,9 +429,13 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
 
     journal.stage("evaluating against the measured counts")
     if taken.measured and not seen.all():
+        train, test = _assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
+        note = _assessment.groups_note(train, test)
+        if note is not None:
+            journal.note(note)
         metrics, genes = _assessment.assess(
-            _assessment.training_cells(trained)[:, cells.var_names],
-            cells[~seen].copy(),
+            train,
+            test,
             {
                 source: _prediction.ratio_of(model, totals)[~seen][:, found]
                 for source, model in models.items()

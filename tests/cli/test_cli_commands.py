@@ -14,7 +14,7 @@ from click.testing import Result
 from scipy.sparse import csr_matrix
 
 from splicedvae import __version__
-from splicedvae._keys import Layers, Obsm, Uns, Var
+from splicedvae._keys import Layers, Obsm, Sources, Uns, Var
 from splicedvae.runs import Run, RunConfig
 
 Command = Callable[..., Result]
@@ -92,7 +92,7 @@ def test_evaluate_shows_the_runs_own_numbers(command: Command, trained: Trained)
     assert len(told["metrics"]) == len(Run(out).metrics)
     shown = command("evaluate", out).stdout
     metrics = Run(out).metrics.set_index(["predictor", "metric", "coverage"])["value"]
-    for predictor in ("splicedvae", "scvi", "gene_mean", "knn"):
+    for predictor in Sources.PREDICTORS:
         assert f"{metrics[predictor, 'rmse', 1]:.3f}" in shown
     assert "SplicedVAE" in shown
     assert "ceiling" in shown
@@ -105,12 +105,9 @@ def test_evaluate_on_other_cells(command: Command, trained: Trained, tmp_path: P
     result = command("evaluate", out, other, "--cluster-key", "clusters", "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
-    assert {row["predictor"] for row in told["metrics"]} == {
-        "splicedvae",
-        "scvi",
-        "gene_mean",
-        "knn",
-    }
+    assert list(dict.fromkeys(row["predictor"] for row in told["metrics"])) == list(
+        Sources.PREDICTORS
+    )
     assert "found by name" in told["notes"][0]
     assert {"rmse", "within_gene_r_by_cluster"} <= {row["metric"] for row in told["metrics"]}
 

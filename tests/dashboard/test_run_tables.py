@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from splicedvae._keys import Sources
 from splicedvae.dashboard import tables
 
 ROWS = [
@@ -37,6 +38,14 @@ def test_accuracy_takes_the_chosen_coverage_and_its_ceiling() -> None:
     assert "within-gene r" not in table
     assert tables.accuracy(metrics(), 1)["RMSE"].tolist() == [0.28, 0.30, 0.20]
     assert np.isnan(tables.accuracy(metrics(), 1).loc["SplicedVAE", "Pearson r"])
+
+
+def test_predictors_stand_in_one_order_whatever_the_file_has() -> None:
+    rows = [(name, "skill", 1, 0.1, np.nan) for name in reversed(Sources.PREDICTORS)]
+    names = ["predictor", "metric", "coverage", "value", "ceiling"]
+    table = tables.accuracy(pd.DataFrame(rows, columns=names), None)
+    labels = [Sources.LABELS[name] for name in ("splicedvae", "scvi", "ridge", "knn")]
+    assert list(table.index) == [*labels, "gene x group mean", "gene mean", tables.CEILING]
 
 
 def test_velocities_stand_beside_what_two_halves_reach() -> None:

@@ -227,6 +227,10 @@ def test_coverage_curves_stand_beside_their_ceiling() -> None:
     ceilings = [trace for trace in figure.data if trace.legendgroup == "ceiling"]
     assert [set(trace.y) for trace in ceilings] == [{0.2}, {0.8}]
     assert sum(bool(trace.showlegend) for trace in figure.data) == 3
+    # The model stands first in the legend and above the others in the panel.
+    turned = plotting.coverage_curves(metrics().iloc[::-1])
+    assert [trace.legendgroup for trace in turned.data[:2]] == ["splicedvae", "gene_mean"]
+    assert turned.data[0].zorder > turned.data[1].zorder
 
 
 def test_tables_without_what_is_drawn_are_refused() -> None:

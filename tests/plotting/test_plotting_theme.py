@@ -56,6 +56,12 @@ def test_each_source_has_a_color_and_a_name() -> None:
     assert len(set(plotting.PREDICTOR_COLORS.values())) == len(Sources.LABELS)
 
 
+def test_predictors_have_one_order() -> None:
+    given = ["other", "measured", *reversed(Sources.PREDICTORS), "other"]
+    assert plotting.predictors_in_order(given) == [*Sources.PREDICTORS, "other", "measured"]
+    assert plotting.predictors_in_order(["knn", "scvi"]) == ["scvi", "knn"]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_template_lets_the_page_show_through(dark: bool) -> None:
     layout = plotting.template(dark).layout

@@ -348,7 +348,7 @@ def test_density_counts_held_out_entries_alone(run: Run, source: str) -> None:
 
 def test_metrics_stand_beside_what_is_possible(run: Run) -> None:
     table = views.metrics_table(run)
-    labels = [Sources.LABELS[name] for name in ("gene_mean", "knn", "splicedvae", "scvi")]
+    labels = [Sources.LABELS[name] for name in Sources.PREDICTORS]
     assert list(table.columns) == [*labels, views.BEST_POSSIBLE, views.N_VALUES]
     row = run.metrics.query("predictor == 'scvi' and metric == 'pearson' and coverage == 2").iloc[0]
     shown = table.loc["Pearson r, n ≥ 2"]

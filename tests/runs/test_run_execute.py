@@ -20,7 +20,7 @@ from splicedvae import datasets, io
 from splicedvae._errors import DataError, GenesError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Var
 from splicedvae.runs import Run, RunConfig, Status, execute
-from splicedvae.runs._assessment import assess_on, training_cells
+from splicedvae.runs._assessment import assess, assess_on, groups_note, training_cells
 from splicedvae.runs._status import write_status
 
 
@@ -161,19 +161,47 @@ def test_metrics_are_those_of_the_stored_ratios(finished_run: Run) -> None:
             assert metrics[source, "rmse", coverage] == pytest.approx(
                 np.sqrt((error**2).mean()), rel=1e-4
             )
+    assert list(dict.fromkeys(finished_run.metrics["predictor"]))[:6] == list(Sources.PREDICTORS)
     assert set(finished_run.metrics["predictor"]) == {
-        "gene_mean",
-        "knn",
-        "splicedvae",
-        "scvi",
-        "measured",
-        "shuffled",
+        *Sources.PREDICTORS,
+        Sources.MEASURED,
+        Sources.SHUFFLED,
     }
+    for source in Sources.PREDICTORS:
+        assert f"skill_{source}" in finished_run.genes
     known = set(finished_run.metrics["metric"])
     assert {"velocity_cosine_genes", "velocity_cosine_umap", "velocity_cosine_umap_true"} <= known
     cosines = finished_run.metrics.query("metric.str.contains('cosine')", engine="python")
     assert cosines["n"].max() <= 80
     assert list(finished_run.genes.index) == list(finished_run.predictions.var_names)
+
+
+def test_group_mean_is_a_baseline_where_cells_have_groups(finished_run: Run) -> None:
+    cells = finished_run.predictions
+    cells.obs[Obs.CLUSTERS] = cells.obs[Obs.CLUSTERS].astype(str)
+    held_out = (cells.obs[Obs.SPLIT] == Split.HELD_OUT).to_numpy()
+    train, test = cells[~held_out].copy(), cells[held_out].copy()
+
+    def predictors(train: ad.AnnData, test: ad.AnnData) -> set[str]:
+        return set(assess(train, test, {}, seed=0)[0]["predictor"])
+
+    without = {Sources.RIDGE, Sources.KNN, Sources.GENE_MEAN}
+    assert predictors(train, test) == {*without, Sources.GROUP_MEAN}
+    assert groups_note(train, test) is None
+    test.obs.iloc[:3, test.obs.columns.get_loc(Obs.CLUSTERS)] = "new"
+    assert predictors(train, test) == {*without, Sources.GROUP_MEAN}
+    note = groups_note(train, test)
+    assert note is not None
+    assert note.startswith("1 of ")
+    test.obs[Obs.CLUSTERS] = "new"
+    assert predictors(train, test) == without
+    note = groups_note(train, test)
+    assert note is not None
+    assert "is left out" in note
+    for alone in (train, test):
+        del alone.obs[Obs.CLUSTERS]
+        assert predictors(train, test) == without
+        assert groups_note(train, test) is None
 
 
 def test_history_has_each_epoch_of_both_models(finished_run: Run) -> None:
