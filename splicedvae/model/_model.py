@@ -107,7 +107,8 @@ class SplicedVAE(SCVI):
     ratio_weight
         Weight of the ratio's loss against expression's; 1 is the joint likelihood.
     ratio_shrinkage
-        Precision of the Gaussian prior that draws each gene's ratio to a constant.
+        Precision of the Gaussian prior that draws each gene's ratio to a constant, in units of one
+        over squared logit; None learns it from the data.
 
     Examples
     --------
@@ -140,7 +141,7 @@ class SplicedVAE(SCVI):
         adata: AnnData | None = None,
         registry: dict[str, Any] | None = None,
         n_hidden: int = 128,
-        n_latent: int = 10,
+        n_latent: int = 20,
         n_layers: int = 1,
         dropout_rate: float = 0.1,
         dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"] = "gene",
@@ -151,7 +152,7 @@ class SplicedVAE(SCVI):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 300.0,
+        ratio_shrinkage: float | None = None,
     ) -> None:
         super().__init__(
             adata,
@@ -251,7 +252,7 @@ class SplicedVAE(SCVI):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 300.0,
+        ratio_shrinkage: float | None = None,
     ) -> SplicedVAE:
         """Put a ratio head on a trained standard scVI model, whose weights stay as they are.
 
@@ -549,6 +550,7 @@ class SplicedVAE(SCVI):
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
+        self._tell_of_minified(adata)
         self.module.eval()
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
             yield self.module.ratio(tensors).cpu().numpy().astype(np.float32, copy=False)
@@ -620,6 +622,7 @@ class SplicedVAE(SCVI):
                 f"`n_samples` is {n_samples} and `credible_level` {credible_level}, expected at "
                 "least 2 draws and a level between 0 and 1; choose such."
             )
+        self._tell_of_minified(adata)
         tail = (1 - credible_level) / 2
         mean, lower, upper = [], [], []
         self.module.eval()
@@ -632,6 +635,16 @@ class SplicedVAE(SCVI):
             lower.append(quantiles[0].cpu().numpy())
             upper.append(quantiles[1].cpu().numpy())
         return RatioInterval(*(frame(np.concatenate(part)) for part in (mean, lower, upper)))
+
+    @staticmethod
+    def _tell_of_minified(adata: AnnData) -> None:
+        if _get_adata_minify_type(adata) is not None:
+            warnings.warn(
+                "The data is minified, so a gene's own count cannot be heard and its ratio is that "
+                "of the cell's state alone; pass the AnnData with counts for the full prediction.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def reconstruct(
         self,

@@ -22,14 +22,16 @@ class RatioTrainingPlan(TrainingPlan):
     module
         The module to train.
     ratio_lr
-        Learning rate of the ratio head.
+        Learning rate of the ratio head; None takes that of the rest, ``lr``.
     **kwargs
         As for `scvi.train.TrainingPlan`.
     """
 
-    def __init__(self, module: BaseModuleClass, *, ratio_lr: float = 1e-3, **kwargs: Any) -> None:
+    def __init__(
+        self, module: BaseModuleClass, *, ratio_lr: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(module, **kwargs)
-        self.ratio_lr = ratio_lr
+        self.ratio_lr = self.lr if ratio_lr is None else ratio_lr
 
     def get_optimizer_creator(
         self,

@@ -10,10 +10,13 @@ from splicedvae.module._likelihoods import (
     weighted_squared_error,
 )
 from splicedvae.module._module import SplicedVAEModule
+from splicedvae.module._slopes import ExpressionSlopes, Slopes
 
 __all__ = [
+    "ExpressionSlopes",
     "RatioHead",
     "RatioLikelihood",
+    "Slopes",
     "SplicedVAEModule",
     "beta_binomial_log_prob",
     "binomial_log_prob",

@@ -1,9 +1,18 @@
-"""The decoder for the splicing ratio: a gene intercept plus a shrunken function of the latent.
+"""The decoder for the splicing ratio: a gene intercept plus a shrunken function of the cell.
 
 An unconstrained decoder from the latent space to thousands of genes predicts the ratio hardly
 better than a constant per gene (`benchmarks/shrinkage.py`), because most genes have a handful of
-unspliced molecules. So the logit starts from the gene's training log-odds, the function starts at
-zero, and a Gaussian prior pulls its last layer back to zero gene by gene.
+unspliced molecules. So genes lend each other what they know:
+
+* The logit starts from the gene's training log-odds.
+* Slopes on the latent state have a prior mean that all genes share: one common slope (the unspliced
+  share of a cell as a whole), and a multiple of the slope of the gene's own expression. The latter
+  is splicing kinetics: along a direction in which cells move, a gene that goes up has more
+  unspliced molecules than its steady state.
+* What a gene departs from that has a Gaussian posterior, whose prior width is learned per latent
+  dimension: variational empirical Bayes. Genes that say little stay at the prior mean.
+* A gene's own count above what the cell's state lets expect speaks of a burst of transcription,
+  whose molecules are young; its slope is shared in the same manner.
 """
 
 from __future__ import annotations
@@ -19,14 +28,25 @@ from splicedvae.module._likelihoods import (
     binomial_log_prob,
     weighted_squared_error,
 )
+from splicedvae.module._slopes import ExpressionSlopes, Slopes
 
 HeadKind = Literal["linear", "mlp"]
 
+#: Standard deviation of the prior on what all genes share: hardly any shrinkage.
+SHARED_SCALE = 1.0
+
 
 class RatioHead(nn.Module):
-    r"""Logit of the splicing ratio of each gene from the latent state of a cell.
+    r"""Logit of the splicing ratio of each gene from the state of a cell and its counts.
 
-    .. math:: \operatorname{logit} \rho_{cg} = b_g + o_{\text{batch}(c), g} + h(z_c)^\top w_g
+    .. math::
+        \operatorname{logit} \rho_{cg} = b_g + o_{\text{batch}(c), g}
+        + h(z_c)^\top (w_g + v + A \ell_g) + (a + a_g)\, r_{cg}
+
+    with :math:`\ell_g` the slope of the gene's log expression on :math:`h(z)`, kept as running
+    moments, and :math:`r_{cg} = \log(1 + x_{cg}) - \log(1 + \mu_{cg})` its count against the one
+    which that slope lets expect. :math:`w_g`, :math:`a_g` and :math:`o_g` have Gaussian posteriors
+    around zero-mean priors.
 
     Parameters
     ----------
@@ -49,6 +69,9 @@ class RatioHead(nn.Module):
         * ``"binomial"`` - every molecule of a gene in a cell has one chance to be spliced.
         * ``"beta-binomial"`` - that chance varies around the prediction, per gene.
         * ``"weighted-squared-error"`` - squared error of the ratio, weighted by the count.
+    shrinkage
+        Precision of the prior on all slopes and batch offsets, in units of one over squared
+        logit. None learns it for each gene's own and hardly shrinks what the genes share.
     """
 
     def __init__(
@@ -59,6 +82,7 @@ class RatioHead(nn.Module):
         kind: HeadKind = "linear",
         n_hidden: int = 128,
         likelihood: RatioLikelihood = "binomial",
+        shrinkage: float | None = None,
     ) -> None:
         super().__init__()
         if kind not in ("linear", "mlp"):
@@ -69,6 +93,7 @@ class RatioHead(nn.Module):
                 "'weighted-squared-error'; choose one of them."
             )
         self.kind = kind
+        self.shared_precision = SHARED_SCALE**-2 if shrinkage is None else shrinkage
         self.likelihood = likelihood
         self.features: nn.Module = nn.Identity()
         n_features = n_latent
@@ -78,16 +103,32 @@ class RatioHead(nn.Module):
             )
             n_features = n_hidden
         self.intercept = nn.Parameter(torch.zeros(n_genes))
-        self.loadings = nn.Parameter(torch.zeros(n_features, n_genes))
+        self.shared = nn.Parameter(torch.zeros(n_features, 1))
+        self.tie = nn.Parameter(torch.zeros(n_features, n_features))
+        self.burst = nn.Parameter(torch.zeros(1))
+        self.loadings = Slopes((n_features, n_genes), (n_features, 1), shrinkage)
+        self.bursts = Slopes((n_genes,), (1,), shrinkage)
         # Genes first, as scvi-tools' surgery appends new batches to the last dimension.
-        self.batch_offset = nn.Parameter(torch.zeros(n_genes, n_batch))
+        self.batch_offset = Slopes((n_genes, n_batch), (1, 1), shrinkage)
         # 20 pseudo-molecules: a moderate overdispersion to start from.
         self.log_concentration = (
             nn.Parameter(torch.full((n_genes,), 3.0)) if likelihood == "beta-binomial" else None
         )
+        self.expression = ExpressionSlopes(n_features, n_genes)
 
-    def forward(self, z: torch.Tensor, batch_index: torch.Tensor) -> torch.Tensor:
-        """Logits of the ratio.
+    @property
+    def n_batch(self) -> int:
+        """Number of batches."""
+        return int(self.batch_offset.mean.shape[1])
+
+    def slopes(self) -> torch.Tensor:
+        """Slopes of the logit on h(z), posterior mean, shape (n_features, n_genes)."""
+        return self.loadings.mean + self.shared + self.tie @ self.expression.slopes
+
+    def forward(
+        self, z: torch.Tensor, batch_index: torch.Tensor, x: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits of the ratio at the posterior mean of the slopes.
 
         Parameters
         ----------
@@ -95,12 +136,39 @@ class RatioHead(nn.Module):
             Latent states, shape (..., n_cells, n_latent).
         batch_index
             Integer batch of each cell, shape (n_cells, 1).
+        x
+            Total counts, shape (n_cells, n_genes); None leaves the gene's own count out.
 
         Returns
         -------
         Logits, shape (..., n_cells, n_genes).
         """
-        return self.features(z) @ self.loadings + self.baseline(batch_index)
+        return self.moments(z, batch_index, x)[0]
+
+    def moments(
+        self, z: torch.Tensor, batch_index: torch.Tensor, x: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of the logits under the posterior of the slopes.
+
+        Parameters
+        ----------
+        z, batch_index, x
+            As for `forward`.
+
+        Returns
+        -------
+        Mean and variance, each of shape (..., n_cells, n_genes).
+        """
+        h = self.features(z)
+        mean = h @ self.slopes() + self.baseline(batch_index)
+        variance = h.square() @ self.loadings.variance
+        if x is not None:
+            excess = self.expression.excess(h, x)
+            mean = mean + (self.burst + self.bursts.mean) * excess
+            variance = variance + self.bursts.variance * excess.square()
+        if self.n_batch > 1:
+            variance = variance + self.batch_offset.variance.T[batch_index.squeeze(-1).long()]
+        return mean, variance
 
     def baseline(self, batch_index: torch.Tensor) -> torch.Tensor:
         """Logits before the cell's state is heard, shape (n_cells, n_genes) or (n_genes,).
@@ -110,23 +178,31 @@ class RatioHead(nn.Module):
         batch_index
             Integer batch of each cell, shape (n_cells, 1).
         """
-        if self.batch_offset.shape[1] == 1:
+        if self.n_batch == 1:
             return self.intercept
-        return self.intercept + self.batch_offset.T[batch_index.squeeze(-1).long()]
+        return self.intercept + self.batch_offset.mean.T[batch_index.squeeze(-1).long()]
 
     def negative_log_likelihood(
-        self, logits: torch.Tensor, spliced: torch.Tensor, unspliced: torch.Tensor
+        self,
+        mean: torch.Tensor,
+        spliced: torch.Tensor,
+        unspliced: torch.Tensor,
+        variance: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Loss of the ratio, summed over the entries of the minibatch that were counted.
 
         Parameters
         ----------
-        logits
+        mean
             Logits of the ratio, shape (n_cells, n_genes).
         spliced
             Spliced counts, same shape.
         unspliced
             Unspliced counts, same shape.
+        variance
+            Variance of the logits, same shape: the loss is then expected over them, taken at one
+            standard deviation to either side, which is exact up to the third power. None takes
+            the logits as certain.
 
         Returns
         -------
@@ -134,16 +210,31 @@ class RatioHead(nn.Module):
         """
         counted = spliced + unspliced
         cells, genes = torch.nonzero(counted, as_tuple=True)
-        s, n, entries = spliced[cells, genes], counted[cells, genes], logits[cells, genes]
+        s, n, logits = spliced[cells, genes], counted[cells, genes], mean[cells, genes]
+        if variance is None:
+            return self._losses(s, n, logits, genes).sum()
+        # The root has no finite slope at zero.
+        deviation = variance[cells, genes].clamp_min(1e-12).sqrt()
+        upper = self._losses(s, n, logits + deviation, genes)
+        lower = self._losses(s, n, logits - deviation, genes)
+        return 0.5 * (upper.sum() + lower.sum())
+
+    def _losses(
+        self, s: torch.Tensor, n: torch.Tensor, logits: torch.Tensor, genes: torch.Tensor
+    ) -> torch.Tensor:
         if self.likelihood == "weighted-squared-error":
-            return weighted_squared_error(s, n, entries).sum()
+            return weighted_squared_error(s, n, logits)
         if self.log_concentration is not None:
-            return -beta_binomial_log_prob(s, n, entries, self.log_concentration[genes]).sum()
-        return -binomial_log_prob(s, n, entries).sum()
+            return -beta_binomial_log_prob(s, n, logits, self.log_concentration[genes])
+        return -binomial_log_prob(s, n, logits)
 
     def penalty(self) -> torch.Tensor:
-        """Half the squared norm of all that is shrunk: loadings and batch offsets (a scalar)."""
-        return 0.5 * (self.loadings.square().sum() + self.batch_offset.square().sum())
+        """Divergence of all that is shrunk from its prior (a scalar)."""
+        shared = self.shared.square().sum() + self.tie.square().sum() + self.burst.square().sum()
+        penalty = self.loadings.divergence() + self.bursts.divergence()
+        if self.n_batch > 1:
+            penalty = penalty + self.batch_offset.divergence()
+        return penalty + 0.5 * self.shared_precision * shared
 
     def set_intercept(self, spliced: torch.Tensor, unspliced: torch.Tensor) -> None:
         """Start the intercepts at the log-odds of the counts of each gene.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -89,8 +89,8 @@ class SplicedVAEModule(VAE):
     ratio_weight
         Weight of the ratio's loss against expression's; 1 is the joint likelihood.
     ratio_shrinkage
-        Precision of the Gaussian prior on the head's loadings and batch offsets, in units of
-        one over squared logit. Zero switches shrinkage off.
+        Precision of the Gaussian prior that draws each gene's ratio to a constant, in units of one
+        over squared logit; None learns it from the data.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class SplicedVAEModule(VAE):
         n_batch: int = 0,
         n_labels: int = 0,
         n_hidden: int = 128,
-        n_latent: int = 10,
+        n_latent: int = 20,
         n_layers: int = 1,
         n_continuous_cov: int = 0,
         n_cats_per_cov: list[int] | None = None,
@@ -121,7 +121,7 @@ class SplicedVAEModule(VAE):
         n_hidden_ratio: int = 128,
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
-        ratio_shrinkage: float = 300.0,
+        ratio_shrinkage: float | None = None,
     ) -> None:
         super().__init__(
             n_input=n_input,
@@ -148,7 +148,7 @@ class SplicedVAEModule(VAE):
             var_activation=var_activation,
         )
         for name, value in (("ratio_weight", ratio_weight), ("ratio_shrinkage", ratio_shrinkage)):
-            if not (math.isfinite(value) and value >= 0):
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(
                     f"`{name}` is {value}, expected a finite number of at least 0; choose such."
                 )
@@ -162,6 +162,7 @@ class SplicedVAEModule(VAE):
             kind=ratio_head,
             n_hidden=n_hidden_ratio,
             likelihood=ratio_likelihood,
+            shrinkage=ratio_shrinkage,
         )
 
     def freeze_expression(self) -> None:
@@ -236,19 +237,22 @@ class SplicedVAEModule(VAE):
         """
         x = tensors[REGISTRY_KEYS.X_KEY]
         n_cells = x.shape[0]
-        ratio_nll = x.new_zeros(())
+        ratio_nll, prior = x.new_zeros(()), x.new_zeros(())
         if SPLICED_KEY in tensors and UNSPLICED_KEY in tensors:
-            logits = self.ratio_head(
-                inference_outputs[MODULE_KEYS.Z_KEY], tensors[REGISTRY_KEYS.BATCH_KEY]
-            )
+            z = cast(torch.Tensor, inference_outputs[MODULE_KEYS.Z_KEY])
+            head = self.ratio_head
+            if self.training:
+                head.expression.observe(head.features(z), x, n_obs)
+            mean, variance = head.moments(z, tensors[REGISTRY_KEYS.BATCH_KEY], x)
             ratio_nll = (
-                self.ratio_head.negative_log_likelihood(
-                    logits, tensors[SPLICED_KEY], tensors[UNSPLICED_KEY]
+                head.negative_log_likelihood(
+                    mean, tensors[SPLICED_KEY], tensors[UNSPLICED_KEY], variance
                 )
                 / n_cells
             )
-        ratio_loss = self.ratio_weight * ratio_nll
-        ratio_loss = ratio_loss + self.ratio_shrinkage * self.ratio_head.penalty() / n_obs
+            # Where nothing is said of the ratio, the prior alone would make it forget.
+            prior = head.penalty() / n_obs
+        ratio_loss = self.ratio_weight * ratio_nll + prior
         extra = {"ratio_loss": ratio_nll.detach()}
         if self.expression_frozen and not generative_outputs:
             nothing = torch.zeros(n_cells, device=x.device)
@@ -297,18 +301,26 @@ class SplicedVAEModule(VAE):
         outputs = self.inference(**self._get_inference_input(tensors))
         qz = outputs[MODULE_KEYS.QZ_KEY]
         batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+        # Minified data has no counts, so a gene's own cannot be heard.
+        x = None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]
         head = self.ratio_head
         if n_samples is not None:
             z = self.z_encoder.z_transformation(qz.sample((n_samples,)))
-            return torch.sigmoid(head(z, batch_index))
+            mean, variance = head.moments(z, batch_index, x)
+            return torch.sigmoid(mean + variance.sqrt() * torch.randn_like(mean))
         if head.kind == "linear" and self.latent_distribution == "normal":
-            mean = head(qz.loc, batch_index)
-            variance = qz.scale.square() @ head.loadings.square()
-            return torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * variance))
+            mean, variance = head.moments(qz.loc, batch_index, x)
+            slopes = head.slopes()
+            if x is not None:
+                # Where the state is moves what it lets expect, and so the excess over it.
+                slopes = slopes - (head.burst + head.bursts.mean) * head.expression.slopes
+            spread = qz.scale.square() @ (slopes.square() + head.loadings.variance)
+            return torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * (variance + spread)))
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(N_MEAN_DRAWS // 2, self.n_latent, generator=generator)
         total = torch.zeros(1, device=qz.loc.device)
         for draw in torch.cat([half, -half]).to(qz.loc.device):
             z = self.z_encoder.z_transformation(qz.loc + qz.scale * draw)
-            total = total + torch.sigmoid(head(z, batch_index))
+            mean, variance = head.moments(z, batch_index, x)
+            total = total + torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * variance))
         return total / N_MEAN_DRAWS

@@ -101,7 +101,7 @@ class RunConfig:
     n_top_genes: int | None = 2000
     max_epochs: int | None = None
     batch_size: int = 128
-    n_latent: int = 10
+    n_latent: int = 20
     ratio_likelihood: Likelihood = "binomial"
     ratio_head: Head = "linear"
     ratio_weight: float | None = None

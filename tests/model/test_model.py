@@ -203,7 +203,8 @@ def damage(folder, kind):
     else:
         tensors = load_file(weights)
         if kind == "shape":
-            tensors["ratio_head.loadings"] = tensors["ratio_head.loadings"][:, :-1].contiguous()
+            name = "ratio_head.loadings.mean"
+            tensors[name] = tensors[name][:, :-1].contiguous()
         elif kind == "name":
             tensors["other"] = tensors.pop("px_r")
         elif kind == "NaN":
@@ -283,7 +284,7 @@ def test_the_joint_loss_reaches_the_encoder_and_a_frozen_one_does_not(simulated)
     model = SplicedVAE(train, **OPTIONS)
     module: SplicedVAEModule = model.module
     with torch.no_grad():
-        module.ratio_head.loadings.normal_()
+        module.ratio_head.loadings.mean.normal_()
     tensors = next(iter(model._make_data_loader(train, batch_size=64)))
 
     def gradient() -> float:
@@ -402,7 +403,7 @@ def test_other_objects_of_the_model_agree_with_scvi_tools(trained, query):
     assert float(reconstruction) > 0
 
 
-def test_minified_data_answers_as_before_also_after_saving(trained, simulated, ratio, tmp_path):
+def test_minified_data_answers_nearly_as_before_and_says_why(trained, simulated, tmp_path):
     train = simulated[0].copy()
     model = SplicedVAE.from_folder(_folder_of(trained, tmp_path / "weights"))
     expected = model.get_splicing_ratio(train)
@@ -410,13 +411,18 @@ def test_minified_data_answers_as_before_also_after_saving(trained, simulated, r
         return_dist=True
     )
     model.minify_adata(use_latent_qzm_key="X_latent_qzm", use_latent_qzv_key="X_latent_qzv")
-    np.testing.assert_allclose(model.get_splicing_ratio(), expected, atol=1e-5)
+    with pytest.warns(UserWarning, match="own count cannot be heard"):
+        minified = model.get_splicing_ratio()
+    logits = np.log(expected / (1 - expected))
+    difference = (np.log(minified / (1 - minified)) - logits).to_numpy()
+    assert 0 < difference.std() < 0.3 * logits.sub(logits.mean()).to_numpy().std()
     with pytest.raises(DataError, match="minified"):
         model.reconstruct()
     model.save(tmp_path / "minified", save_anndata=True)
     again = SplicedVAE.load(tmp_path / "minified")
     assert again.minified_data_type == model.minified_data_type
-    np.testing.assert_allclose(again.get_splicing_ratio(), expected, atol=1e-5)
+    with pytest.warns(UserWarning, match="own count cannot be heard"):
+        np.testing.assert_allclose(again.get_splicing_ratio(), minified, atol=1e-5)
 
 
 def _folder_of(model: SplicedVAE, folder):
@@ -433,10 +439,10 @@ def test_surgery_on_totals_alone_keeps_the_ratio_head(simulated, tmp_path):
     query = bare(simulated[1])
     query.obs["chip"] = "new"
     adapted = SplicedVAE.load_query_data(query, model)
-    before = model.module.ratio_head.intercept.detach().clone()
+    before = model.module.ratio_head.slopes().detach().clone()
     adapted.train(max_epochs=3, enable_progress_bar=False, plan_kwargs={"weight_decay": 0.0})
-    torch.testing.assert_close(adapted.module.ratio_head.intercept.detach(), before)
-    assert adapted.module.ratio_head.batch_offset.shape == (query.n_vars, 2)
+    torch.testing.assert_close(adapted.module.ratio_head.slopes().detach(), before)
+    assert adapted.module.ratio_head.batch_offset.mean.shape == (query.n_vars, 2)
     assert np.isfinite(adapted.get_splicing_ratio()).all(axis=None)
 
 

@@ -114,30 +114,3 @@ def test_nothing_counted_gives_exactly_zero_loss_and_gradient():
     loss.backward()
     assert loss.item() == 0
     assert all(p.grad is None or (p.grad == 0).all() for p in head.parameters())
-
-
-def test_a_new_head_predicts_the_gene_intercept_whatever_the_latent():
-    head = RatioHead(3, 4, n_batch=2, kind="mlp")
-    head.set_intercept(torch.tensor([90.0, 0, 1000, 10]), torch.tensor([10.0, 0, 1000, 90]))
-    logits = head(torch.randn(6, 3), torch.tensor([[0], [1], [0], [1], [1], [0]]))
-    assert torch.equal(logits, head.intercept.expand(6, 4))
-    ratio = torch.sigmoid(head.intercept)
-    overall = 1100 / 2200
-    assert ratio[0].item() == pytest.approx((90 + 10 * overall) / 110, rel=1e-5)
-    assert ratio[1].item() == pytest.approx(overall, rel=1e-5)
-
-
-def test_batches_have_offsets_of_their_own_and_they_are_shrunk():
-    head = RatioHead(2, 3, n_batch=2)
-    with torch.no_grad():
-        head.batch_offset[:, 1] = 2.0
-    z = torch.zeros(2, 2)
-    logits = head(z, torch.tensor([[0], [1]]))
-    torch.testing.assert_close(logits[1] - logits[0], torch.full((3,), 2.0))
-    assert head.penalty().item() == pytest.approx(0.5 * 3 * 4)
-
-
-@pytest.mark.parametrize(("option", "value"), [("kind", "quadratic"), ("likelihood", "poisson")])
-def test_unknown_options_are_refused_by_name(option, value):
-    with pytest.raises(ValueError, match=value):
-        RatioHead(2, 3, **{option: value})

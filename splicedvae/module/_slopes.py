@@ -1,0 +1,158 @@
+"""Slopes on the state of a cell: of the ratio, with a learned prior, and of expression."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+#: Standard deviation of a slope to start learning from, in logits per unit of the latent state.
+START_SCALE = 0.1
+#: Precision of the prior that holds the slopes of expression of genes with few counts near zero.
+SLOPE_PRECISION = 5.0
+#: Weight of a minibatch in the running moments of expression, once there were enough of them.
+MOMENT_RATE = 0.02
+
+
+class Slopes(nn.Module):
+    """Gaussian posterior of slopes under a Gaussian prior around zero of known or learned width.
+
+    Parameters
+    ----------
+    shape
+        Shape of the slopes.
+    tied
+        Shape of the prior's widths, broadcastable to the same.
+    shrinkage
+        Precision of the prior; None learns it.
+    """
+
+    log_width: torch.Tensor
+
+    def __init__(
+        self, shape: tuple[int, ...], tied: tuple[int, ...], shrinkage: float | None
+    ) -> None:
+        super().__init__()
+        width = torch.full(tied, math.log(START_SCALE))
+        if shrinkage is None:
+            self.log_width = nn.Parameter(width)
+        else:
+            # A precision of zero stands for a prior so wide that it says nothing.
+            width = torch.full(tied, -0.5 * math.log(shrinkage + 1e-6))
+            self.register_buffer("log_width", width)
+        start = min(float(width.max()), math.log(START_SCALE)) - math.log(2)
+        self.mean = nn.Parameter(torch.zeros(shape))
+        self.log_scale = nn.Parameter(torch.full(shape, start))
+
+    @property
+    def variance(self) -> torch.Tensor:
+        """Variances of the posterior."""
+        return torch.exp(2 * self.log_scale)
+
+    def divergence(self) -> torch.Tensor:
+        """Kullback-Leibler divergence of the posterior from the prior, summed (a scalar)."""
+        relative = 2 * (self.log_scale - self.log_width)
+        standard = self.mean * torch.exp(-self.log_width)
+        return 0.5 * (torch.exp(relative) + standard.square() - 1 - relative).sum()
+
+
+class ExpressionSlopes(nn.Module):
+    """Slopes of each gene's log expression on the features of a cell, from running moments.
+
+    Nothing here has a gradient. With m the mean share of a gene in a cell's counts, the slope is
+    that of a Poisson regression near the mean state, with a Gaussian prior: genes with few counts
+    keep slopes near zero.
+
+    Parameters
+    ----------
+    n_features
+        Number of features of a cell.
+    n_genes
+        Number of genes.
+    """
+
+    slopes: torch.Tensor
+    centre: torch.Tensor
+    log_level: torch.Tensor
+    _h: torch.Tensor
+    _hh: torch.Tensor
+    _x: torch.Tensor
+    _hx: torch.Tensor
+    _counts: torch.Tensor
+    _steps: torch.Tensor
+
+    def __init__(self, n_features: int, n_genes: int) -> None:
+        super().__init__()
+        for name, shape in (
+            ("slopes", (n_features, n_genes)),
+            ("centre", (n_features,)),
+            ("log_level", (n_genes,)),
+            ("_h", (n_features,)),
+            ("_hh", (n_features, n_features)),
+            ("_x", (n_genes,)),
+            ("_hx", (n_features, n_genes)),
+            ("_counts", ()),
+            ("_steps", ()),
+        ):
+            self.register_buffer(name, torch.zeros(shape))
+
+    @torch.no_grad()
+    def observe(self, h: torch.Tensor, x: torch.Tensor, n_obs: int) -> None:
+        """Take a minibatch into the moments and renew the slopes.
+
+        Parameters
+        ----------
+        h
+            Features, shape (n_cells, n_features).
+        x
+            Total counts, shape (n_cells, n_genes).
+        n_obs
+            Number of training cells, which the information in the counts grows with.
+        """
+        size = x.sum(dim=1, keepdim=True)
+        share = x / size.clamp_min(1)
+        self._steps += 1
+        rate = (1 / self._steps).clamp_min(MOMENT_RATE)
+        n = h.shape[0]
+        for moment, now in (
+            (self._h, h.mean(dim=0)),
+            (self._hh, h.T @ h / n),
+            (self._x, share.mean(dim=0)),
+            (self._hx, h.T @ share / n),
+            (self._counts, size.mean()),
+        ):
+            moment.lerp_(now, rate)
+        covariance = self._hh - torch.outer(self._h, self._h)
+        cross = self._hx - torch.outer(self._h, self._x)
+        # In the axes of the features' covariance each gene's regression is a division.
+        # It is small, and not every device can do this.
+        small = covariance.cpu()
+        if not torch.isfinite(small).all():
+            # Training has diverged, which the loss tells.
+            return
+        spread, axes = (part.to(x.device) for part in torch.linalg.eigh(small))
+        molecules = n_obs * self._counts
+        information = molecules * self._x * spread.clamp_min(0)[:, None] + SLOPE_PRECISION
+        self.slopes.copy_(axes @ (axes.T @ (molecules * cross) / information))
+        self.centre.copy_(self._h)
+        quadratic = (self.slopes * (covariance @ self.slopes)).sum(dim=0)
+        self.log_level.copy_(torch.log(self._x + 1e-8) - 0.5 * quadratic)
+
+    def excess(self, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Log of each count over the one its gene and the cell's state let expect.
+
+        Parameters
+        ----------
+        h
+            Features, shape (..., n_cells, n_features).
+        x
+            Total counts, shape (n_cells, n_genes).
+
+        Returns
+        -------
+        log(1 + x) - log(1 + expected), shape (..., n_cells, n_genes).
+        """
+        log_size = torch.log(x.sum(dim=1, keepdim=True).clamp_min(1))
+        expected = log_size + self.log_level + (h - self.centre) @ self.slopes
+        return torch.log1p(x) - torch.nn.functional.softplus(expected)
