@@ -54,8 +54,12 @@ ClusterKey = Annotated[
     ),
 ]
 Mode = Annotated[
-    Literal["stochastic", "deterministic"],
-    typer.Option(help="scVelo's model.", rich_help_panel="Velocity"),
+    Literal["balanced", "stochastic", "deterministic"],
+    typer.Option(
+        help="How the steady state is found: balanced, where a constant ratio gives no velocity, "
+        "or one of scVelo's models.",
+        rich_help_panel="Velocity",
+    ),
 ]
 Neighbors = Annotated[
     int,

@@ -122,7 +122,7 @@ def velocity(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
-    mode: Mode = "stochastic",
+    mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
     n_top_genes: Annotated[
         int,
@@ -150,7 +150,7 @@ def velocity(
 
     splicedvae velocity cells.h5ad --out velocity.h5ad
 
-    splicedvae velocity predicted.h5ad --out velocity.h5ad --mode deterministic
+    splicedvae velocity predicted.h5ad --out velocity.h5ad --mode stochastic
     """
     output_file(out, ".h5ad", overwrite=overwrite)
     from splicedvae import io

@@ -86,7 +86,7 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Cells in a step.", rich_help_panel=_MODEL)] = 128,
-    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 10,
+    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 20,
     ratio_likelihood: Annotated[
         Literal["binomial", "beta-binomial", "weighted-squared-error"],
         typer.Option(help="Likelihood of S given S + U.", rich_help_panel=_MODEL),
@@ -105,7 +105,7 @@ def train(
     ratio_shrinkage: Annotated[
         float | None,
         typer.Option(
-            help="Pull of each gene to its mean ratio; the model's default if not given.",
+            help="Pull of each gene to its mean ratio; learned from the data if not given.",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -116,7 +116,7 @@ def train(
     seed: Annotated[
         int, typer.Option(help="Seed of split, training and maps.", rich_help_panel=_MODEL)
     ] = 0,
-    velocity_mode: Mode = "stochastic",
+    velocity_mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
     overwrite: Overwrite = False,
     as_json: Json = False,

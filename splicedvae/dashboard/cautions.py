@@ -110,7 +110,7 @@ def _fits(run: Run) -> list[str]:
         )
         said.insert(
             0,
-            f"Of {genes} common genes, scVelo’s {modes} model found enough signal in: "
+            f"Of {genes} common genes, the {modes} model found enough signal in: "
             f"{', '.join(counts)}.",
         )
     return said

@@ -16,7 +16,7 @@ NONE: Final = "none"
 
 Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
 Head = Literal["linear", "mlp"]
-Mode = Literal["stochastic", "deterministic"]
+Mode = Literal["balanced", "stochastic", "deterministic"]
 
 _LIKELIHOODS: Final[dict[Likelihood, str]] = {
     "binomial": "binomial",
@@ -29,8 +29,9 @@ _COUNTS: Final[dict[io.Counts, str]] = {
     "exonic": "exons only",
 }
 _MODES: Final[dict[Mode, str]] = {
-    "stochastic": "stochastic",
-    "deterministic": "deterministic",
+    "balanced": "balanced",
+    "stochastic": "scVelo stochastic",
+    "deterministic": "scVelo determ.",
 }
 #: Label of the setting that a refusal of shallow data speaks of.
 _SHARED: Final = "Least shared counts"
@@ -174,9 +175,10 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                     "Ratio shrinkage",
                     min_value=0.0,
                     value=None,
-                    placeholder="default",
+                    placeholder="learned",
                     key="form-shrinkage",
-                    help="Strength of the pull to the gene's mean; more is safer and flatter.",
+                    help="Strength of the pull to the gene's mean; more is safer and flatter. "
+                    "Learned from the data if left empty.",
                 )
             with middle:
                 n_latent = st.number_input(
@@ -219,8 +221,9 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                     list(_MODES),
                     format_func=_MODES.__getitem__,
                     key="form-mode",
-                    help="Stochastic is scVelo's default; deterministic is more robust on few "
-                    "counts.",
+                    help="Balanced: a ratio that is constant within a gene gives no velocity. "
+                    "scVelo's models, stochastic (its default) and deterministic, draw arrows of "
+                    "composition and noise too.",
                 )
         pressed = st.form_submit_button(
             "Start training", type="primary", icon=":material/play_arrow:"

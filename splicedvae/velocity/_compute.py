@@ -1,4 +1,4 @@
-"""scVelo on a pair of layers, with refusals instead of arrows made of rounding error."""
+"""Velocity from a pair of layers, with refusals instead of arrows made of rounding error."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from splicedvae._counts import cell_sizes, count_matrix, normalise, shared_count
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
 from splicedvae.velocity._account import VelocityAccount
+from splicedvae.velocity._balanced import BALANCED, MAX_ROUNDS, balanced_sizes, fit_balanced
 from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared, prepare
 from splicedvae.velocity._projection import project
 from splicedvae.velocity._scvelo import quiet_scvelo
@@ -54,10 +55,11 @@ def compute_velocity(
 ) -> AnnData:
     """Compute RNA velocity from two layers with scVelo.
 
-    Each layer is normalised by its own cell sizes, moments are taken over the given graph, the
-    steady-state slope is fitted, and velocities are projected onto the embedding (Bergen et al.
-    2020, *Nature Biotechnology* 38, 1408). Genes whose ratio does not vary beyond rounding are
-    left out and counted.
+    Layers are normalised, moments are taken over the given graph, the steady-state slope is fitted,
+    and velocities are projected onto the embedding (Bergen et al. 2020, *Nature Biotechnology* 38,
+    1408). scVelo's models normalise each layer by its own cell sizes; the balanced one, the
+    default, does so without what a cell's choice of genes does to them (see `VelocitySettings`).
+    Genes whose ratio does not vary beyond rounding are left out and counted.
 
     Parameters
     ----------
@@ -104,8 +106,15 @@ def compute_velocity(
     variation = ratio_variation(spliced, unspliced)
     _refuse_degenerate(variation, layers)
 
-    spliced = normalise(spliced, _sizes(ground, spliced_layer, spliced))
-    unspliced = normalise(unspliced, _sizes(ground, unspliced_layer, unspliced))
+    sizes = (
+        _sizes(ground, spliced_layer, spliced),
+        _sizes(ground, unspliced_layer, unspliced),
+    )
+    if settings.mode == BALANCED:
+        totals = sizes[0] + sizes[1]
+        _refuse_common_shift(ground, spliced, unspliced, totals)
+        sizes = balanced_sizes(spliced, unspliced, totals)
+    spliced, unspliced = normalise(spliced, sizes[0]), normalise(unspliced, sizes[1])
     work = _moments(ground, spliced, unspliced)
     usable = np.flatnonzero(variation.varies)
     fitted = work[:, usable].copy()
@@ -373,8 +382,12 @@ def _moments(
 
 
 def _fit(fitted: AnnData, settings: VelocitySettings) -> list[str]:
-    """Run scVelo's regression in place; fall back to the deterministic model if it must be."""
+    """Fit the slopes in place; fall back to scVelo's deterministic model if it must be."""
     fallbacks: list[str] = []
+    if settings.mode == BALANCED:
+        fit_balanced(fitted)
+        # r2 is of no use here: where kinetics are strong, a slope through the origin fits badly.
+        fitted.var[Var.VELOCITY_GENES] = _enough(fitted, _velocity_genes(fitted, min_r2=-np.inf))
     if settings.mode == _STOCHASTIC:
         reason = _try_stochastic(fitted)
         if reason is not None:
@@ -383,26 +396,43 @@ def _fit(fitted: AnnData, settings: VelocitySettings) -> list[str]:
             )
     if settings.mode == _DETERMINISTIC or fallbacks:
         _run_scvelo(fitted, _DETERMINISTIC)
-        good = _velocity_genes(fitted)
-        n_rounding = int(_rounding(fitted).sum())
-        if good.sum() < MIN_GENES and n_rounding > fitted.n_vars // 2:
-            raise VelocityError(
-                f"In {n_rounding} of {fitted.n_vars} genes the unspliced counts are the spliced "
-                "ones times one factor per cell, so that nothing but rounding error remains after "
-                "normalisation, expected ratios that vary differently from gene to gene; use "
-                "another model or measured layers."
-            )
-        if good.sum() < MIN_GENES:
-            raise VelocityError(
-                f"{int(good.sum())} of {fitted.n_vars} genes show unspliced counts that follow the "
-                f"spliced ones (r2 > {MIN_R2}, slope > {MIN_SLOPE}), expected at least "
-                f"{MIN_GENES}; give more cells, deeper data or other genes."
-            )
-        fitted.var[Var.VELOCITY_GENES] = good
+        fitted.var[Var.VELOCITY_GENES] = _enough(fitted, _velocity_genes(fitted))
     for name in (Layers.VELOCITY, Layers.VARIANCE_VELOCITY):
         if name in fitted.layers:
             fitted.layers[name] = np.asarray(fitted.layers[name], dtype=np.float32)
     return fallbacks
+
+
+def _refuse_common_shift(
+    ground: AnnData,
+    spliced: sparse.csr_matrix,
+    unspliced: sparse.csr_matrix,
+    totals: NDArray[np.float64],
+) -> None:
+    """Refuse ratios that vary by one factor per cell for all genes, which is no kinetics."""
+    sizes = balanced_sizes(spliced, unspliced, totals, rounds=MAX_ROUNDS)
+    work = _moments(ground, normalise(spliced, sizes[0]), normalise(unspliced, sizes[1]))
+    fit_balanced(work)
+    _enough(work, ~_rounding(work))
+
+
+def _enough(fitted: AnnData, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the velocity genes, or refuse if they are too few."""
+    if good.sum() >= MIN_GENES:
+        return good
+    n_rounding = int(_rounding(fitted).sum())
+    if n_rounding > fitted.n_vars // 2:
+        raise VelocityError(
+            f"In {n_rounding} of {fitted.n_vars} genes the unspliced counts are the spliced ones "
+            "times one factor per cell, so that nothing but rounding error remains after "
+            "normalisation, expected ratios that vary differently from gene to gene; use another "
+            "model or measured layers."
+        )
+    raise VelocityError(
+        f"{int(good.sum())} of {fitted.n_vars} genes show unspliced counts that follow the "
+        f"spliced ones (slope > {MIN_SLOPE}, and r2 > {MIN_R2} for scVelo's models), expected at "
+        f"least {MIN_GENES}; give more cells, deeper data or other genes."
+    )
 
 
 def _try_stochastic(fitted: AnnData) -> str | None:
@@ -438,7 +468,7 @@ def _run_scvelo(fitted: AnnData, mode: str) -> None:
         )
 
 
-def _velocity_genes(fitted: AnnData) -> NDArray[np.bool_]:
+def _velocity_genes(fitted: AnnData, *, min_r2: float = MIN_R2) -> NDArray[np.bool_]:
     """Apply scVelo's conditions on genes, which it loosens in silence when few genes pass.
 
     scVelo also leaves a column out of ``var`` if all genes have the same value in it, which five
@@ -451,7 +481,7 @@ def _velocity_genes(fitted: AnnData) -> NDArray[np.bool_]:
     fitted.layers[Layers.VELOCITY][:, ~finite] = 0
     return np.asarray(
         finite
-        & (np.asarray(fitted.var[Var.VELOCITY_R2]) > MIN_R2)
+        & (np.asarray(fitted.var[Var.VELOCITY_R2]) > min_r2)
         & (np.asarray(fitted.var[Var.VELOCITY_SLOPE]) > MIN_SLOPE)
         & ~_rounding(fitted)
         & (fitted.layers[Layers.MS] > 0).any(axis=0)

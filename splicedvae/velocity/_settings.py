@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from splicedvae._errors import SplicedVAEError
 
-Mode = Literal["stochastic", "deterministic"]
+Mode = Literal["balanced", "stochastic", "deterministic"]
 
 #: Stands for ``None`` where a file format has no null.
 _ALL: Final = "all"
@@ -21,8 +21,10 @@ class VelocitySettings:
     Attributes
     ----------
     mode
-        scVelo's model: ``"stochastic"`` fits first and second moments, ``"deterministic"`` the
-        first alone.
+        How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
+        a constant ratio gives no velocity. ``"stochastic"`` and ``"deterministic"``: scVelo's
+        models, which fit first and second moments or the first alone; with them composition and
+        noise draw orderly arrows too, so compare with shuffled ratios.
     n_top_genes
         How many highly variable genes of the totals are kept among the eligible ones; ``None``
         keeps all.
@@ -45,7 +47,7 @@ class VelocitySettings:
         If a value is outside its range.
     """
 
-    mode: Mode = "stochastic"
+    mode: Mode = "balanced"
     n_top_genes: int | None = 2000
     min_shared_counts: int = 20
     n_pcs: int = 30
@@ -56,8 +58,8 @@ class VelocitySettings:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise SplicedVAEError(
-                f"The velocity mode is {self.mode!r}, expected 'stochastic' or 'deterministic'; "
-                "name one of the two."
+                f"The velocity mode is {self.mode!r}, expected 'balanced', 'stochastic' or "
+                "'deterministic'; name one of the three."
             )
         lowest = {"min_shared_counts": 0, "n_pcs": 2, "n_neighbors": 3, "seed": 0}
         if self.n_top_genes is not None:

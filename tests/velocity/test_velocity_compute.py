@@ -139,7 +139,7 @@ def test_no_figure_and_no_changed_warnings_are_left_behind(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("mode", ["stochastic", "deterministic"])
+@pytest.mark.parametrize("mode", ["balanced", "stochastic", "deterministic"])
 @pytest.mark.parametrize("noise", [0.0, 1e-6])
 def test_a_ratio_constant_within_genes_is_refused(ground: AnnData, mode: str, noise: float) -> None:
     rng = np.random.default_rng(0)
@@ -157,7 +157,7 @@ def test_a_ratio_constant_within_genes_is_refused(ground: AnnData, mode: str, no
         )
 
 
-@pytest.mark.parametrize("mode", ["stochastic", "deterministic"])
+@pytest.mark.parametrize("mode", ["balanced", "stochastic", "deterministic"])
 def test_one_factor_per_cell_is_refused_since_normalising_takes_it_out(
     ground: AnnData, mode: str
 ) -> None:
@@ -224,7 +224,7 @@ def test_a_failing_fit_is_replaced_and_named(ground: AnnData) -> None:
     spliced, unspliced = (ground.layers[name].toarray() for name in ("spliced", "unspliced"))
     unspliced[:, 0] = spliced[:, 0] * size / 128.0
     ground.layers["s"], ground.layers["u"] = spliced, unspliced
-    settings = vl.VelocitySettings(n_neighbors=15, min_shared_counts=5)
+    settings = vl.VelocitySettings(mode="stochastic", n_neighbors=15, min_shared_counts=5)
     result = vl.compute_velocity(ground, spliced_layer="s", unspliced_layer="u", settings=settings)
     account = vl.VelocityAccount.from_adata(result)
     assert account.mode_requested == "stochastic"
@@ -287,7 +287,7 @@ def test_several_embeddings(cells: AnnData, settings: vl.VelocitySettings) -> No
 def test_a_single_velocity_gene_is_refused_and_breaks_nothing() -> None:
     # scVelo's stochastic model raises an internal error where exactly one gene passes.
     cells = datasets.simulate(60, 8, mean_depth=60, seed=7)
-    settings = vl.VelocitySettings(n_neighbors=10, min_shared_counts=5)
+    settings = vl.VelocitySettings(mode="stochastic", n_neighbors=10, min_shared_counts=5)
     ground = vl.prepare(cells, settings=settings)
     with pytest.raises(VelocityError, match="1 of 8 genes show unspliced counts"):
         vl.compute_velocity(ground, settings=settings)

@@ -30,7 +30,8 @@ def boundary_direction(result: ad.AnnData, first: str, second: str) -> float:
     return float(np.mean(means))
 
 
-def test_the_pancreas_flows_from_progenitors_to_endocrine_cells(real_data: Path) -> None:
+@pytest.mark.parametrize("mode", ["balanced", "stochastic"])
+def test_the_pancreas_flows_from_progenitors_to_endocrine_cells(real_data: Path, mode: str) -> None:
     adata = ad.read_h5ad(real_data / "mouse_pancreas_e15.h5ad")
     rng = np.random.default_rng(0)
     total = np.asarray(adata.X.todense())
@@ -44,11 +45,12 @@ def test_the_pancreas_flows_from_progenitors_to_endocrine_cells(real_data: Path)
             "measured": ("spliced", "unspliced"),
             "gene_mean": ("predicted_spliced", "predicted_unspliced"),
         },
+        vl.VelocitySettings(mode=mode),
     )
     assert set(compared.refusals) == {"gene_mean"}
     result = compared.results["measured"]
     account = vl.VelocityAccount.from_adata(result)
-    assert account.mode_used == "stochastic"
+    assert account.mode_used == mode
     assert account.n_genes == 2000
     assert account.n_velocity_genes > 300
     steps = [
