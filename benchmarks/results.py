@@ -145,12 +145,14 @@ held-out cells, whose ratios were predicted from total counts alone.
   molecules. It knows of sampling noise only; real counts scatter more, so the truth stays somewhat
   below it. For velocities the column is the agreement of two velocities, each from half of the
   measured molecules: it says how far the measured one can be reproduced, not how far it is true.
+  A prediction can lie above it, as it has less noise than half of a measurement.
 - **Shuffled ratios** are SplicedVAE's own, dealt out anew among the cells of each gene: they know
   nothing of a cell's state. What they reach is chance, made orderly by smoothing.
 - **Velocity cosines** are computed among held-out cells only, with neighbours and moments of their
   own: smoothing over training cells would leak their spliced and unspliced counts into the
-  answer. Both cosines are flattered by smoothing: what a number has above the shuffled ratios is
-  what the model knows, and a difference inside the spread is no difference.
+  answer. What a number has above the shuffled ratios is what the model knows, and a difference
+  inside the spread is no difference. [When to trust a velocity](trust.md) says why the balanced
+  model is used, and what scVelo's models draw of chance.
 - The measured velocity has a value of its own where the truth is known (simulation): it is noisy
   too.
 """
