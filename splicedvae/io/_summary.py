@@ -307,8 +307,9 @@ def _warnings(summary: DataSummary, excess: int, obs: pd.DataFrame) -> list[str]
     shared = summary.genes_with_shared_counts
     if shared is not None and shared < _FEW_SHARED:
         said.append(
-            f"Only {shared:,} genes have {MIN_SHARED_COUNTS} or more shared spliced and unspliced "
-            f"counts, at least {_FEW_SHARED} are usual for a velocity."
+            f"{f'Only {shared:,} genes have' if shared else 'No gene has'} {MIN_SHARED_COUNTS} or "
+            f"more shared spliced and unspliced counts, at least {_FEW_SHARED} are usual for a "
+            "velocity."
         )
     if excess:
         said.append(

@@ -115,7 +115,7 @@ class Ink:
 
 
 LIGHT: Final = Ink(
-    text="#1D232B",
+    text="#0E1217",
     muted="#5b6472",
     grid="rgba(28,35,48,0.11)",
     stream="rgba(16,20,30,0.82)",

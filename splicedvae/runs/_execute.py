@@ -98,31 +98,7 @@ def execute(
     *,
     progress: Callable[[Status], None] | None = None,
 ) -> Run:
-    """Do everything a run consists of, in this process.
-
-    Parameters
-    ----------
-    config
-        What to do.
-    folder
-        Where to write. It must not exist, be empty, or be prepared for the same configuration.
-    progress
-        Called with each new status.
-
-    Returns
-    -------
-    The finished run.
-
-    Raises
-    ------
-    SplicedVAEError
-        If the data or settings do not allow it; the status is then ``"failed"`` with the message.
-    RunError
-        If the folder holds another run, memory or disk run out, or something unforeseen
-        happens, the details of which are in the log.
-    KeyboardInterrupt
-        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
-    """
+    """Do the work of `splicedvae.runs.execute`, which says what is given, returned and raised."""
     folder = Path(folder)
     _take_folder(folder, config)
     torch.set_num_threads(available_threads())
@@ -144,7 +120,9 @@ def execute(
             journal.close("stopped", "Stopped before it was finished.")
             raise KeyboardInterrupt from None
         except SplicedVAEError as error:
-            journal.log(traceback.format_exc())
+            if error.__cause__ is not None:
+                # The sentence says what to do; where it came from concerns who mends the code.
+                journal.log(traceback.format_exc())
             journal.close("failed", str(error))
             raise
         except MemoryError as error:
@@ -258,8 +236,8 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     )
     if result.sha256 != config.data_sha256:
         raise RunError(
-            "The data file has changed since the run was asked for, its digest is another: start "
-            "a new run."
+            "The data file has changed since the run was asked for: start a new run from the file "
+            "as it is now."
         )
     for note in result.notes:
         journal.note(str(note))
