@@ -636,6 +636,42 @@ class SplicedVAE(SCVI):
             upper.append(quantiles[1].cpu().numpy())
         return RatioInterval(*(frame(np.concatenate(part)) for part in (mean, lower, upper)))
 
+    def get_counted_splicing_ratio(
+        self, adata: AnnData | None = None, *, batch_size: int | None = None
+    ) -> csr_matrix:
+        """Posterior mean splicing ratio where something was counted.
+
+        Memory does not grow with cells x genes: a block of cells is predicted at a time.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        CSR float32 of the pattern of the non-zero total counts, cells x the model's genes.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        adata = self._validate_anndata(adata)
+        totals = csr_matrix(self._totals(adata), dtype=np.float32)
+        blocks: list[csr_matrix] = []
+        start = 0
+        for block in self.iter_splicing_ratio(adata, batch_size=batch_size):
+            x = totals[start : start + len(block)].copy()
+            x.eliminate_zeros()
+            rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+            x.data = block[rows, x.indices]
+            blocks.append(x)
+            start += len(block)
+        return csr_matrix(vstack(blocks, format="csr"), dtype=np.float32)
+
     @staticmethod
     def _tell_of_minified(adata: AnnData) -> None:
         if _get_adata_minify_type(adata) is not None:
@@ -694,15 +730,7 @@ class SplicedVAE(SCVI):
             aligned = adata.copy()
         # The aligned data has the model's genes, so nothing below warns again.
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
-        blocks, start = [], 0
-        for block in self.iter_splicing_ratio(aligned, batch_size=batch_size):
-            x = totals[start : start + len(block)].copy()
-            x.eliminate_zeros()
-            rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-            x.data = block[rows, x.indices]
-            blocks.append(x)
-            start += len(block)
-        ratio = csr_matrix(vstack(blocks, format="csr"))
+        ratio = self.get_counted_splicing_ratio(aligned, batch_size=batch_size)
         aligned.obsm[Obsm.LATENT] = self.get_latent_representation(aligned, batch_size=batch_size)
         found = ~self.genes.isin(alignment.missing)
         # A fresh AnnData: registration marks and stale copies stay behind.

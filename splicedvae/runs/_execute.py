@@ -465,7 +465,7 @@ def _predict(
     for done, (source, model) in enumerate(models.items()):
         journal.advance(done / len(models), Sources.LABELS[source])
         scvi.settings.seed = 0
-        cells.layers[_RATIO_LAYERS[source]] = _prediction.ratio_at_totals(model, totals)
+        cells.layers[_RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(totals)
         cells.obsm[_LATENTS[source][0]] = np.asarray(
             model.get_latent_representation(totals), dtype=np.float32
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Obsm
@@ -53,31 +53,6 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
             )
         obs[batch_key] = adata.obs[batch_key].astype(str).astype("category")
     return AnnData(X=counts(adata.X), obs=obs, var=pd.DataFrame(index=adata.var_names.copy()))
-
-
-def ratio_at_totals(model: SplicedVAE, totals: AnnData) -> csr_matrix:
-    """Predict the splicing ratio where something was counted.
-
-    Parameters
-    ----------
-    model
-        A trained model.
-    totals
-        Cells x the model's genes in the model's order, totals in ``X``.
-
-    Returns
-    -------
-    CSR float32 of the totals' pattern: one ratio, 0 to 1, for each non-zero total. A block of
-    cells at a time, so that memory does not grow with cells x genes.
-    """
-    blocks: list[csr_matrix] = []
-    first = 0
-    for block in model.iter_splicing_ratio(totals):
-        x = totals.X[first : first + len(block)].copy()
-        x.data = block[np.repeat(np.arange(x.shape[0]), np.diff(x.indptr)), x.indices]
-        blocks.append(x)
-        first += len(block)
-    return csr_matrix(vstack(blocks, format="csr"), dtype=np.float32)
 
 
 def ratio_of(model: SplicedVAE, totals: AnnData) -> NDArray[np.float32]:

@@ -492,3 +492,16 @@ def test_the_baseline_keeps_the_numbers_of_its_scvi(simulated):
     got = float(model.get_reconstruction_error(query.copy())["reconstruction_loss"])
     assert got == pytest.approx(expected, rel=0.05)
     assert abs(got) > 1
+
+
+def test_the_ratio_at_counts_is_the_ratio_where_something_was_counted(trained, query):
+    whole = trained.get_splicing_ratio(query.copy())
+    for batch_size in (None, 7):
+        counted = trained.get_counted_splicing_ratio(query.copy(), batch_size=batch_size)
+        totals = query.X.tocsr()
+        assert counted.shape == whole.shape
+        assert ((counted != 0) != (totals != 0)).nnz == 0
+        rows, columns = totals.nonzero()
+        np.testing.assert_allclose(
+            np.asarray(counted[rows, columns]).ravel(), whole.to_numpy()[rows, columns], atol=1e-6
+        )
