@@ -124,8 +124,7 @@ class SplicedVAE(SCVI):
 
     Notes
     -----
-    A decoder without shrinkage predicts held-out ratios hardly better than a constant per
-    gene; ``benchmarks/shrinkage.py`` shows it, and how the default was chosen.
+    ``benchmarks/shrinkage.py`` compares the learned shrinkage with fixed ones and with none.
 
     See Also
     --------

@@ -1,8 +1,8 @@
 """The decoder for the splicing ratio: a gene intercept plus a shrunken function of the cell.
 
-An unconstrained decoder from the latent space to thousands of genes predicts the ratio hardly
-better than a constant per gene (`benchmarks/shrinkage.py`), because most genes have a handful of
-unspliced molecules. So genes lend each other what they know:
+Most genes have a handful of unspliced molecules, and a decoder that learns thousands of genes one
+by one loses much of what it could know to their noise (`benchmarks/shrinkage.py`: without a prior,
+skill 0.0055 in place of 0.0087 on the pancreas). So genes lend each other what they know:
 
 * The logit starts from the gene's training log-odds.
 * Slopes on the latent state have a prior mean that all genes share: one common slope (the unspliced
