@@ -93,17 +93,17 @@ def fit_balanced(fitted: AnnData) -> None:
     fitted
         Cells x genes with layers ``Ms`` and ``Mu``.
     """
-    spliced = np.asarray(fitted.layers[Layers.MS], dtype=np.float64)
-    unspliced = np.asarray(fitted.layers[Layers.MU], dtype=np.float64)
-    total = spliced.sum(axis=0)
+    spliced, unspliced = fitted.layers[Layers.MS], fitted.layers[Layers.MU]
+    total = spliced.sum(axis=0, dtype=np.float64)
     slope = np.zeros(fitted.n_vars)
-    np.divide(unspliced.sum(axis=0), total, out=slope, where=total > 0)
-    velocity = unspliced - slope * spliced
-    around = np.square(unspliced - unspliced.mean(axis=0)).sum(axis=0)
-    left = np.square(velocity).sum(axis=0)
+    np.divide(unspliced.sum(axis=0, dtype=np.float64), total, out=slope, where=total > 0)
+    # Moments of many cells are large: no second precision of them is made.
+    velocity = unspliced - slope.astype(unspliced.dtype) * spliced
+    around = unspliced.var(axis=0, dtype=np.float64)
+    left = np.square(velocity).mean(axis=0, dtype=np.float64)
     r2 = np.zeros(fitted.n_vars)
     np.divide(left, around, out=r2, where=around > 0)
-    fitted.layers[Layers.VELOCITY] = velocity.astype(np.float32)
+    fitted.layers[Layers.VELOCITY] = velocity.astype(np.float32, copy=False)
     fitted.var[Var.VELOCITY_GAMMA] = slope.astype(np.float32)
     fitted.var[Var.VELOCITY_SLOPE] = slope.astype(np.float32)
     fitted.var[Var.VELOCITY_R2] = np.where(around > 0, 1 - r2, 0).astype(np.float32)

@@ -112,7 +112,7 @@ def compute_velocity(
     )
     if settings.mode == BALANCED:
         totals = sizes[0] + sizes[1]
-        _refuse_common_shift(ground, spliced, unspliced, totals)
+        _refuse_common_shift(spliced, unspliced, totals)
         sizes = balanced_sizes(spliced, unspliced, totals)
     spliced, unspliced = normalise(spliced, sizes[0]), normalise(unspliced, sizes[1])
     work = _moments(ground, spliced, unspliced)
@@ -404,16 +404,21 @@ def _fit(fitted: AnnData, settings: VelocitySettings) -> list[str]:
 
 
 def _refuse_common_shift(
-    ground: AnnData,
-    spliced: sparse.csr_matrix,
-    unspliced: sparse.csr_matrix,
-    totals: NDArray[np.float64],
+    spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix, totals: NDArray[np.float64]
 ) -> None:
     """Refuse ratios that vary by one factor per cell for all genes, which is no kinetics."""
     sizes = balanced_sizes(spliced, unspliced, totals, rounds=MAX_ROUNDS)
-    work = _moments(ground, normalise(spliced, sizes[0]), normalise(unspliced, sizes[1]))
-    fit_balanced(work)
-    _enough(work, ~_rounding(work))
+    left = ratio_variation(normalise(spliced, sizes[0]), normalise(unspliced, sizes[1]))
+    if left.varies.sum() < MIN_GENES:
+        raise _one_factor_per_cell(int((~left.varies).sum()), left.varies.size)
+
+
+def _one_factor_per_cell(n_found: int, n_genes: int) -> VelocityError:
+    return VelocityError(
+        f"In {n_found} of {n_genes} genes the unspliced counts are the spliced ones times one "
+        "factor per cell, so that nothing but rounding error remains after normalisation, expected "
+        "ratios that vary differently from gene to gene; use another model or measured layers."
+    )
 
 
 def _enough(fitted: AnnData, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -422,12 +427,7 @@ def _enough(fitted: AnnData, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return good
     n_rounding = int(_rounding(fitted).sum())
     if n_rounding > fitted.n_vars // 2:
-        raise VelocityError(
-            f"In {n_rounding} of {fitted.n_vars} genes the unspliced counts are the spliced ones "
-            "times one factor per cell, so that nothing but rounding error remains after "
-            "normalisation, expected ratios that vary differently from gene to gene; use another "
-            "model or measured layers."
-        )
+        raise _one_factor_per_cell(n_rounding, fitted.n_vars)
     raise VelocityError(
         f"{int(good.sum())} of {fitted.n_vars} genes show unspliced counts that follow the "
         f"spliced ones (slope > {MIN_SLOPE}, and r2 > {MIN_R2} for scVelo's models), expected at "
