@@ -21,10 +21,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from splicedvae._keys import Layers, Obs
+from splicedvae._keys import Layers, Obs, VelocityMode
 from splicedvae.evaluation import shuffle_within_genes, split_cells, thin_counts, velocity_metrics
 from splicedvae.velocity import VelocitySettings, compare_velocities, prepare
-from splicedvae.velocity._settings import Mode
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PANCREAS = "mouse_pancreas_e15.h5ad"
@@ -63,7 +62,7 @@ def one_seed(cells: ad.AnnData, seed: int) -> pd.DataFrame:
         for key, layer in zip(names[name], pair, strict=True):
             apart.layers[key] = csr_matrix(layer, dtype=np.float32)
     tables = []
-    for mode in get_args(Mode):
+    for mode in get_args(VelocityMode):
         settings = VelocitySettings(mode=mode, seed=seed)
         ground = prepare(apart, settings=settings)
         found = compare_velocities(

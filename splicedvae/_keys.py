@@ -1,6 +1,7 @@
 """Every name the package reads or writes in ``obs``, ``var``, ``layers``, ``obsm`` and ``uns``.
 
-They stand here and nowhere else, so that a key has one spelling; a test holds this.
+They stand here and nowhere else, so that a key has one spelling; a test holds this. So do the
+choices that several rooms offer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ from typing import Final, Literal
 
 #: What total counts contain: spliced and unspliced molecules, or spliced (exonic) ones alone.
 Counts = Literal["with-introns", "exonic"]
+#: Likelihoods of the spliced count given the counted molecules.
+RatioLikelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
+#: Forms of the ratio's decoder.
+HeadKind = Literal["linear", "mlp"]
+#: How the steady state of a velocity is found.
+VelocityMode = Literal["balanced", "stochastic", "deterministic"]
 
 
 class Layers:

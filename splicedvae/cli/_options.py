@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from splicedvae._keys import Counts
+from splicedvae._keys import Counts, VelocityMode
 
 Total = Annotated[
     str | None,
@@ -54,7 +54,7 @@ ClusterKey = Annotated[
     ),
 ]
 Mode = Annotated[
-    Literal["balanced", "stochastic", "deterministic"],
+    VelocityMode,
     typer.Option(
         help="How the steady state is found: balanced, where a constant ratio gives no velocity, "
         "or one of scVelo's models.",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from splicedvae._errors import RunError
-from splicedvae._keys import Sources
+from splicedvae._keys import HeadKind, RatioLikelihood, Sources
 from splicedvae.cli._options import (
     BatchKey,
     ClusterKey,
@@ -88,11 +88,11 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Cells in a step.", rich_help_panel=_MODEL)] = 128,
     n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 20,
     ratio_likelihood: Annotated[
-        Literal["binomial", "beta-binomial", "weighted-squared-error"],
+        RatioLikelihood,
         typer.Option(help="Likelihood of S given S + U.", rich_help_panel=_MODEL),
     ] = "binomial",
     ratio_head: Annotated[
-        Literal["linear", "mlp"],
+        HeadKind,
         typer.Option(help="Decoder of the ratio.", rich_help_panel=_MODEL),
     ] = "linear",
     ratio_weight: Annotated[

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import streamlit as st
 
 from splicedvae import io
+from splicedvae._keys import HeadKind, RatioLikelihood, VelocityMode
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import RunConfig
@@ -14,21 +15,18 @@ from splicedvae.velocity import VelocitySettings
 
 NONE: Final = "none"
 
-Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
-Head = Literal["linear", "mlp"]
-Mode = Literal["balanced", "stochastic", "deterministic"]
 
-_LIKELIHOODS: Final[dict[Likelihood, str]] = {
+_LIKELIHOODS: Final[dict[RatioLikelihood, str]] = {
     "binomial": "binomial",
     "beta-binomial": "beta-binomial",
     "weighted-squared-error": "squared error",
 }
-_HEADS: Final[dict[Head, str]] = {"linear": "linear", "mlp": "small network"}
+_HEADS: Final[dict[HeadKind, str]] = {"linear": "linear", "mlp": "small network"}
 _COUNTS: Final[dict[io.Counts, str]] = {
     "with-introns": "introns too",
     "exonic": "exons only",
 }
-_MODES: Final[dict[Mode, str]] = {
+_MODES: Final[dict[VelocityMode, str]] = {
     "balanced": "balanced",
     "stochastic": "scVelo stochastic",
     "deterministic": "scVelo determ.",

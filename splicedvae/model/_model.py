@@ -26,13 +26,12 @@ from scvi.data.fields import (
 from scvi.model import SCVI
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obsm
+from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae.model import _folder
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._plan import RatioTrainingPlan
-from splicedvae.module import RatioLikelihood, SplicedVAEModule
-from splicedvae.module._head import HeadKind
+from splicedvae.module import SplicedVAEModule
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 

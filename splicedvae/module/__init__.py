@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from splicedvae.module._head import RatioHead
 from splicedvae.module._likelihoods import (
-    RatioLikelihood,
     beta_binomial_log_prob,
     binomial_log_prob,
     weighted_squared_error,
@@ -15,7 +14,6 @@ from splicedvae.module._slopes import ExpressionSlopes, Slopes
 __all__ = [
     "ExpressionSlopes",
     "RatioHead",
-    "RatioLikelihood",
     "Slopes",
     "SplicedVAEModule",
     "beta_binomial_log_prob",

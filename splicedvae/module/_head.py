@@ -17,20 +17,16 @@ skill 0.0055 in place of 0.0087 on the pancreas). So genes lend each other what 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
+from splicedvae._keys import HeadKind, RatioLikelihood
 from splicedvae.module._likelihoods import (
-    RatioLikelihood,
     beta_binomial_log_prob,
     binomial_log_prob,
     weighted_squared_error,
 )
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
-
-HeadKind = Literal["linear", "mlp"]
 
 #: Standard deviation of the prior on what all genes share: hardly any shrinkage.
 SHARED_SCALE = 1.0

@@ -7,12 +7,8 @@ the ratio is the parameter throughout, so that neither 0 nor 1 is ever reached b
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch.nn.functional import logsigmoid
-
-RatioLikelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
 
 
 def _log_choose(n: torch.Tensor, k: torch.Tensor) -> torch.Tensor:

@@ -19,8 +19,8 @@ from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
 from torch.distributions import Distribution
 
-from splicedvae.module._head import HeadKind, RatioHead
-from splicedvae.module._likelihoods import RatioLikelihood
+from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae.module._head import RatioHead
 
 #: Keys under which the data loader hands over the measured layers.
 SPLICED_KEY = "spliced"

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from splicedvae import __version__
 from splicedvae._errors import RunError, SplicedVAEError
-from splicedvae._keys import Counts
+from splicedvae._keys import Counts, HeadKind, RatioLikelihood
 from splicedvae.runs import _files
 from splicedvae.velocity import VelocitySettings
 
@@ -27,8 +27,6 @@ from splicedvae.velocity import VelocitySettings
 FORMAT: Final = 1
 
 Kind = Literal["train", "predict"]
-Likelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
-Head = Literal["linear", "mlp"]
 
 #: Rooms whose source decides a result; the others only show it.
 _SCIENCE: Final = ("io", "module", "model", "reconstruction", "evaluation", "velocity", "runs")
@@ -102,8 +100,8 @@ class RunConfig:
     max_epochs: int | None = None
     batch_size: int = 128
     n_latent: int = 20
-    ratio_likelihood: Likelihood = "binomial"
-    ratio_head: Head = "linear"
+    ratio_likelihood: RatioLikelihood = "binomial"
+    ratio_head: HeadKind = "linear"
     ratio_weight: float | None = None
     ratio_shrinkage: float | None = None
     learning_rate: float | None = None

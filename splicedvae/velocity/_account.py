@@ -9,8 +9,8 @@ import numpy as np
 from anndata import AnnData
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Uns
-from splicedvae.velocity._settings import Mode, VelocitySettings
+from splicedvae._keys import Uns, VelocityMode
+from splicedvae.velocity._settings import VelocitySettings
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class VelocityAccount:
     notes: tuple[str, ...] = ()
 
     @property
-    def mode_requested(self) -> Mode:
+    def mode_requested(self) -> VelocityMode:
         """The model that was asked for."""
         return self.settings.mode
 

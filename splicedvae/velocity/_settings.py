@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, cast, get_args
 
 from splicedvae._errors import SplicedVAEError
-
-Mode = Literal["balanced", "stochastic", "deterministic"]
+from splicedvae._keys import VelocityMode
 
 #: Stands for ``None`` where a file format has no null.
 _ALL: Final = "all"
@@ -47,7 +46,7 @@ class VelocitySettings:
         If a value is outside its range.
     """
 
-    mode: Mode = "balanced"
+    mode: VelocityMode = "balanced"
     n_top_genes: int | None = 2000
     min_shared_counts: int = 20
     n_pcs: int = 30
@@ -56,7 +55,7 @@ class VelocitySettings:
     n_jobs: int = 1
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
+        if self.mode not in get_args(VelocityMode):
             raise SplicedVAEError(
                 f"The velocity mode is {self.mode!r}, expected 'balanced', 'stochastic' or "
                 "'deterministic'; name one of the three."
@@ -109,7 +108,7 @@ class VelocitySettings:
         taken: dict[str, Any] = {}
         for name, value in values.items():
             if name == "mode":
-                taken[name] = cast(Mode, str(value))
+                taken[name] = cast(VelocityMode, str(value))
             elif name == "n_top_genes" and (value is None or str(value) == _ALL):
                 taken[name] = None
             else:
