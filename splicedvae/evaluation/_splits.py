@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ def split_cells(
     held_out: float = 0.2,
     stratify: Sequence[object] | None = None,
     seed: int = 0,
+    fold: int = 0,
 ) -> NDArray[np.str_]:
     """Set cells aside before anything is fitted.
 
@@ -35,6 +37,9 @@ def split_cells(
         draws from all cells alike.
     seed
         Seed of the draw.
+    fold
+        Which share: folds 0, 1, ... of one seed hold out different cells, so that folds 0 and 1
+        of one half each are two halves that train for each other.
 
     Returns
     -------
@@ -43,12 +48,17 @@ def split_cells(
     Raises
     ------
     DataError
-        If the share is not between 0 and 1, or leaves no cell on one side.
+        If the share is not between 0 and 1, leaves no cell on one side, or there is no such fold.
     """
     if not 0 < held_out < 1:
         raise DataError(
             f"The share of held-out cells is {held_out}, expected a number between 0 and 1; "
             "choose such, for instance 0.2."
+        )
+    if fold < 0 or (fold + 1) * held_out > 1 + 1e-9:
+        raise DataError(
+            f"The fold is {fold}, and with {100 * held_out:.0f}% of the cells held out there are "
+            f"{int((1 + 1e-9) / held_out)}, counted from 0; choose one of them."
         )
     rng = np.random.default_rng(seed)
     labels = np.zeros(n_cells, dtype=int)
@@ -59,21 +69,65 @@ def split_cells(
                 "pass the labels of these cells."
             )
         _, labels = np.unique(np.asarray(stratify).astype(str), return_inverse=True)
-    # Largest remainder: every label gives its share, and the total is the share of all cells.
+    # Each label's cells, shuffled, are spread evenly over one sequence, of which a fold is a piece:
+    # it has every label's share, and the folds together have every cell once.
     sizes = np.bincount(labels)
-    exact = sizes * held_out
-    take = np.floor(exact).astype(int)
-    short = round(n_cells * held_out) - take.sum()
-    take[np.argsort(take - exact, kind="stable")[:short]] += 1
+    place = np.empty(n_cells)
+    for label, size in enumerate(sizes):
+        place[labels == label] = (rng.permutation(size) + 0.5) / size
+    order = np.lexsort((rng.random(n_cells), place))
+    start, stop = (round(n_cells * held_out * edge) for edge in (fold, fold + 1))
     split = np.full(n_cells, Split.TRAIN, dtype=f"U{len(Split.HELD_OUT)}")
-    for label, count in enumerate(take):
-        members = np.flatnonzero(labels == label)
-        split[rng.permutation(members)[:count]] = Split.HELD_OUT
+    split[order[start:stop]] = Split.HELD_OUT
     if len(np.unique(split)) < 2:
         raise DataError(
             f"Holding out {100 * held_out:.0f}% of {n_cells:,} cells leaves none on one side, "
             "cells on both sides were expected; use more cells or another share."
         )
+    return split
+
+
+def split_groups(groups: Sequence[object], *, fold: int = 0) -> NDArray[np.str_]:
+    """Hold out a whole group: a batch, a donor, a data set or a species.
+
+    Cells of one sample resemble each other beyond their state, so a model is better on other
+    cells of a sample it knows than on a new sample. This split asks about the latter.
+
+    Parameters
+    ----------
+    groups
+        A label per cell.
+    fold
+        Which group is held out, counted from 0 in the order of their names.
+
+    Returns
+    -------
+    ``"train"`` or ``"held-out"`` for each cell, shape (n_cells,).
+
+    Raises
+    ------
+    DataError
+        If a cell has no label, there is one group only, or no such fold.
+    """
+    labels = pd.Series(list(groups))
+    if labels.isna().any():
+        raise DataError(
+            f"{int(labels.isna().sum()):,} cells have no group, one each was expected; name the "
+            "group of every cell."
+        )
+    names, codes = np.unique(labels.astype(str).to_numpy(), return_inverse=True)
+    if len(names) < 2:
+        raise DataError(
+            f"All cells are of one group ({names[0] if len(names) else 'none'}), two or more were "
+            "expected; split by cells instead."
+        )
+    if not 0 <= fold < len(names):
+        raise DataError(
+            f"The fold is {fold}, and there are {len(names)} groups, counted from 0; choose one "
+            "of them."
+        )
+    split = np.full(len(codes), Split.TRAIN, dtype=f"U{len(Split.HELD_OUT)}")
+    split[codes == fold] = Split.HELD_OUT
     return split
 
 
@@ -83,6 +137,7 @@ def select_genes(
     spliced_layer: str = Layers.SPLICED,
     unspliced_layer: str = Layers.UNSPLICED,
     min_shared_counts: int = 20,
+    min_cells: int = 0,
     n_top_genes: int | None = 2000,
 ) -> NDArray[np.bool_]:
     """Choose the genes whose splicing the given cells can teach.
@@ -98,6 +153,8 @@ def select_genes(
     min_shared_counts
         Molecules needed in cells where a gene has both spliced and unspliced ones (scVelo's
         definition).
+    min_cells
+        Cells in which each layer must have a molecule of the gene.
     n_top_genes
         Keep that many of them, the most variable ones of log-normalised totals; ``None``
         keeps all.
@@ -111,8 +168,16 @@ def select_genes(
     DataError
         If no gene qualifies.
     """
-    shared = shared_counts(count_matrix(adata, spliced_layer), count_matrix(adata, unspliced_layer))
+    spliced, unspliced = count_matrix(adata, spliced_layer), count_matrix(adata, unspliced_layer)
+    shared = shared_counts(spliced, unspliced)
     keep = shared >= min_shared_counts
+    for layer in (spliced, unspliced):
+        keep &= np.asarray((layer > 0).sum(axis=0)).ravel() >= min_cells
+    if min_cells > 0 and not keep.any():
+        raise DataError(
+            f"No gene has molecules of both layers in {min_cells:,} cells and {min_shared_counts} "
+            "shared counts, so there is no splicing to learn; use more cells or ask for fewer."
+        )
     if not keep.any():
         raise DataError(
             f"No gene has {min_shared_counts} molecules in cells with both spliced and unspliced "
