@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from splicedvae._counts import count_matrix, shared_counts
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Split, Var
+from splicedvae._permute import shuffle_within_genes as shuffle_within_genes
 
 
 def split_cells(
@@ -213,43 +214,6 @@ def ceiling_from_halves(agreement: float) -> float:
     if not agreement > 0:
         return 0.0 if agreement <= 0 else float("nan")
     return float(np.sqrt(2 * agreement / (1 + agreement)))
-
-
-def shuffle_within_genes(
-    spliced: csr_matrix, unspliced: csr_matrix, *, seed: int = 0
-) -> tuple[csr_matrix, csr_matrix]:
-    """Deal the ratios of each gene out anew among the cells that have its molecules.
-
-    Totals and each gene's distribution of ratios stay; all that the ratio knew of a cell's state is
-    lost. A velocity made of the result is what chance, smoothed over neighbours, draws.
-
-    Parameters
-    ----------
-    spliced
-        Spliced counts, measured or predicted, shape (n_cells, n_genes).
-    unspliced
-        Unspliced counts, same shape.
-    seed
-        Seed of the shuffle.
-
-    Returns
-    -------
-    Spliced and unspliced counts with the same sum in every entry.
-    """
-    totals = csr_matrix(spliced + unspliced)
-    totals.eliminate_zeros()
-    rows = np.repeat(np.arange(totals.shape[0]), np.diff(totals.indptr))
-    found = spliced[rows, totals.indices] if totals.nnz else np.zeros(0)
-    ratio = np.asarray(found, dtype=np.float64).ravel() / totals.data
-    rng = np.random.default_rng(seed)
-    by_gene = np.lexsort((rng.random(totals.nnz), totals.indices))
-    in_order = np.argsort(totals.indices, kind="stable")
-    dealt = np.empty_like(ratio)
-    dealt[in_order] = ratio[by_gene]
-    first = totals.copy()
-    first.data = totals.data * dealt
-    second = csr_matrix(totals - first)
-    return first, second
 
 
 def thin_counts(counts: csr_matrix, *, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
