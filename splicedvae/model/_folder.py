@@ -18,7 +18,7 @@ from splicedvae._errors import RunError
 if TYPE_CHECKING:
     from splicedvae.model._model import SplicedVAE
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
 #: Parts of scvi-tools' registry that a model needs to answer on new data.

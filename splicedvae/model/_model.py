@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -31,9 +31,12 @@ from splicedvae.model import _folder
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._plan import RatioTrainingPlan
-from splicedvae.module import SplicedVAEModule
+from splicedvae.module import DispersionFit, SplicedVAEModule
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
+
+#: Counted entries that the scatter of counts around the ratio is found from.
+MAX_DISPERSION_ENTRIES = 3_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -482,6 +485,99 @@ class SplicedVAE(SCVI):
             **trainer_kwargs,
         )
         self.head_fitted_ = True
+        if layers is not None and self.module.ratio_head.likelihood != "beta-binomial":
+            self._fit_concentration(layers)
+
+    def _fit_concentration(self, layers: tuple[Any, Any]) -> None:
+        """Find how much each gene's counts scatter around its predicted ratio."""
+        spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
+        counted = csr_matrix(spliced + unspliced)
+        fit = DispersionFit(counted.shape[1])
+        cells = np.arange(counted.shape[0])
+        # So many entries say all there is to know, and every one takes 24 log-gammas.
+        per_cell = max(counted.nnz / len(cells), 1)
+        if counted.nnz > MAX_DISPERSION_ENTRIES:
+            rng = np.random.default_rng(0)
+            size = max(1, int(MAX_DISPERSION_ENTRIES / per_cell))
+            cells = np.sort(rng.choice(len(cells), size, replace=False))
+        start = 0
+        for ratio in self.iter_splicing_ratio(indices=cells):
+            rows = cells[start : start + len(ratio)]
+            start += len(ratio)
+            n = counted[rows].tocoo()
+            s = np.asarray(spliced[rows][n.row, n.col], dtype=np.float32).ravel()
+            fit.add(
+                torch.from_numpy(s),
+                torch.from_numpy(n.data),
+                torch.from_numpy(ratio[n.row, n.col]),
+                torch.from_numpy(n.col.astype(np.int64)),
+            )
+        parameter = self.module.ratio_head.log_concentration
+        parameter.copy_(fit.log_concentration().to(parameter.device))
+
+    def get_ratio_concentration(self) -> pd.Series:
+        r"""How tightly the spliced share of a gene's counts lies around the predicted ratio.
+
+        The spliced count of a gene in a cell, given n counted molecules, is predicted as
+        beta-binomial with mean ratio :math:`\rho` and concentration c, whose variance is
+        :math:`n\rho(1-\rho)(c + n)/(c + 1)`. Fitted per gene after training, or trained with
+        ``ratio_likelihood="beta-binomial"``.
+
+        Returns
+        -------
+        Concentrations by gene, in pseudo-molecules; large ones mean a binomial.
+        """
+        self._check_if_trained(warn=False)
+        values = torch.exp(self.module.ratio_head.log_concentration.detach()).cpu().numpy()
+        return pd.Series(values, index=self.genes, name="concentration")
+
+    def sample_splicing_ratio(
+        self,
+        adata: AnnData | None = None,
+        n_samples: int = 20,
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+    ) -> Iterator[csr_matrix]:
+        """Yield draws of the splicing ratio from the posterior, one whole data set at a time.
+
+        A draw takes one set of slopes for all cells and a latent state for each cell, so that
+        what is made of it, such as a velocity, varies as the model's knowledge does.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        n_samples
+            Number of draws.
+        seed
+            Seed of the draws.
+        batch_size
+            Cells at a time.
+
+        Yields
+        ------
+        CSR float32 of the pattern of the non-zero total counts, cells x the model's genes.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        self._tell_of_minified(adata)
+        self.module.eval()
+        totals = csr_matrix(self._totals(adata), dtype=np.float32)
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(n_samples):
+            with torch.no_grad():
+                draw = self.module.ratio_head.draw(generator)
+            blocks = (
+                self.module.ratio_draw(tensors, draw, generator).cpu().numpy()
+                for tensors in self._make_data_loader(adata=adata, batch_size=batch_size)
+            )
+            yield _at_counts(totals, blocks)
 
     def _layers_to_train_on(self) -> tuple[Any, Any] | None:
         """Check what is to be trained on; None if a fitted head meets totals alone."""
@@ -659,16 +755,7 @@ class SplicedVAE(SCVI):
         """
         adata = self._validate_anndata(adata)
         totals = csr_matrix(self._totals(adata), dtype=np.float32)
-        blocks: list[csr_matrix] = []
-        start = 0
-        for block in self.iter_splicing_ratio(adata, batch_size=batch_size):
-            x = totals[start : start + len(block)].copy()
-            x.eliminate_zeros()
-            rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-            x.data = block[rows, x.indices]
-            blocks.append(x)
-            start += len(block)
-        return csr_matrix(vstack(blocks, format="csr"), dtype=np.float32)
+        return _at_counts(totals, self.iter_splicing_ratio(adata, batch_size=batch_size))
 
     @staticmethod
     def _tell_of_minified(adata: AnnData) -> None:
@@ -841,6 +928,20 @@ def _refuse_no_counts(totals: Any) -> None:
             f"Most total counts are fractional, such as {fractional[0]:.4g}, raw counts were "
             "expected; name the layer with counts before normalisation in `setup_anndata`."
         )
+
+
+def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:
+    """Keep of dense blocks of cells what stands where something was counted."""
+    kept: list[csr_matrix] = []
+    start = 0
+    for block in blocks:
+        x = totals[start : start + len(block)].copy()
+        x.eliminate_zeros()
+        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+        x.data = block[rows, x.indices]
+        kept.append(x)
+        start += len(block)
+    return csr_matrix(vstack(kept, format="csr"), dtype=np.float32)
 
 
 def _column_sums(layer: Any) -> NDArray[np.float64]:

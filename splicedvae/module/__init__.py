@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from splicedvae.module._head import RatioHead
+from splicedvae.module._dispersion import DispersionFit
+from splicedvae.module._head import RatioHead, SlopesDraw
 from splicedvae.module._likelihoods import (
     beta_binomial_log_prob,
     binomial_log_prob,
@@ -12,9 +13,11 @@ from splicedvae.module._module import SplicedVAEModule
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
 
 __all__ = [
+    "DispersionFit",
     "ExpressionSlopes",
     "RatioHead",
     "Slopes",
+    "SlopesDraw",
     "SplicedVAEModule",
     "beta_binomial_log_prob",
     "binomial_log_prob",

@@ -17,6 +17,8 @@ skill 0.0055 in place of 0.0087 on the pancreas). So genes lend each other what 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -30,6 +32,24 @@ from splicedvae.module._slopes import ExpressionSlopes, Slopes
 
 #: Standard deviation of the prior on what all genes share: hardly any shrinkage.
 SHARED_SCALE = 1.0
+
+
+class SlopesDraw(NamedTuple):
+    """One draw of everything that the head is uncertain of, the same for all cells.
+
+    Attributes
+    ----------
+    loadings
+        Slopes of the logit on h(z), shape (n_features, n_genes).
+    burst
+        Slope on the gene's own count beyond what the state lets expect, shape (n_genes,).
+    baseline
+        Logits per batch, shape (n_genes, n_batch).
+    """
+
+    loadings: torch.Tensor
+    burst: torch.Tensor
+    baseline: torch.Tensor
 
 
 class RatioHead(nn.Module):
@@ -106,10 +126,13 @@ class RatioHead(nn.Module):
         self.bursts = Slopes((n_genes,), (1,), shrinkage)
         # Genes first, as scvi-tools' surgery appends new batches to the last dimension.
         self.batch_offset = Slopes((n_genes, n_batch), (1, 1), shrinkage)
-        # 20 pseudo-molecules: a moderate overdispersion to start from.
-        self.log_concentration = (
-            nn.Parameter(torch.full((n_genes,), 3.0)) if likelihood == "beta-binomial" else None
-        )
+        # 20 pseudo-molecules: a moderate overdispersion to start from. With another likelihood it is
+        # fitted once the rest is.
+        concentration = torch.full((n_genes,), 3.0)
+        if likelihood == "beta-binomial":
+            self.log_concentration = nn.Parameter(concentration)
+        else:
+            self.register_buffer("log_concentration", concentration)
         self.expression = ExpressionSlopes(n_features, n_genes)
 
     @property
@@ -166,6 +189,41 @@ class RatioHead(nn.Module):
             variance = variance + self.batch_offset.variance.T[batch_index.squeeze(-1).long()]
         return mean, variance
 
+    def draw(self, generator: torch.Generator) -> SlopesDraw:
+        """Draw slopes and offsets from their posterior.
+
+        Parameters
+        ----------
+        generator
+            Source of randomness, on the CPU.
+        """
+        offset = self.batch_offset.draw(generator)
+        return SlopesDraw(
+            self.loadings.draw(generator) + self.shared + self.tie @ self.expression.slopes,
+            self.burst + self.bursts.draw(generator),
+            self.intercept[:, None] + (offset if self.n_batch > 1 else 0 * offset),
+        )
+
+    def at(
+        self,
+        draw: SlopesDraw,
+        z: torch.Tensor,
+        batch_index: torch.Tensor,
+        x: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Logits of the ratio with drawn slopes, shape (n_cells, n_genes).
+
+        Parameters
+        ----------
+        draw
+            From `draw`.
+        z, batch_index, x
+            As for `forward`.
+        """
+        h = self.features(z)
+        logits = h @ draw.loadings + draw.baseline.T[batch_index.squeeze(-1).long()]
+        return logits if x is None else logits + draw.burst * self.expression.excess(h, x)
+
     def baseline(self, batch_index: torch.Tensor) -> torch.Tensor:
         """Logits before the cell's state is heard, shape (n_cells, n_genes) or (n_genes,).
 
@@ -220,7 +278,7 @@ class RatioHead(nn.Module):
     ) -> torch.Tensor:
         if self.likelihood == "weighted-squared-error":
             return weighted_squared_error(s, n, logits)
-        if self.log_concentration is not None:
+        if self.likelihood == "beta-binomial":
             return -beta_binomial_log_prob(s, n, logits, self.log_concentration[genes])
         return -binomial_log_prob(s, n, logits)
 

@@ -20,7 +20,7 @@ from scvi.module.base import LossOutput, auto_move_data
 from torch.distributions import Distribution
 
 from splicedvae._keys import HeadKind, RatioLikelihood
-from splicedvae.module._head import RatioHead
+from splicedvae.module._head import RatioHead, SlopesDraw
 
 #: Keys under which the data loader hands over the measured layers.
 SPLICED_KEY = "spliced"
@@ -269,6 +269,35 @@ class SplicedVAEModule(VAE):
             kl_local=expression.kl_local,
             extra_metrics={**(expression.extra_metrics or {}), **extra},
         )
+
+    @torch.inference_mode()
+    @auto_move_data
+    def ratio_draw(
+        self, tensors: dict[str, torch.Tensor], draw: SlopesDraw, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Splicing ratio at one draw of the slopes and of each cell's latent state.
+
+        The slopes are the same for all cells, as what the model does not know of a gene errs in all
+        cells alike; drawing them anew for each entry would average out over neighbours.
+
+        Parameters
+        ----------
+        tensors
+            A minibatch; only total counts and covariates are looked at.
+        draw
+            Slopes, from `RatioHead.draw`.
+        generator
+            Source of randomness for the latent states, on the CPU.
+
+        Returns
+        -------
+        Ratios, shape (n_cells, n_genes).
+        """
+        qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
+        noise = torch.randn(qz.loc.shape, generator=generator).to(qz.loc.device)
+        z = self.z_encoder.z_transformation(qz.loc + qz.scale * noise)
+        x = None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]
+        return torch.sigmoid(self.ratio_head.at(draw, z, tensors[REGISTRY_KEYS.BATCH_KEY], x))
 
     @torch.inference_mode()
     @auto_move_data

@@ -50,6 +50,17 @@ class Slopes(nn.Module):
         """Variances of the posterior."""
         return torch.exp(2 * self.log_scale)
 
+    def draw(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw slopes from the posterior.
+
+        Parameters
+        ----------
+        generator
+            Source of randomness, on the CPU.
+        """
+        noise = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
+        return self.mean + torch.exp(self.log_scale) * noise
+
     def divergence(self) -> torch.Tensor:
         """Kullback-Leibler divergence of the posterior from the prior, summed (a scalar)."""
         relative = 2 * (self.log_scale - self.log_width)
