@@ -1,12 +1,10 @@
 """Metrics of a predicted splicing ratio on held-out cells, each with what noise allows.
 
-Sampling noise. An entry with n molecules shows S/n, whose variance around the true ratio is
-rho (1 - rho) / n. For n >= 2, S U / (n (n - 1)) estimates rho (1 - rho) without bias; an entry with
-a single molecule takes its gene's mean of that. The mean noise variance gives the RMSE that the
-truth itself would have, and one minus its share of the total variance is the square of the
-correlation that the truth itself would have. This is preferred to cutting entries in two by
-thinning, which cannot speak of the entries with one molecule that dominate at coverage >= 1; where
-counts are pooled over a cluster first, thinning is used.
+The mean variance of the sampling noise (`_entries`) gives the RMSE that the truth itself would
+have, and one minus its share of the total variance is the square of the correlation that the truth
+itself would have. This is preferred to cutting entries in two by thinning, which cannot speak of
+the entries with one molecule that dominate at coverage >= 1; where counts are pooled over a cluster
+first, thinning is used.
 """
 
 from __future__ import annotations
@@ -20,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
+from splicedvae.evaluation._calibration import calibration_error, within_gene_slope
+from splicedvae.evaluation._entries import Entries, correlation, counted_entries
 from splicedvae.evaluation._splits import ceiling_from_halves, thin_counts
 
 COVERAGES = (1, 2, 5, 10)
@@ -27,9 +27,8 @@ COVERAGES = (1, 2, 5, 10)
 MIN_POOLED = 10
 #: Cells of a cluster below which it is left out of the pooled metric.
 MIN_CLUSTER = 5
-#: Counted held-out entries of a gene below which it has no correlation of its own.
+#: Counted held-out entries of a gene, or of a cell, below which it has no correlation of its own.
 MIN_ENTRIES = 20
-_EPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -49,52 +48,6 @@ class RatioDensity:
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
     coverage: int
-
-
-class _Entries:
-    """The counted entries of held-out cells as flat arrays."""
-
-    def __init__(self, spliced: csr_matrix, unspliced: csr_matrix) -> None:
-        counted = csr_matrix(spliced + unspliced)
-        counted.sum_duplicates()
-        counted.eliminate_zeros()
-        self.shape = counted.shape
-        self.cells = np.repeat(np.arange(counted.shape[0]), np.diff(counted.indptr))
-        self.genes = counted.indices
-        self.n = counted.data.astype(np.float64)
-        # scipy answers an empty question with a sparse matrix.
-        found = spliced[self.cells, self.genes] if len(self.n) else np.zeros(0)
-        self.s = np.asarray(found, dtype=np.float64).ravel()
-        self.u = self.n - self.s
-        self.ratio = self.s / self.n
-        self.noise = self._noise()
-
-    def _noise(self) -> NDArray[np.float64]:
-        """Unbiased variance of S/n around the true ratio, per entry."""
-        several = self.n >= 2
-        spread = np.zeros_like(self.n)
-        np.divide(self.s * self.u, self.n * (self.n - 1), out=spread, where=several)
-        per_gene = np.bincount(self.genes, weights=spread, minlength=self.shape[1])
-        entries = np.bincount(self.genes, weights=several, minlength=self.shape[1])
-        overall = per_gene.sum() / max(entries.sum(), 1)
-        # A few pseudo-entries keep genes with hardly any pair of molecules near the average.
-        gene_spread = (per_gene + 5 * overall) / (entries + 5)
-        return np.where(several, spread, gene_spread[self.genes]) / self.n
-
-    def at(self, ratio: ArrayLike) -> NDArray[np.float64]:
-        values = np.asarray(ratio, dtype=np.float64)
-        if values.shape != self.shape:
-            raise DataError(
-                f"A predicted ratio has shape {values.shape}, the counts have {self.shape}; "
-                "predict for the same cells and genes."
-            )
-        values = values[self.cells, self.genes]
-        if not np.isfinite(values).all():
-            raise DataError(
-                "A predicted ratio holds values that are not numbers, finite ones were expected; "
-                "check that training converged."
-            )
-        return values
 
 
 def ratio_metrics(
@@ -135,8 +88,13 @@ def ratio_metrics(
     * ``rmse``, ``pearson`` - over all entries with that coverage.
     * ``nll`` - mean negative log-likelihood per molecule, in nats, of a binomial.
     * ``skill`` - 1 - nll / nll of the gene mean; above 0 is better than a constant.
+    * ``calibration_error`` - mean distance over molecules between the predicted ratio and the
+      spliced share in the bins of `reliability`; the smaller, the better.
     * ``within_gene_r`` - count-weighted correlation after each gene's own mean is taken away:
       the only variation that carries velocity.
+    * ``within_gene_slope`` - count-weighted slope of the measured on the predicted deviation from
+      the gene's mean: 1 where the amplitude is right, above where it is shrunk too much; missing
+      where nothing varies.
     * ``within_gene_r_by_cluster`` - the same of counts pooled by cluster, where noise is small.
 
     Raises
@@ -144,14 +102,8 @@ def ratio_metrics(
     DataError
         If nothing was counted, or shapes do not match.
     """
-    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
-    if not len(entries.n):
-        raise DataError(
-            "The held-out cells hold no spliced or unspliced counts in the chosen genes, some were "
-            "expected to judge by; hold out more cells or use deeper data."
-        )
-    constant = np.clip(np.asarray(gene_mean, dtype=np.float64), _EPS, 1 - _EPS)[entries.genes]
-    constant_nll = _nll(entries, constant)
+    entries = counted_entries(spliced, unspliced)
+    constant_nll = entries.nll(np.asarray(gene_mean, dtype=np.float64)[entries.genes])
     pooled = None
     if clusters is not None:
         pooled = _Pooled.of(csr_matrix(spliced), csr_matrix(unspliced), clusters)
@@ -196,12 +148,12 @@ def ratio_metrics(
             reliable = float(np.sqrt(max(1 - noise / total, 0))) if total > 0 else np.nan
             row(
                 "pearson",
-                _correlation(values[at], entries.ratio[at]),
+                correlation(values[at], entries.ratio[at]),
                 reliable,
                 int(at.sum()),
                 coverage,
             )
-        nll = _nll(entries, np.clip(values, _EPS, 1 - _EPS))
+        nll = entries.nll(values)
         molecules = int(entries.n.sum())
         row("nll", nll, n=molecules, note="the true ratios are not known, so neither is a ceiling")
         row(
@@ -210,22 +162,24 @@ def ratio_metrics(
             n=molecules,
             note="the true ratios are not known, so neither is a ceiling",
         )
-        deviation = values - _weighted_gene_mean(entries, values)[entries.genes]
+        error, least_error = calibration_error(entries, values)
+        row("calibration_error", error, least_error)
+        deviation = entries.within(values)
         flat = not np.any(np.abs(deviation) > 1e-7)
+        flat_note = "constant within every gene: no velocity" if flat else ""
         row(
             "within_gene_r",
-            0.0
-            if flat
-            else _correlation(
-                deviation,
-                entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes],
-                entries.n,
-            ),
+            0.0 if flat else correlation(deviation, entries.within(entries.ratio), entries.n),
             within_ceiling,
-            note="constant within every gene: no velocity" if flat else "",
+            note=flat_note,
+        )
+        row(
+            "within_gene_slope",
+            np.nan if flat else within_gene_slope(entries, deviation),
+            1.0,
+            note=flat_note,
         )
         if pooled is not None:
-            flat_note = "constant within every gene: no velocity" if flat else ""
             row(
                 "within_gene_r_by_cluster",
                 0.0 if flat else pooled.correlation(dense),
@@ -265,7 +219,7 @@ def gene_metrics(
     ``cells`` (with a molecule), ``gene_mean``, and per predictor ``within_gene_r_<predictor>``
     (missing below 20 cells or without variation) and ``skill_<predictor>``.
     """
-    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     n_genes = entries.shape[1]
 
     def per_gene(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -282,12 +236,12 @@ def gene_metrics(
             "gene_mean": np.asarray(gene_mean, dtype=np.float64),
         }
     )
-    constant = np.clip(np.asarray(gene_mean, dtype=np.float64), _EPS, 1 - _EPS)[entries.genes]
-    constant_nll = per_gene(_losses(entries, constant))
-    measured = entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes]
+    constant = np.asarray(gene_mean, dtype=np.float64)[entries.genes]
+    constant_nll = per_gene(entries.losses(constant))
+    measured = entries.within(entries.ratio)
     for predictor, ratio in predictions.items():
         values = entries.at(ratio)
-        deviation = values - _weighted_gene_mean(entries, values)[entries.genes]
+        deviation = entries.within(values)
         cross = per_gene(entries.n * deviation * measured)
         scale = np.sqrt(per_gene(entries.n * deviation**2) * per_gene(entries.n * measured**2))
         usable = (cells >= MIN_ENTRIES) & (scale > 1e-9)
@@ -295,8 +249,72 @@ def gene_metrics(
         np.divide(cross, scale, out=r, where=usable)
         frame[f"within_gene_r_{predictor}"] = r
         skill = np.full(n_genes, np.nan)
-        losses = per_gene(_losses(entries, np.clip(values, _EPS, 1 - _EPS)))
+        losses = per_gene(entries.losses(values))
         np.divide(losses, constant_nll, out=skill, where=constant_nll > 0)
+        frame[f"skill_{predictor}"] = 1 - skill
+    return frame
+
+
+def cell_metrics(
+    spliced: csr_matrix,
+    unspliced: csr_matrix,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    gene_mean: ArrayLike,
+) -> pd.DataFrame:
+    """Per cell: molecules behind it, and how well its ratios are predicted.
+
+    Parameters
+    ----------
+    spliced
+        Measured spliced counts of the held-out cells, shape (n_cells, n_genes).
+    unspliced
+        Measured unspliced counts, same shape.
+    predictions
+        Predicted ratio of each predictor, same shape.
+    gene_mean
+        Ratio of each gene over the training cells, shape (n_genes,).
+
+    Returns
+    -------
+    A frame with a row per cell, in their order: ``molecules``, ``genes`` (with a molecule), and per
+    predictor ``rmse_<predictor>`` (over the cell's genes alike), ``within_gene_r_<predictor>``
+    (count-weighted correlation over its genes after each gene's mean over the held-out cells is
+    taken away; a shift common to all its genes does not count; missing below 20 genes or without
+    variation) and ``skill_<predictor>``. Missing where a cell has no molecule.
+    """
+    entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    n_cells = entries.shape[0]
+
+    def per_cell(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.bincount(entries.cells, weights=weights, minlength=n_cells)
+        return np.asarray(sums, dtype=np.float64)
+
+    molecules = per_cell(entries.n)
+    genes = np.bincount(entries.cells, minlength=n_cells)
+
+    def centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        within = entries.within(values)
+        mean = per_cell(entries.n * within) / np.maximum(molecules, 1)
+        return within - mean[entries.cells]
+
+    frame = pd.DataFrame({"molecules": molecules.astype(int), "genes": genes})
+    constant_loss = per_cell(entries.losses(np.asarray(gene_mean, dtype=float)[entries.genes]))
+    measured = centred(entries.ratio)
+    for predictor, ratio in predictions.items():
+        values = entries.at(ratio)
+        deviation = centred(values)
+        squares = np.full(n_cells, np.nan)
+        np.divide(per_cell((values - entries.ratio) ** 2), genes, out=squares, where=genes > 0)
+        frame[f"rmse_{predictor}"] = np.sqrt(squares)
+        cross = per_cell(entries.n * deviation * measured)
+        scale = np.sqrt(per_cell(entries.n * deviation**2) * per_cell(entries.n * measured**2))
+        r = np.full(n_cells, np.nan)
+        np.divide(cross, scale, out=r, where=(genes >= MIN_ENTRIES) & (scale > 1e-9))
+        frame[f"within_gene_r_{predictor}"] = r
+        skill = np.full(n_cells, np.nan)
+        losses = per_cell(entries.losses(values))
+        np.divide(losses, constant_loss, out=skill, where=constant_loss > 0)
         frame[f"skill_{predictor}"] = 1 - skill
     return frame
 
@@ -328,7 +346,7 @@ def ratio_density(
     -------
     The histogram.
     """
-    entries = _Entries(csr_matrix(spliced), csr_matrix(unspliced))
+    entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     at = entries.n >= coverage
     edges = np.linspace(0, 1, n_bins + 1)
     counts, _, _ = np.histogram2d(entries.ratio[at], entries.at(ratio)[at], bins=[edges, edges])
@@ -372,7 +390,7 @@ class _Pooled:
         predicted = (self.members @ self.counted_cells.multiply(ratio)).toarray()
         predicted /= np.maximum(self.n, 1)
         measured = self.s / np.maximum(self.n, 1)
-        return _correlation(self._residual(predicted), self._residual(measured), self.n[self.used])
+        return correlation(self._residual(predicted), self._residual(measured), self.n[self.used])
 
     def ceiling(self, seed: int, repeats: int = 5) -> float:
         """Correlation the truth would have: halves by thinning, corrected for half the depth."""
@@ -387,47 +405,17 @@ class _Pooled:
                 n = np.asarray((s + u).todense())
                 ratios.append(np.asarray(s.todense()) / np.maximum(n, 1))
             halves.append(
-                _correlation(
-                    self._residual(ratios[0]), self._residual(ratios[1]), self.n[self.used]
-                )
+                correlation(self._residual(ratios[0]), self._residual(ratios[1]), self.n[self.used])
             )
         return ceiling_from_halves(float(np.mean(halves)))
 
 
-def _losses(entries: _Entries, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -(entries.s * np.log(ratio) + entries.u * np.log1p(-ratio))
-
-
-def _nll(entries: _Entries, ratio: NDArray[np.float64]) -> float:
-    return float(_losses(entries, ratio).sum() / entries.n.sum())
-
-
-def _weighted_gene_mean(entries: _Entries, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    n_genes = entries.shape[1]
-    weight = np.bincount(entries.genes, weights=entries.n, minlength=n_genes)
-    total = np.bincount(entries.genes, weights=entries.n * values, minlength=n_genes)
-    return total / np.maximum(weight, 1)
-
-
-def _within_ceiling(entries: _Entries) -> float:
+def _within_ceiling(entries: Entries) -> float:
     """Count-weighted within-gene correlation that the truth would have with the measurement."""
-    residual = entries.ratio - _weighted_gene_mean(entries, entries.ratio)[entries.genes]
+    residual = entries.within(entries.ratio)
     total = float((entries.n * residual**2).sum())
     # Subtracting a mean estimated from the same entries takes one entry's worth of noise a gene.
     weight = np.bincount(entries.genes, weights=entries.n, minlength=entries.shape[1])
     share = entries.n / np.maximum(weight[entries.genes], 1)
     noise = float((entries.n * entries.noise * (1 - share)).sum())
     return float(np.sqrt(max(1 - noise / total, 0))) if total > 0 else np.nan
-
-
-def _correlation(
-    x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64] | None = None
-) -> float:
-    """Pearson correlation, weighted; not a number where either side does not vary."""
-    w = np.ones_like(x) if weights is None else weights
-    if len(x) < 2:
-        return float("nan")
-    w = w / w.sum()
-    dx, dy = x - (w * x).sum(), y - (w * y).sum()
-    scale = np.sqrt((w * dx**2).sum() * (w * dy**2).sum())
-    return float((w * dx * dy).sum() / scale) if scale > 1e-12 else float("nan")

@@ -16,6 +16,7 @@ from splicedvae.evaluation import (
     GeneMean,
     NearestNeighbours,
     ceiling_from_halves,
+    cell_metrics,
     gene_metrics,
     ratio_density,
     ratio_metrics,
@@ -120,6 +121,44 @@ def test_per_gene_table_agrees_with_a_loop(counts):
     expected = cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1])
     assert frame.loc[f"g{g}", "within_gene_r_truth"] == pytest.approx(expected)
     assert frame["spliced"].sum() == s.sum()
+
+
+def test_per_cell_table_agrees_with_a_loop(counts):
+    s, u, truth, _ = counts
+    mean = np.asarray(s.sum(0)).ravel() / np.maximum(np.asarray((s + u).sum(0)).ravel(), 1)
+    n = (s + u).toarray()
+    measured = s.toarray() / np.maximum(n, 1)
+    frame = cell_metrics(s, u, {"truth": truth}, gene_mean=mean)
+    assert frame["molecules"].sum() == n.sum()
+    assert frame["genes"].sum() == (n > 0).sum()
+    weighted = (n * truth).sum(axis=0) / n.sum(axis=0)
+    for cell in (0, 17):
+        at = n[cell] > 0
+        x, y = (truth - weighted)[cell, at], (measured - mean)[cell, at]
+        cov = np.cov(np.stack([x, y]), aweights=n[cell, at])
+        expected = cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1])
+        assert frame.loc[cell, "within_gene_r_truth"] == pytest.approx(expected)
+        error = np.sqrt(np.mean((truth - measured)[cell, at] ** 2))
+        assert frame.loc[cell, "rmse_truth"] == pytest.approx(error)
+    assert frame["skill_truth"].mean() > 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), depth=st.sampled_from([0.02, 0.5, 5.0]))
+def test_the_cells_add_up_to_the_whole(seed, depth):
+    rng = np.random.default_rng(seed)
+    s, u = (csr_matrix(rng.poisson(depth, (8, 30)).astype(float)) for _ in range(2))
+    s[0, 0] = 1
+    ratio, mean = rng.uniform(0.05, 0.95, (8, 30)), rng.uniform(0.05, 0.95, 30)
+    flat = np.broadcast_to(mean, ratio.shape)
+    frame = cell_metrics(s, u, {"x": ratio, "flat": flat}, gene_mean=mean)
+    whole = ratio_metrics(s, u, {"x": ratio}, gene_mean=mean, coverages=(1,))
+    squares = np.nansum(frame["rmse_x"] ** 2 * frame["genes"])
+    assert np.sqrt(squares / frame["genes"].sum()) == pytest.approx(value(whole, "x", "rmse"))
+    np.testing.assert_allclose(frame["skill_flat"].dropna(), 0, atol=1e-12)
+    assert frame["within_gene_r_flat"].isna().all()
+    assert frame["skill_x"].isna().eq(frame["molecules"] == 0).all()
+    assert frame.loc[frame["genes"] < 20, "within_gene_r_x"].isna().all()
 
 
 def test_density_counts_every_covered_entry(counts):
