@@ -9,6 +9,13 @@ from splicedvae.evaluation._baselines import (
     RidgeOnPCA,
 )
 from splicedvae.evaluation._calibration import predictive_coverage, reliability
+from splicedvae.evaluation._field import (
+    cell_cosines,
+    cross_boundary_direction,
+    in_cluster_coherence,
+    time_order,
+)
+from splicedvae.evaluation._latent import latent_metrics
 from splicedvae.evaluation._ratio import (
     RatioDensity,
     cell_metrics,
@@ -24,7 +31,11 @@ from splicedvae.evaluation._splits import (
     split_groups,
     thin_counts,
 )
-from splicedvae.evaluation._velocity import cell_cosines, velocity_cautions, velocity_metrics
+from splicedvae.evaluation._velocity import (
+    summarise_control,
+    velocity_cautions,
+    velocity_metrics,
+)
 
 __all__ = [
     "GeneMean",
@@ -35,7 +46,10 @@ __all__ = [
     "ceiling_from_halves",
     "cell_cosines",
     "cell_metrics",
+    "cross_boundary_direction",
     "gene_metrics",
+    "in_cluster_coherence",
+    "latent_metrics",
     "predictive_coverage",
     "ratio_density",
     "ratio_metrics",
@@ -44,7 +58,9 @@ __all__ = [
     "shuffle_within_genes",
     "split_cells",
     "split_groups",
+    "summarise_control",
     "thin_counts",
+    "time_order",
     "velocity_cautions",
     "velocity_metrics",
 ]

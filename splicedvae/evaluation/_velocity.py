@@ -1,42 +1,38 @@
-"""How well one velocity agrees with another: direction, cell by cell."""
+"""How well one velocity agrees with another, and when neither should be trusted."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae.evaluation._field import (
+    cell_coherence,
+    cell_cosines,
+    cross_boundary_direction,
+    ordered_pairs,
+)
 
 #: Agreement of two measured halves below which the measurement tells nothing to compare with.
 MIN_HALVES = 0.1
+#: Standard deviations above the mean of the control's draws up to which chance reaches.
+CHANCE_SDS: Final = 2.0
 
-
-def cell_cosines(
-    velocity: NDArray[np.floating], reference: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Cosine between two velocities of each cell.
-
-    Parameters
-    ----------
-    velocity
-        Shape (n_cells, n_dimensions).
-    reference
-        Same shape.
-
-    Returns
-    -------
-    Cosines from -1 to 1, shape (n_cells,); not a number where either velocity is zero.
-    """
-    v = np.asarray(velocity, dtype=np.float64)
-    r = np.asarray(reference, dtype=np.float64)
-    dot = (v * r).sum(axis=1)
-    size = np.sqrt((v**2).sum(axis=1) * (r**2).sum(axis=1))
-    cosine = np.full(len(v), np.nan)
-    np.divide(dot, size, out=cosine, where=size > 0)
-    return cosine
+_UMAP_BASIS: Final = "umap"
+_SMOOTHNESS: Final = "smoothness, not correctness"
+#: What a velocity is judged by, and where, in words.
+_JUDGED: Final = {
+    "velocity_cosine_genes": "over genes",
+    "velocity_cosine_umap": "on the map",
+}
+_SUMMARY: Final = re.compile(r"mean of (\d+) draws, sd ([\d.]+|nan)")
 
 
 def velocity_metrics(
@@ -44,6 +40,10 @@ def velocity_metrics(
     other: AnnData,
     *,
     predictor: str,
+    cluster_key: str | None = None,
+    transitions: Sequence[tuple[str, str]] = (),
+    time: str | ArrayLike | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare a velocity with a reference of the same cells, genes and graph.
 
@@ -52,80 +52,191 @@ def velocity_metrics(
     reference
         Result of `splicedvae.velocity.compute_velocity` on measured (or true) layers.
     other
-        Result on other layers of the same cells and genes.
+        Result on other layers of the same cells and genes, or the reference itself.
     predictor
         Name of ``other`` in the table.
+    cluster_key
+        Column of ``other.obs`` with clusters; ``None`` leaves out what needs them.
+    transitions
+        Pairs of clusters that are known to follow each other.
+    time
+        Time of each cell, shape (n_cells,), or the column of ``other.obs`` that holds it; ``None``
+        leaves its metric out.
+    seed
+        Seed of the null of the transitions.
 
     Returns
     -------
-    Rows as of `ratio_metrics`, without ceilings, with the metrics
-    ``velocity_cosine_genes`` (over genes that are velocity genes on both sides; mean over cells),
-    ``velocity_cosine_umap`` (mean over cells) and ``velocity_confidence`` (mean of scVelo's;
-    smoothness, not correctness).
+    Rows as of `ratio_metrics`, without ceilings; ``n`` is the number of cells. Metrics:
+
+    * ``velocity_cosine_genes`` - over genes that are velocity genes on both sides; mean over cells.
+    * ``velocity_cosine_umap`` - the same on the map.
+    * ``velocity_confidence`` - mean of scVelo's; smoothness, not correctness.
+    * ``cbdir``, ``cbdir_null`` - `cross_boundary_direction` on the map and its null, mean over the
+      transitions that have cells; with clusters and transitions.
+    * ``coherence_umap``, ``coherence_genes`` - `in_cluster_coherence`, mean over cells; smoothness,
+      not correctness; with clusters.
+    * ``time_order`` - `time_order` over genes, where ``n`` is the number of pairs; with times.
+
+    From ``velocity_confidence`` on, they judge ``other`` alone.
 
     Raises
     ------
     DataError
-        If the cells or genes differ, or no velocity gene is shared.
+        If the cells or genes differ, no velocity gene is shared, or what is known of the cells does
+        not fit them.
     """
-    rows = []
     genes, umap, n_genes = _cosines(reference, other)
     confidence = other.obs[Obs.CONFIDENCE].to_numpy(dtype=float)
-    for metric, values, note in (
-        ("velocity_cosine_genes", genes, f"over {n_genes:,} shared velocity genes"),
-        ("velocity_cosine_umap", umap, ""),
-        ("velocity_confidence", confidence, "smoothness, not correctness"),
-    ):
-        known = np.isfinite(values)
-        rows.append(
-            {
-                "predictor": predictor,
-                "metric": metric,
-                "coverage": 1,
-                "value": float(values[known].mean()) if known.any() else np.nan,
-                "ceiling": np.nan,
-                "n": int(known.sum()),
-                "note": note,
-            }
-        )
-    return pd.DataFrame(rows)
+    rows = [
+        _mean_row("velocity_cosine_genes", genes, f"over {n_genes:,} shared velocity genes"),
+        _mean_row("velocity_cosine_umap", umap),
+        _mean_row("velocity_confidence", confidence, _SMOOTHNESS),
+    ]
+    if cluster_key is not None:
+        if len(transitions):
+            rows += _crossing_rows(other, cluster_key, transitions, seed)
+        for metric, basis in (("coherence_umap", _UMAP_BASIS), ("coherence_genes", None)):
+            coherence = cell_coherence(other, cluster_key=cluster_key, basis=basis)
+            rows.append(_mean_row(metric, coherence, _SMOOTHNESS))
+    if time is not None:
+        right = ordered_pairs(other, time).astype(float)
+        rows.append(_mean_row("time_order", right, "over pairs of neighbours; 0.5 by chance"))
+    table = pd.DataFrame(rows)
+    table.insert(0, "predictor", predictor)
+    return table
+
+
+def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the mean of the shuffled control's draws in the place of their rows.
+
+    Parameters
+    ----------
+    table
+        Rows of `velocity_metrics`, with several of the control's for a metric.
+
+    Returns
+    -------
+    The table with one row of the control for each metric and coverage, where the first stood, and
+    the note "mean of k draws, sd x"; a single draw and the rows of others stay as they are.
+    """
+    result = table.reset_index(drop=True)
+    control = result[result["predictor"] == Sources.SHUFFLED]
+    dropped: list[object] = []
+    for _, draws in control.groupby(["metric", "coverage"], sort=False):
+        if len(draws) < 2:
+            continue
+        mean, sd, count = _mean_and_sd(draws)
+        first, *others = draws.index
+        result.loc[first, "value"] = mean
+        result.loc[first, "n"] = int(draws["n"].min())
+        result.loc[first, "note"] = f"mean of {count} draws, sd {sd:.3f}"
+        dropped += others
+    return result.drop(index=dropped).reset_index(drop=True)
 
 
 def velocity_cautions(metrics: pd.DataFrame) -> list[str]:
     """Say where a velocity should not be trusted: no better than chance, or nothing to judge by.
 
+    Chance is what the shuffled control reaches: the mean of its draws and two of their standard
+    deviations, or its value where there is one draw, and 0 at least.
+
     Parameters
     ----------
     metrics
-        Rows of `velocity_metrics` of the predictors and the shuffled control, with the agreement
-        of two measured halves as ceiling; other rows are not looked at.
+        Rows of `velocity_metrics` of the predictors and the draws of the shuffled control, or their
+        mean by `summarise_control`, with the agreement of two measured halves as ceiling; other
+        rows are not looked at.
 
     Returns
     -------
     One sentence for each caution; none where nothing speaks against the velocities.
     """
-    table = metrics[metrics["metric"] == "velocity_cosine_genes"].set_index("predictor")
-    if table.empty:
-        return []
+    tables = {metric: metrics[metrics["metric"] == metric] for metric in _JUDGED}
+    tables = {metric: table for metric, table in tables.items() if len(table)}
     cautions = []
-    halves = float(table["ceiling"].iloc[0])
+    over_genes = tables.get("velocity_cosine_genes")
+    halves = float("nan") if over_genes is None else float(over_genes["ceiling"].iloc[0])
     if np.isfinite(halves) and halves < MIN_HALVES:
         cautions.append(
             "Two halves of the measured molecules of the held-out cells give velocities that "
             f"agree by {halves:.2f} only, so the measured velocity itself is mostly noise: do not "
             "trust any of these streams, use deeper data or more cells."
         )
-    chance = float(table["value"].get(Sources.SHUFFLED, np.nan))
-    least = max(chance, 0.0) if np.isfinite(chance) else 0.0
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
-        value = float(table["value"].get(source, np.nan))
-        if np.isfinite(value) and value <= least:
+        found = []
+        for metric, table in tables.items():
+            values = table.loc[table["predictor"] == source, "value"].to_numpy(dtype=float)
+            values = values[np.isfinite(values)]
+            least, draws = _chance(table[table["predictor"] == Sources.SHUFFLED])
+            if len(values) and values[0] <= least:
+                found.append(
+                    f"by {values[0]:.2f} {_JUDGED[metric]}, no better than chance "
+                    f"({least:.2f}{draws})"
+                )
+        if found:
             cautions.append(
-                f"The velocity of {Sources.LABELS[source]} agrees with the measured one by "
-                f"{value:.2f} over genes, no better than chance ({least:.2f}): do not trust its "
-                "stream; train longer, or use deeper data or more cells."
+                f"The velocity of {Sources.LABELS[source]} agrees with the measured one "
+                f"{' and '.join(found)}: do not trust its stream; train longer, or use deeper data "
+                "or more cells."
             )
     return cautions
+
+
+def _mean_row(metric: str, values: NDArray[np.float64], note: str = "") -> dict[str, object]:
+    known = np.isfinite(values)
+    value = float(values[known].mean()) if known.any() else float("nan")
+    return _row(metric, value, int(known.sum()), note)
+
+
+def _row(metric: str, value: float, n: int, note: str) -> dict[str, object]:
+    return {
+        "metric": metric,
+        "coverage": 1,
+        "value": value,
+        "ceiling": np.nan,
+        "n": n,
+        "note": note,
+    }
+
+
+def _crossing_rows(
+    other: AnnData, cluster_key: str, transitions: Sequence[tuple[str, str]], seed: int
+) -> list[dict[str, object]]:
+    table = cross_boundary_direction(other, transitions, cluster_key=cluster_key, seed=seed)
+    found = table[table["n_cells"] > 0]
+    cells = int(found["n_cells"].sum())
+    note = f"{len(found)} of {len(table)} transitions have cells"
+    return [
+        _row("cbdir", float(found["value"].mean()), cells, note),
+        _row(
+            "cbdir_null",
+            float(found["null"].mean()),
+            cells,
+            f"{note}; as many neighbours of the same cells drawn at random",
+        ),
+    ]
+
+
+def _mean_and_sd(draws: pd.DataFrame) -> tuple[float, float, int]:
+    """Return mean and standard deviation, missing where too little is known, and how much is."""
+    values = draws["value"].to_numpy(dtype=float)
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else float("nan")
+    return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan"), len(known)
+
+
+def _chance(control: pd.DataFrame) -> tuple[float, str]:
+    """Return how far chance reaches, and from which draws that is known, in words."""
+    mean, sd, count = _mean_and_sd(control)
+    if not count:
+        return 0.0, ""
+    summary = _SUMMARY.match(str(control["note"].iloc[0])) if "note" in control else None
+    if count == 1 and summary:
+        count, sd = int(summary[1]), float(summary[2])
+    if not np.isfinite(sd):
+        return max(mean, 0.0), ""
+    return max(mean + CHANCE_SDS * sd, 0.0), f"; mean of {count} shuffled draws {mean:.2f}"
 
 
 def _cosines(
