@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
 
-#: Entries with fewer counts are alike only if they have the same number of them; above, each
-#: class reaches that factor further. Within it the variance of a count at a given ratio differs
-#: by no more than the null's energy may be too high by (0.8 %).
+#: Entries with fewer counts are alike only if they have the same number of them. Above, each
+#: class of entries ends at that multiple of its smallest, by which shuffled binomial counts have
+#: about 1 % more variance than measured ones.
 _EXACT_BELOW: Final = 8
 _CLASS_FACTOR: Final = 1.25
 
@@ -56,9 +56,7 @@ def shuffle_within_genes(
     DataError
         If there is not one label per cell.
     """
-    return next(
-        shuffles_within_genes(spliced, unspliced, seeds=[seed], groups=groups, alike=alike)
-    )
+    return next(shuffles_within_genes(spliced, unspliced, seeds=[seed], groups=groups, alike=alike))
 
 
 def shuffles_within_genes(

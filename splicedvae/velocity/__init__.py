@@ -5,6 +5,7 @@ from __future__ import annotations
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._compare import VelocityComparison, compare_velocities
 from splicedvae.velocity._compute import compute_velocity, true_velocity
+from splicedvae.velocity._evidence import VelocityEvidence, velocity_evidence
 from splicedvae.velocity._ground import is_prepared, prepare
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._streamlines import GridArrows, StreamLines, arrows_grid, streamlines
@@ -16,6 +17,7 @@ __all__ = [
     "StreamLines",
     "VelocityAccount",
     "VelocityComparison",
+    "VelocityEvidence",
     "VelocitySettings",
     "arrows_grid",
     "compare_velocities",
@@ -25,4 +27,5 @@ __all__ = [
     "ratio_variation",
     "streamlines",
     "true_velocity",
+    "velocity_evidence",
 ]
