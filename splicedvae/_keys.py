@@ -61,6 +61,9 @@ class Obs:
     LENGTH: Final = "velocity_length"
     SELF_TRANSITION: Final = "velocity_self_transition"
     CONFIDENCE_TRANSITION: Final = "velocity_confidence_transition"
+    #: Over draws from a model's posterior; with "_umap" after it, of the arrows on that embedding.
+    DIRECTION_UNCERTAINTY: Final = "velocity_direction_uncertainty"
+    LENGTH_UNCERTAINTY: Final = "velocity_length_uncertainty"
     #: Followed by a layer's name: the layer's sum over all genes of the file, per cell.
     INITIAL_SIZE: Final = "initial_size_"
 

@@ -9,6 +9,7 @@ from splicedvae.velocity._evidence import VelocityEvidence, velocity_evidence
 from splicedvae.velocity._ground import is_prepared, prepare
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._streamlines import GridArrows, StreamLines, arrows_grid, streamlines
+from splicedvae.velocity._uncertainty import velocity_uncertainty
 from splicedvae.velocity._variation import RatioVariation, ratio_variation
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "streamlines",
     "true_velocity",
     "velocity_evidence",
+    "velocity_uncertainty",
 ]
