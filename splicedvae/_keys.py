@@ -16,6 +16,15 @@ RatioLikelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
 HeadKind = Literal["linear", "mlp"]
 #: How the steady state of a velocity is found.
 VelocityMode = Literal["balanced", "stochastic", "deterministic"]
+#: Which cells a benchmark holds out:
+#:
+#: * ``"cells"`` - a fifth of the cells, others with each seed.
+#: * ``"folds"`` - every fifth in turn, so that each cell is held out once a seed.
+#: * ``"halves"`` - one half, then the other: the protocol for velocities, whose neighbours,
+#:   moments and reference are those of the held-out half alone.
+#: * ``"groups"`` - each batch, donor, data set or species in turn.
+#: * ``"transfer"`` - a tenth; the models are judged on another file.
+Design = Literal["cells", "folds", "halves", "groups", "transfer"]
 
 
 class Layers:
@@ -143,6 +152,8 @@ class Uns:
     VELOCITY_PARAMS: Final = "velocity_params"
     #: ``uns[ROOT][SIMULATION]``: parameters of a simulation.
     SIMULATION: Final = "simulation"
+    #: ``uns[ROOT][SIMULATION][TRANSITIONS]``: pairs of clusters that follow each other.
+    TRANSITIONS: Final = "transitions"
 
 
 class Split:

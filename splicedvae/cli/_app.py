@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from splicedvae import __version__
+from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._predicting import predict, velocity
 from splicedvae.cli._sharing import app as serve
@@ -56,7 +57,17 @@ def _root(
     """
 
 
-for _command in (simulate, inspect, train, evaluate, predict, velocity, report, demo):
+for _command in (
+    simulate,
+    inspect,
+    train,
+    evaluate,
+    benchmark,
+    predict,
+    velocity,
+    report,
+    demo,
+):
     app.command()(_command)
 app.command(name="app")(serve)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from splicedvae._errors import RunError
 from splicedvae._keys import Counts, VelocityMode
 
 Total = Annotated[
@@ -75,3 +76,38 @@ DataFile = Annotated[
         metavar="DATA", help="h5ad, loom, 10x h5, zarr, or a folder of Matrix Market files."
     ),
 ]
+Transitions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--transition",
+        metavar="FROM>TO",
+        help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; give it once "
+        "for each pair. By them the direction of velocities is judged.",
+        rich_help_panel="Velocity",
+    ),
+]
+
+
+def pairs_of(transitions: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """Read pairs of cell groups from a command line.
+
+    Parameters
+    ----------
+    transitions
+        Texts such as ``"A>B"``.
+
+    Raises
+    ------
+    RunError
+        If one is no pair.
+    """
+    pairs = []
+    for text in transitions or ():
+        first, arrow, second = (part.strip() for part in text.partition(">"))
+        if not (first and arrow and second):
+            raise RunError(
+                f"The transition {text[:60]!r} is no pair of cell groups, FROM>TO was expected: "
+                "write the names as they stand in the file, with > between them."
+            )
+        pairs.append((first, second))
+    return tuple(pairs)

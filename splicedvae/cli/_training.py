@@ -21,7 +21,9 @@ from splicedvae.cli._options import (
     RunName,
     SplicedLayer,
     Total,
+    Transitions,
     UnsplicedLayer,
+    pairs_of,
 )
 from splicedvae.cli._output import (
     Json,
@@ -63,6 +65,21 @@ def train(
             help="Share of the cells kept out of everything fitted.", rich_help_panel=_CELLS
         ),
     ] = 0.2,
+    fold: Annotated[
+        int,
+        typer.Option(
+            help="Which share: each fold of a seed holds out other cells.", rich_help_panel=_CELLS
+        ),
+    ] = 0,
+    split_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of obs (batch, donor, species): hold out the group that --fold counts "
+            "to, as a whole.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None,
+    transition: Transitions = None,
     min_shared_counts: Annotated[
         int,
         typer.Option(
@@ -71,6 +88,13 @@ def train(
             rich_help_panel=_CELLS,
         ),
     ] = 20,
+    min_cells: Annotated[
+        int,
+        typer.Option(
+            help="Training cells in which each layer must have a molecule of a gene.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = 0,
     n_top_genes: Annotated[
         int,
         typer.Option(
@@ -165,7 +189,11 @@ def train(
         batch_key=batch_key or None,
         counts=counts or result.counts or "with-introns",
         held_out=held_out,
+        fold=fold,
+        split_by=split_by,
+        transitions=pairs_of(transition),
         min_shared_counts=min_shared_counts,
+        min_cells=min_cells,
         n_top_genes=n_top_genes or None,
         max_epochs=max_epochs,
         batch_size=batch_size,
@@ -227,13 +255,13 @@ def evaluate(
         metrics = found.metrics
     else:
         from splicedvae import io
-        from splicedvae.runs._assessment import assess_on
+        from splicedvae.runs import evaluate_on
 
         result = io.read(
             data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
         )
         with quiet_models():
-            metrics, notes = assess_on(
+            metrics, notes = evaluate_on(
                 found, result, batch_key=batch_key, cluster_key=cluster_key or None
             )
     if as_json:

@@ -208,7 +208,7 @@ def simulate(
             "topology": topology if isinstance(topology, str) else "custom",
             "program_shares": shares,
             "truth": truth,
-            "transitions": tree.transitions,
+            Uns.TRANSITIONS: tree.transitions,
             "segments": pd.DataFrame(
                 {
                     "parent": [segment.parent or "" for segment in tree.segments],

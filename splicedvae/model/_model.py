@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import csr_matrix, diags, issparse, vstack
+from scipy.sparse.linalg import LinearOperator, svds
 from scvi import REGISTRY_KEYS
 from scvi.data._utils import _get_adata_minify_type
 from scvi.data.fields import (
@@ -36,7 +37,7 @@ from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 
 #: Counted entries that the scatter of counts around the ratio is found from.
-MAX_DISPERSION_ENTRIES = 3_000_000
+MAX_DISPERSION_ENTRIES = 1_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,9 @@ class SplicedVAE(SCVI):
     ratio_shrinkage
         Precision of the Gaussian prior that draws each gene's ratio to a constant, in units of one
         over squared logit; None learns it from the data.
+    n_components
+        Principal components of the totals that a second expert for the ratio sees; its prediction
+        and that from the latent state are averaged. 0 leaves it out.
 
     Examples
     --------
@@ -154,6 +158,7 @@ class SplicedVAE(SCVI):
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
         ratio_shrinkage: float | None = None,
+        n_components: int = 20,
     ) -> None:
         super().__init__(
             adata,
@@ -171,12 +176,13 @@ class SplicedVAE(SCVI):
             ratio_likelihood=ratio_likelihood,
             ratio_weight=ratio_weight,
             ratio_shrinkage=ratio_shrinkage,
+            n_components=n_components,
         )
         self._model_summary_string = (
             f"SplicedVAE with n_hidden: {n_hidden}, n_latent: {n_latent}, n_layers: {n_layers}, "
             f"gene_likelihood: {gene_likelihood}, ratio_head: {ratio_head}, ratio_likelihood: "
             f"{ratio_likelihood}, ratio_weight: {ratio_weight}, ratio_shrinkage: "
-            f"{ratio_shrinkage}."
+            f"{ratio_shrinkage}, n_components: {n_components}."
         )
         #: Whether only the ratio head is trained, on a latent space that scVI made alone.
         self.expression_frozen_ = False
@@ -254,6 +260,7 @@ class SplicedVAE(SCVI):
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
         ratio_shrinkage: float | None = None,
+        n_components: int = 0,
     ) -> SplicedVAE:
         """Put a ratio head on a trained standard scVI model, whose weights stay as they are.
 
@@ -280,6 +287,9 @@ class SplicedVAE(SCVI):
             As for the class.
         ratio_shrinkage
             As for the class.
+        n_components
+            As for the class. By default the latent space alone is heard, so that the comparison
+            is one of latent spaces.
 
         Returns
         -------
@@ -333,11 +343,13 @@ class SplicedVAE(SCVI):
             ratio_likelihood=ratio_likelihood,
             ratio_weight=ratio_weight,
             ratio_shrinkage=ratio_shrinkage,
+            n_components=n_components,
         )
         missing, unexpected = model.module.load_state_dict(
             scvi_model.module.state_dict(), strict=False
         )
-        wrong = [name for name in missing if not name.startswith("ratio_head.")] + unexpected
+        new = ("ratio_head", "components.")
+        wrong = [name for name in missing if not name.startswith(new)] + unexpected
         if wrong:
             raise DataError(
                 f"The weights {', '.join(wrong[:3])} of the scVI model do not fit SplicedVAE; "
@@ -467,9 +479,11 @@ class SplicedVAE(SCVI):
             If a layer is missing, not a count, or empty, or a cell has no counts.
         """
         layers = self._layers_to_train_on()
+        self._fit_components()
         if layers is not None and not self.head_fitted_:
-            sums = (torch.from_numpy(_column_sums(layer)) for layer in layers)
-            self.module.ratio_head.set_intercept(*sums)
+            sums = [torch.from_numpy(_column_sums(layer)) for layer in layers]
+            for head in self.module.ratio_heads:
+                head.set_intercept(*sums)
         super().train(
             max_epochs=max_epochs,
             accelerator=accelerator,
@@ -488,6 +502,32 @@ class SplicedVAE(SCVI):
         if layers is not None and self.module.ratio_head.likelihood != "beta-binomial":
             self._fit_concentration(layers)
 
+    def _fit_components(self) -> None:
+        """Find principal components of the totals, or the means of batches that are new."""
+        components = self.module.components
+        if components is None:
+            return
+        assert self.adata is not None
+        totals = csr_matrix(self._totals(self.adata), dtype=np.float32)
+        batch = np.asarray(
+            self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=int
+        ).ravel()
+        sizes = np.asarray(totals.sum(axis=1)).ravel()
+        if not self.head_fitted_:
+            components.size.fill_(float(np.median(sizes)))
+        logged = csr_matrix(diags(float(components.size) / np.maximum(sizes, 1)) @ totals)
+        np.log1p(logged.data, out=logged.data)
+        for index in np.unique(batch):
+            # A batch that was trained before keeps its mean.
+            if not components.mean[:, index].any():
+                mean = np.asarray(logged[batch == index].mean(axis=0)).ravel()
+                components.mean[:, index] = torch.from_numpy(mean).to(components.mean)
+        if not self.head_fitted_:
+            means = components.mean.T.cpu().numpy()
+            found = _loadings(logged, means, batch, components.n_components)
+            components.loadings.zero_()
+            components.loadings[: len(found)] = torch.from_numpy(found).to(components.loadings)
+
     def _fit_concentration(self, layers: tuple[Any, Any]) -> None:
         """Find how much each gene's counts scatter around its predicted ratio."""
         spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
@@ -501,7 +541,7 @@ class SplicedVAE(SCVI):
             size = max(1, int(MAX_DISPERSION_ENTRIES / per_cell))
             cells = np.sort(rng.choice(len(cells), size, replace=False))
         start = 0
-        for ratio in self.iter_splicing_ratio(indices=cells):
+        for ratio in self.iter_splicing_ratio(indices=list(cells)):
             rows = cells[start : start + len(ratio)]
             start += len(ratio)
             n = counted[rows].tocoo()
@@ -542,7 +582,8 @@ class SplicedVAE(SCVI):
         """Yield draws of the splicing ratio from the posterior, one whole data set at a time.
 
         A draw takes one set of slopes for all cells and a latent state for each cell, so that
-        what is made of it, such as a velocity, varies as the model's knowledge does.
+        what is made of it, such as a velocity, varies as the model's knowledge does. The experts
+        on the latent state and on principal components take turns.
 
         Parameters
         ----------
@@ -570,11 +611,13 @@ class SplicedVAE(SCVI):
         self.module.eval()
         totals = csr_matrix(self._totals(adata), dtype=np.float32)
         generator = torch.Generator().manual_seed(seed)
-        for _ in range(n_samples):
+        experts = self.module.ratio_heads[: 1 if _get_adata_minify_type(adata) else None]
+        for number in range(n_samples):
+            expert = number % len(experts)
             with torch.no_grad():
-                draw = self.module.ratio_head.draw(generator)
+                draw = experts[expert].draw(generator)
             blocks = (
-                self.module.ratio_draw(tensors, draw, generator).cpu().numpy()
+                self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy()
                 for tensors in self._make_data_loader(adata=adata, batch_size=batch_size)
             )
             yield _at_counts(totals, blocks)
@@ -762,7 +805,7 @@ class SplicedVAE(SCVI):
         if _get_adata_minify_type(adata) is not None:
             warnings.warn(
                 "The data is minified, so a gene's own count cannot be heard and its ratio is that "
-                "of the cell's state alone; pass the AnnData with counts for the full prediction.",
+                "of the latent state alone; pass the AnnData with counts for the full prediction.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -942,6 +985,43 @@ def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> cs
         kept.append(x)
         start += len(block)
     return csr_matrix(vstack(kept, format="csr"), dtype=np.float32)
+
+
+def _loadings(
+    logged: csr_matrix, means: NDArray[np.floating], batch: NDArray[np.int_], n: int
+) -> NDArray[np.float32]:
+    """Find principal axes around each batch's mean, scaled to scores of variance one.
+
+    Returns
+    -------
+    Shape (at most ``n``, n_genes): fewer where the cells vary along fewer.
+    """
+    n_cells, n_genes = logged.shape
+    n = min(n, n_cells - 1, n_genes - 1)
+    if n < 1:
+        return np.zeros((0, n_genes), dtype=np.float32)
+    member = csr_matrix(
+        (np.ones(n_cells), (np.arange(n_cells), batch)), shape=(n_cells, len(means))
+    )
+
+    # Only products with vectors are taken, so that a sparse matrix stays sparse.
+    def centred(v: NDArray[np.floating]) -> Any:
+        return logged @ v - member @ (means @ v)
+
+    def back(v: NDArray[np.floating]) -> Any:
+        return logged.T @ v - means.T @ (member.T @ v)
+
+    operator = LinearOperator(
+        logged.shape, matvec=centred, rmatvec=back, matmat=centred, rmatmat=back, dtype=np.float64
+    )
+    start = np.random.default_rng(0).standard_normal(min(logged.shape))
+    _, values, axes = svds(operator, k=n, v0=start)
+    order = np.argsort(-values)
+    spread, axes = values[order] / np.sqrt(n_cells), axes[order]
+    # The sign of an axis is arbitrary; its largest loading is made positive.
+    axes *= np.sign(axes[np.arange(n), np.abs(axes).argmax(axis=1)])[:, None]
+    useful = spread > 1e-6
+    return np.asarray(axes[useful] / spread[useful, None], dtype=np.float32)
 
 
 def _column_sums(layer: Any) -> NDArray[np.float64]:

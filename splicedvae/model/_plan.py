@@ -38,7 +38,9 @@ class RatioTrainingPlan(TrainingPlan):
     ) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
         """Return what makes an optimiser with the head in a group of its own."""
         create = super().get_optimizer_creator()
-        head = {id(parameter) for parameter in self.module.ratio_head.parameters()}
+        head = {
+            id(parameter) for expert in self.module.ratio_heads for parameter in expert.parameters()
+        }
 
         def with_groups(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
             everything = list(parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._dispersion import DispersionFit
 from splicedvae.module._head import RatioHead, SlopesDraw
 from splicedvae.module._likelihoods import (
@@ -15,6 +16,7 @@ from splicedvae.module._slopes import ExpressionSlopes, Slopes
 __all__ = [
     "DispersionFit",
     "ExpressionSlopes",
+    "PrincipalComponents",
     "RatioHead",
     "Slopes",
     "SlopesDraw",

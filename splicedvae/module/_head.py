@@ -21,11 +21,13 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 from splicedvae._keys import HeadKind, RatioLikelihood
 from splicedvae.module._likelihoods import (
     beta_binomial_log_prob,
     binomial_log_prob,
+    log_choose,
     weighted_squared_error,
 )
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
@@ -126,8 +128,8 @@ class RatioHead(nn.Module):
         self.bursts = Slopes((n_genes,), (1,), shrinkage)
         # Genes first, as scvi-tools' surgery appends new batches to the last dimension.
         self.batch_offset = Slopes((n_genes, n_batch), (1, 1), shrinkage)
-        # 20 pseudo-molecules: a moderate overdispersion to start from. With another likelihood it is
-        # fitted once the rest is.
+        # 20 pseudo-molecules: a moderate overdispersion to start from. With another likelihood it
+        # is fitted once the rest is.
         concentration = torch.full((n_genes,), 3.0)
         if likelihood == "beta-binomial":
             self.log_concentration = nn.Parameter(concentration)
@@ -269,6 +271,10 @@ class RatioHead(nn.Module):
             return self._losses(s, n, logits, genes).sum()
         # The root has no finite slope at zero.
         deviation = variance[cells, genes].clamp_min(1e-12).sqrt()
+        if self.likelihood == "binomial":
+            # The same as below, without its coefficient of log-gammas twice over.
+            spread = softplus(logits + deviation) + softplus(logits - deviation)
+            return (0.5 * n * spread - s * logits).sum() - log_choose(n, s).sum()
         upper = self._losses(s, n, logits + deviation, genes)
         lower = self._losses(s, n, logits - deviation, genes)
         return 0.5 * (upper.sum() + lower.sum())

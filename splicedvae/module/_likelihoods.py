@@ -11,8 +11,23 @@ import torch
 from torch.nn.functional import logsigmoid
 
 
-def _log_choose(n: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
+def log_choose(n: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the binomial coefficient, without a gradient.
+
+    Parameters
+    ----------
+    n
+        Molecules, any shape.
+    k
+        Those chosen, same shape.
+    """
+    with torch.no_grad():
+        # Single molecules, which are most entries, have one way only.
+        several = n > 1
+        m, j = n[several], k[several]
+        result = torch.zeros_like(n)
+        result[several] = torch.lgamma(m + 1) - torch.lgamma(j + 1) - torch.lgamma(m - j + 1)
+    return result
 
 
 def binomial_log_prob(
@@ -36,7 +51,7 @@ def binomial_log_prob(
     return (
         spliced * logsigmoid(logits)
         + (counted - spliced) * logsigmoid(-logits)
-        + _log_choose(counted, spliced)
+        + log_choose(counted, spliced)
     )
 
 
@@ -84,7 +99,7 @@ def beta_binomial_log_prob(
     alpha = (concentration * torch.sigmoid(logits)).clamp_min(tiny)
     beta = (concentration * torch.sigmoid(-logits)).clamp_min(tiny)
     log_prob = (
-        _log_choose(counted, spliced)
+        log_choose(counted, spliced)
         + (torch.lgamma(spliced + alpha) - torch.lgamma(alpha))
         + (torch.lgamma(counted - spliced + beta) - torch.lgamma(beta))
         - (torch.lgamma(counted + concentration) - torch.lgamma(concentration))

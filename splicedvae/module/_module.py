@@ -17,9 +17,10 @@ from scvi import REGISTRY_KEYS
 from scvi.module import VAE
 from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Normal
 
 from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._head import RatioHead, SlopesDraw
 
 #: Keys under which the data loader hands over the measured layers.
@@ -91,6 +92,9 @@ class SplicedVAEModule(VAE):
     ratio_shrinkage
         Precision of the Gaussian prior that draws each gene's ratio to a constant, in units of one
         over squared logit; None learns it from the data.
+    n_components
+        Principal components of the totals that a second, linear expert for the ratio sees, whose
+        prediction is averaged with that from the latent state; 0 leaves it out.
     """
 
     def __init__(
@@ -122,6 +126,7 @@ class SplicedVAEModule(VAE):
         ratio_likelihood: RatioLikelihood = "binomial",
         ratio_weight: float = 1.0,
         ratio_shrinkage: float | None = None,
+        n_components: int = 20,
     ) -> None:
         super().__init__(
             n_input=n_input,
@@ -164,12 +169,29 @@ class SplicedVAEModule(VAE):
             likelihood=ratio_likelihood,
             shrinkage=ratio_shrinkage,
         )
+        self.components: PrincipalComponents | None = None
+        self.ratio_head_components: RatioHead | None = None
+        if n_components:
+            self.components = PrincipalComponents(n_input, n_components, max(n_batch, 1))
+            self.ratio_head_components = RatioHead(
+                n_components,
+                n_input,
+                n_batch=max(n_batch, 1),
+                likelihood=ratio_likelihood,
+                shrinkage=ratio_shrinkage,
+            )
+
+    @property
+    def ratio_heads(self) -> list[RatioHead]:
+        """The experts for the ratio: on the latent state and, if there is one, on components."""
+        heads = (self.ratio_head, self.ratio_head_components)
+        return [head for head in heads if head is not None]
 
     def freeze_expression(self) -> None:
         """Hold everything but the ratio head: training then fits the head on a fixed latent."""
         self.expression_frozen = True
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith("ratio_head."))
+            parameter.requires_grad_(name.startswith("ratio_head"))
         self.train(self.training)
 
     def train(self, mode: bool = True) -> SplicedVAEModule:
@@ -183,7 +205,7 @@ class SplicedVAEModule(VAE):
         super().train(mode)
         if self.expression_frozen:
             for name, child in self.named_children():
-                child.train(mode and name == "ratio_head")
+                child.train(mode and name.startswith("ratio_head"))
         return self
 
     def forward(
@@ -240,20 +262,22 @@ class SplicedVAEModule(VAE):
         ratio_nll, prior = x.new_zeros(()), x.new_zeros(())
         if SPLICED_KEY in tensors and UNSPLICED_KEY in tensors:
             z = cast(torch.Tensor, inference_outputs[MODULE_KEYS.Z_KEY])
-            head = self.ratio_head
-            if self.training:
-                head.expression.observe(head.features(z), x, n_obs)
-            mean, variance = head.moments(z, tensors[REGISTRY_KEYS.BATCH_KEY], x)
-            ratio_nll = (
-                head.negative_log_likelihood(
+            batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+            experts = [(self.ratio_head, z)]
+            if self.components is not None and self.ratio_head_components is not None:
+                experts.append((self.ratio_head_components, self.components(x, batch_index)))
+            for head, state in experts:
+                if self.training:
+                    head.expression.observe(head.features(state), x, n_obs)
+                mean, variance = head.moments(state, batch_index, x)
+                loss = head.negative_log_likelihood(
                     mean, tensors[SPLICED_KEY], tensors[UNSPLICED_KEY], variance
                 )
-                / n_cells
-            )
-            # Where nothing is said of the ratio, the prior alone would make it forget.
-            prior = head.penalty() / n_obs
+                ratio_nll = ratio_nll + loss / n_cells
+                # Where nothing is said of the ratio, the prior alone would make it forget.
+                prior = prior + head.penalty() / n_obs
         ratio_loss = self.ratio_weight * ratio_nll + prior
-        extra = {"ratio_loss": ratio_nll.detach()}
+        extra = {"ratio_loss": ratio_nll.detach() / len(self.ratio_heads)}
         if self.expression_frozen and not generative_outputs:
             nothing = torch.zeros(n_cells, device=x.device)
             return LossOutput(
@@ -273,7 +297,11 @@ class SplicedVAEModule(VAE):
     @torch.inference_mode()
     @auto_move_data
     def ratio_draw(
-        self, tensors: dict[str, torch.Tensor], draw: SlopesDraw, generator: torch.Generator
+        self,
+        tensors: dict[str, torch.Tensor],
+        expert: int,
+        draw: SlopesDraw,
+        generator: torch.Generator,
     ) -> torch.Tensor:
         """Splicing ratio at one draw of the slopes and of each cell's latent state.
 
@@ -284,8 +312,10 @@ class SplicedVAEModule(VAE):
         ----------
         tensors
             A minibatch; only total counts and covariates are looked at.
+        expert
+            Which of `ratio_heads` answers.
         draw
-            Slopes, from `RatioHead.draw`.
+            Its slopes, from `RatioHead.draw`.
         generator
             Source of randomness for the latent states, on the CPU.
 
@@ -293,11 +323,15 @@ class SplicedVAEModule(VAE):
         -------
         Ratios, shape (n_cells, n_genes).
         """
-        qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
-        noise = torch.randn(qz.loc.shape, generator=generator).to(qz.loc.device)
-        z = self.z_encoder.z_transformation(qz.loc + qz.scale * noise)
-        x = None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]
-        return torch.sigmoid(self.ratio_head.at(draw, z, tensors[REGISTRY_KEYS.BATCH_KEY], x))
+        batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+        x = self._counts(tensors)
+        if expert and self.components is not None and x is not None:
+            state = self.components(x, batch_index)
+        else:
+            qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
+            noise = torch.randn(qz.loc.shape, generator=generator).to(qz.loc.device)
+            state = self.z_encoder.z_transformation(qz.loc + qz.scale * noise)
+        return torch.sigmoid(self.ratio_heads[expert].at(draw, state, batch_index, x))
 
     @torch.inference_mode()
     @auto_move_data
@@ -306,14 +340,15 @@ class SplicedVAEModule(VAE):
         tensors: dict[str, torch.Tensor],
         n_samples: int | None = None,
     ) -> torch.Tensor:
-        """Splicing ratio under the approximate posterior of the latent state.
+        """Splicing ratio under the approximate posterior, the experts counting alike.
 
         Parameters
         ----------
         tensors
             A minibatch; only total counts and covariates are looked at.
         n_samples
-            How many draws of the latent state to return; ``None`` returns the mean.
+            How many draws to return, an equal number from each expert (one more from the first
+            where they are odd); ``None`` returns the mean.
 
         Returns
         -------
@@ -321,22 +356,41 @@ class SplicedVAEModule(VAE):
 
         Notes
         -----
-        With a linear head and a Gaussian latent the logit is Gaussian, with mean m and
-        variance v, and its mean ratio is taken as sigmoid(m / sqrt(1 + pi v / 8)) (MacKay
-        1992, within 0.02 of the integral). Otherwise the mean is over a fixed set of draws,
-        the same for every cell, so that a prediction depends neither on the batch size nor
-        on a random state.
+        Minified data has no counts, so the latent state alone is heard.
         """
-        outputs = self.inference(**self._get_inference_input(tensors))
-        qz = outputs[MODULE_KEYS.QZ_KEY]
+        qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
+        x = self._counts(tensors)
         batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
-        # Minified data has no counts, so a gene's own cannot be heard.
-        x = None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]
-        head = self.ratio_head
+        other, scores = self.ratio_head_components, None
+        if self.components is not None and x is not None:
+            scores = self.components(x, batch_index)
         if n_samples is not None:
-            z = self.z_encoder.z_transformation(qz.sample((n_samples,)))
-            mean, variance = head.moments(z, batch_index, x)
-            return torch.sigmoid(mean + variance.sqrt() * torch.randn_like(mean))
+            first = n_samples if scores is None else (n_samples + 1) // 2
+            z = self.z_encoder.z_transformation(qz.sample((first,)))
+            draws = _scattered(*self.ratio_head.moments(z, batch_index, x))
+            if scores is None or other is None:
+                return draws
+            mean, variance = other.moments(scores, batch_index, x)
+            shape = (n_samples - first, *mean.shape)
+            return torch.cat([draws, _scattered(mean.expand(shape), variance.expand(shape))])
+        ratio = self._mean_ratio(qz, batch_index, x)
+        if scores is None or other is None:
+            return ratio
+        return 0.5 * (ratio + _mean_sigmoid(*other.moments(scores, batch_index, x)))
+
+    def _counts(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        return None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]
+
+    def _mean_ratio(
+        self, qz: Normal, batch_index: torch.Tensor, x: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Mean ratio of the expert on the latent state.
+
+        With a linear head and a Gaussian latent the logit is Gaussian, and its mean ratio has a
+        closed form. Otherwise the mean is over a fixed set of draws, the same for every cell, so
+        that a prediction depends neither on the batch size nor on a random state.
+        """
+        head = self.ratio_head
         if head.kind == "linear" and self.latent_distribution == "normal":
             mean, variance = head.moments(qz.loc, batch_index, x)
             slopes = head.slopes()
@@ -344,12 +398,21 @@ class SplicedVAEModule(VAE):
                 # Where the state is moves what it lets expect, and so the excess over it.
                 slopes = slopes - (head.burst + head.bursts.mean) * head.expression.slopes
             spread = qz.scale.square() @ (slopes.square() + head.loadings.variance)
-            return torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * (variance + spread)))
+            return _mean_sigmoid(mean, variance + spread)
         generator = torch.Generator().manual_seed(0)
         half = torch.randn(N_MEAN_DRAWS // 2, self.n_latent, generator=generator)
         total = torch.zeros(1, device=qz.loc.device)
         for draw in torch.cat([half, -half]).to(qz.loc.device):
             z = self.z_encoder.z_transformation(qz.loc + qz.scale * draw)
-            mean, variance = head.moments(z, batch_index, x)
-            total = total + torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * variance))
+            total = total + _mean_sigmoid(*head.moments(z, batch_index, x))
         return total / N_MEAN_DRAWS
+
+
+def _scattered(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Ratios at one draw of each Gaussian logit."""
+    return torch.sigmoid(mean + variance.sqrt() * torch.randn_like(mean))
+
+
+def _mean_sigmoid(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Mean ratio of a Gaussian logit (MacKay 1992, within 0.02 of the integral)."""
+    return torch.sigmoid(mean / torch.sqrt(1 + math.pi / 8 * variance))

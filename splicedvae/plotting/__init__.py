@@ -6,6 +6,7 @@ says what it shows (`alt_text`), has a transparent background, and is drawn for 
 dark page (``dark``).
 """
 
+from splicedvae.plotting._benchmark import BENCHMARK_LABELS, benchmark_overview
 from splicedvae.plotting._data import depth_histogram, unspliced_fraction_by_cluster
 from splicedvae.plotting._latents import latents
 from splicedvae.plotting._metrics import (
@@ -42,6 +43,7 @@ from splicedvae.plotting._types import (
 )
 
 __all__ = [
+    "BENCHMARK_LABELS",
     "CATEGORICAL",
     "CONFIG",
     "DIVERGING",
@@ -60,6 +62,7 @@ __all__ = [
     "StreamPanel",
     "Values",
     "alt_text",
+    "benchmark_overview",
     "category_colors",
     "coverage_curves",
     "depth_histogram",

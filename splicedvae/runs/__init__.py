@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from splicedvae.runs._config import FORMAT, RunConfig, code_version
 from splicedvae.runs._manage import (
@@ -21,6 +22,11 @@ from splicedvae.runs._manage import (
 from splicedvae.runs._run import Run
 from splicedvae.runs._status import Status
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from splicedvae.io import ReadResult
+
 __all__ = [
     "FORMAT",
     "Run",
@@ -29,6 +35,7 @@ __all__ = [
     "code_version",
     "delete",
     "demo_run",
+    "evaluate_on",
     "execute",
     "find_run",
     "list_runs",
@@ -76,3 +83,40 @@ def execute(
     from splicedvae.runs._execute import execute as work
 
     return work(config, folder, progress=progress)
+
+
+def evaluate_on(
+    run: Run, result: ReadResult, *, batch_key: str | None = None, cluster_key: str | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Evaluate a trained run's models and baselines on a file with S/U.
+
+    Parameters
+    ----------
+    run
+        A finished training run.
+    result
+        The file. Cells that the models were trained on are left out.
+    batch_key
+        Column of ``obs`` with batches, if the models were trained with batches.
+    cluster_key
+        Column of ``obs`` with cell groups, or None.
+
+    Returns
+    -------
+    metrics
+        Tidy: predictor, metric, coverage, value, ceiling, n, note.
+    notes
+        What was done, one sentence each.
+
+    Raises
+    ------
+    DataError
+        If the file has no measured S/U, or no cell that was held out.
+    GenesError
+        If too few of the models' genes are in the file.
+    RunError
+        If the run was not trained.
+    """
+    from splicedvae.runs._assessment import assess_on
+
+    return assess_on(run, result, batch_key=batch_key, cluster_key=cluster_key)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scvi
 from anndata import AnnData
 from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ from splicedvae.evaluation import (
     NearestNeighbours,
     RidgeOnPCA,
     gene_metrics,
+    latent_metrics,
+    predictive_coverage,
     ratio_metrics,
 )
 from splicedvae.io import ReadResult
@@ -26,6 +30,8 @@ from splicedvae.runs._run import Run
 
 #: Order of the table's columns.
 COLUMNS = ("predictor", "metric", "coverage", "value", "ceiling", "n", "note")
+#: Draws of the latent states behind the likelihood of expression.
+_N_DRAWS = 5
 
 
 def training_cells(run: Run) -> AnnData:
@@ -119,13 +125,33 @@ def groups_note(train: AnnData, test: AnnData) -> str | None:
     )
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """How well everything that predicts did on the same cells.
+
+    Attributes
+    ----------
+    metrics
+        Tidy, with the columns `COLUMNS`.
+    genes
+        One row per gene, its name as index.
+    predictions
+        Ratios of every predictor, in the order of tables, each of shape (n_test, n_genes).
+    """
+
+    metrics: pd.DataFrame
+    genes: pd.DataFrame
+    predictions: dict[str, NDArray[np.floating]]
+
+
 def assess(
     train: AnnData,
     test: AnnData,
     ratios: Mapping[str, NDArray[np.float32]],
     *,
+    concentrations: Mapping[str, NDArray[np.floating]] | None = None,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Assessment:
     """Evaluate the models' ratios beside the baselines fitted on the training cells.
 
     Parameters
@@ -138,15 +164,11 @@ def assess(
         Other cells x the same genes, with the measured layers to be predicted.
     ratios
         The models' ratios for the test cells by source, each of shape (n_test, n_genes).
+    concentrations
+        Of the models' beta-binomial predictions by source, each of shape (n_genes,), for the share
+        of counts inside predicted intervals; None leaves it out.
     seed
         Seed of the baselines and the ceilings.
-
-    Returns
-    -------
-    metrics
-        Tidy, with the columns `COLUMNS`.
-    genes
-        One row per gene, its name as index.
     """
     train = train.copy()
     totals = totals_only(test)
@@ -168,13 +190,76 @@ def assess(
     }
     clusters = test.obs[Obs.CLUSTERS].astype(str).to_numpy() if Obs.CLUSTERS in test.obs else None
     spliced, unspliced = test.layers[Layers.SPLICED], test.layers[Layers.UNSPLICED]
-    metrics = ratio_metrics(
-        spliced, unspliced, predictions, gene_mean=mean, clusters=clusters, seed=seed
-    )
+    tables = [
+        ratio_metrics(spliced, unspliced, predictions, gene_mean=mean, clusters=clusters, seed=seed)
+    ]
+    for source, concentration in (concentrations or {}).items():
+        covered = predictive_coverage(spliced, unspliced, predictions[source], concentration)
+        tables.append(covered.assign(predictor=source))
     genes = gene_metrics(
         spliced, unspliced, predictions, genes=list(test.var_names), gene_mean=mean
     )
-    return metrics[list(COLUMNS)], genes.set_index(genes.columns[0])
+    return Assessment(
+        pd.concat(tables, ignore_index=True)[list(COLUMNS)],
+        genes.set_index(genes.columns[0]),
+        predictions,
+    )
+
+
+def expression_and_latent(
+    models: Mapping[str, SplicedVAE], totals: AnnData, obs: pd.DataFrame, *, seed: int
+) -> pd.DataFrame:
+    """Judge the other half of the models on held-out cells: expression and the latent space.
+
+    Parameters
+    ----------
+    models
+        Trained models by source.
+    totals
+        Held-out cells x model genes, totals alone.
+    obs
+        Groups, batches and true time of the same cells, where they are known.
+    seed
+        Seed of the latent draws and of the clustering.
+
+    Returns
+    -------
+    Tidy rows with the columns `COLUMNS`: ``expression_nll`` (mean over cells of the negative
+    log-likelihood of all counts of a cell at draws of its latent state, in nats) and
+    ``expression_elbo`` (the same plus the latent state's divergence from its prior: the negative
+    evidence lower bound), lower is better; and the rows of `splicedvae.evaluation.latent_metrics`.
+    """
+    tables = []
+    for source, model in models.items():
+        scvi.settings.seed = seed
+        draws = [_expression(model, totals) for _ in range(_N_DRAWS)]
+        rows = [
+            {"metric": metric, "value": float(np.mean(values)), "n": totals.n_obs, "note": note}
+            for metric, values, note in (
+                ("expression_nll", [nll for nll, _ in draws], "per cell, lower is better"),
+                ("expression_elbo", [elbo for _, elbo in draws], "per cell, lower is better"),
+            )
+        ]
+        latent = latent_metrics(
+            np.asarray(model.get_latent_representation(totals)),
+            clusters=_labels(obs, Obs.CLUSTERS),
+            batches=_labels(obs, Obs.BATCH),
+            time=obs[Obs.TRUE_TIME].to_numpy(dtype=float) if Obs.TRUE_TIME in obs else None,
+            seed=seed,
+        )
+        table = pd.concat([pd.DataFrame(rows), latent], ignore_index=True)
+        tables.append(table.assign(predictor=source, coverage=1, ceiling=np.nan))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def _expression(model: SplicedVAE, totals: AnnData) -> tuple[float, float]:
+    nll = model.get_reconstruction_error(totals)["reconstruction_loss"]
+    # scvi-tools gives the bound itself, which is better when higher.
+    return float(nll), -float(model.get_elbo(totals))
+
+
+def _labels(obs: pd.DataFrame, column: str) -> list[str] | None:
+    return obs[column].astype(str).tolist() if column in obs else None
 
 
 def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnData:
@@ -213,35 +298,7 @@ def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnD
 def assess_on(
     run: Run, result: ReadResult, *, batch_key: str | None = None, cluster_key: str | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Evaluate a trained run's models and baselines on a file with S/U.
-
-    Parameters
-    ----------
-    run
-        A finished training run.
-    result
-        The file. Cells that the models were trained on are left out.
-    batch_key
-        Column of ``obs`` with batches, if the models were trained with batches.
-    cluster_key
-        Column of ``obs`` with cell groups, or None.
-
-    Returns
-    -------
-    metrics
-        Tidy, with the columns `COLUMNS`.
-    notes
-        What was done, one sentence each.
-
-    Raises
-    ------
-    DataError
-        If the file has no measured S/U, or no cell that was held out.
-    GenesError
-        If too few of the models' genes are in the file.
-    RunError
-        If the run was not trained.
-    """
+    """Do the work of `splicedvae.runs.evaluate_on`, which says what is given and returned."""
     if not result.has_measured_layers:
         raise DataError(
             "The file has no spliced and unspliced counts to evaluate against: name the layers "
@@ -290,5 +347,5 @@ def assess_on(
     note = groups_note(train, test)
     if note is not None:
         notes.append(note)
-    metrics, _ = assess(train[:, test.var_names], test, ratios, seed=run.config.seed)
-    return metrics, notes
+    assessment = assess(train[:, test.var_names], test, ratios, seed=run.config.seed)
+    return assessment.metrics, notes

@@ -58,9 +58,19 @@ class RunConfig:
         Whether the totals contain intronic reads (``"with-introns"``) or not (``"exonic"``).
     held_out
         Share of the cells kept out of everything fitted, above 0 and below 1.
+    fold
+        Which share is held out: folds 0, 1, ... of one seed hold out different cells.
+    split_by
+        Column of ``obs``, such as a batch, a donor or a species: instead of a share of the cells,
+        the group that ``fold`` counts to, in the order of names, is held out as a whole.
+    transitions
+        Pairs of cell groups, from and to, that are known to follow each other; by them the
+        direction of velocities is judged. A simulation brings its own.
     min_shared_counts
         Least number of counts, spliced and unspliced together, a gene needs over the training
         cells.
+    min_cells
+        Least number of training cells in which each layer must have a molecule of a gene.
     n_top_genes
         How many of the most variable genes to model; None for all that pass.
     max_epochs
@@ -95,7 +105,11 @@ class RunConfig:
     batch_key: str | None = None
     counts: Counts = "with-introns"
     held_out: float = 0.2
+    fold: int = 0
+    split_by: str | None = None
+    transitions: tuple[tuple[str, str], ...] = ()
     min_shared_counts: int = 20
+    min_cells: int = 0
     n_top_genes: int | None = 2000
     max_epochs: int | None = None
     batch_size: int = 128
@@ -122,6 +136,9 @@ class RunConfig:
             if name == "velocity":
                 if not isinstance(value, VelocitySettings):
                     raise RunError("The setting 'velocity' must be a VelocitySettings.")
+                continue
+            if name == "transitions":
+                object.__setattr__(self, name, _transitions(value))
                 continue
             if not _fits(value, hint):
                 raise RunError(
@@ -167,6 +184,7 @@ class RunConfig:
             if item.name != "velocity"
         }
         values["velocity"] = self.velocity.to_dict()
+        values["transitions"] = [list(pair) for pair in self.transitions]
         return values
 
     @classmethod
@@ -219,7 +237,9 @@ class RunConfig:
 
 
 _LOWEST: Final[dict[str, float]] = {
+    "fold": 0,
     "min_shared_counts": 0,
+    "min_cells": 0,
     "n_top_genes": 1,
     "max_epochs": 1,
     "batch_size": 2,
@@ -270,6 +290,25 @@ def _words(hint: Any) -> str:
         else:
             words.append({int: "a whole number below 2^32", float: "a number", str: "text"}[option])
     return " or ".join(words)
+
+
+def _transitions(values: Any) -> tuple[tuple[str, str], ...]:
+    """Read pairs of cell groups."""
+    pairs = tuple(
+        tuple(pair) if isinstance(pair, list | tuple) else pair
+        for pair in (values if isinstance(values, list | tuple) else (values,))
+    )
+    for pair in pairs:
+        if not (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(name, str) and name for name in pair)
+        ):
+            raise RunError(
+                f"The setting 'transitions' holds {str(pair)[:60]!r}, and pairs of cell groups, "
+                "from and to, are expected: correct it."
+            )
+    return pairs
 
 
 def _velocity_settings(values: Any) -> VelocitySettings:

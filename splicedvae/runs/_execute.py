@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from splicedvae import __version__, io
 from splicedvae._errors import DataError, RunError, SplicedVAEError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Var
-from splicedvae.evaluation import select_genes, split_cells
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import SplicedVAE
 from splicedvae.runs import _assessment, _files, _prediction, _training, _velocities
 from splicedvae.runs._config import RunConfig, code_version
@@ -223,6 +223,8 @@ class _Input:
 
     cells: AnnData
     measured: bool
+    #: Pairs of cell groups that follow each other, as a simulation knows them.
+    transitions: tuple[tuple[str, str], ...] = ()
 
 
 def _read(config: RunConfig, journal: Journal) -> _Input:
@@ -264,6 +266,13 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
         obs[name] = _prediction.categories(cells.obs[key])
     if Obs.TRUE_TIME in cells.obs:
         obs[Obs.TRUE_TIME] = np.asarray(cells.obs[Obs.TRUE_TIME], dtype=np.float32)
+    if config.split_by is not None:
+        if config.split_by not in cells.obs:
+            raise DataError(
+                f"The file has no column {config.split_by[:60]!r} in obs to split by: choose one "
+                "that it has."
+            )
+        obs[config.split_by] = _prediction.categories(cells.obs[config.split_by])
     if config.batch_key is not None:
         # The models are set up with the file's own column name, which users of them know.
         obs[config.batch_key] = np.asarray(cells.obs[config.batch_key].astype(str))
@@ -283,7 +292,16 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     return _Input(
         AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers),
         bool(result.has_measured_layers),
+        _known_transitions(cells, config),
     )
+
+
+def _known_transitions(cells: AnnData, config: RunConfig) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of groups that a simulation says follow each other."""
+    told = cells.uns.get(Uns.ROOT, {}).get(Uns.SIMULATION, {}).get(Uns.TRANSITIONS)
+    if told is None or config.cluster_key != Obs.CLUSTERS:
+        return ()
+    return tuple((str(first), str(second)) for first, second in told)
 
 
 # Training -----------------------------------------------------------------------------------
@@ -309,24 +327,38 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     _write_predictions(folder, cells)
 
     journal.stage("evaluating on held-out cells")
-    metrics, genes = _assessment.assess(
+    apart, apart_totals = cells[held_out].copy(), totals[held_out].copy()
+    assessment = _assessment.assess(
         cells[train],
-        cells[held_out],
-        {
-            source: _prediction.ratio_of(model, totals[held_out].copy())
-            for source, model in models.items()
+        apart,
+        {source: _prediction.ratio_of(model, apart_totals) for source, model in models.items()},
+        concentrations={
+            source: model.get_ratio_concentration().to_numpy() for source, model in models.items()
         },
         seed=config.seed,
     )
+    latent = _assessment.expression_and_latent(models, apart_totals, apart.obs, seed=config.seed)
+    metrics = pd.concat([assessment.metrics, latent], ignore_index=True)
     _write_table(folder / _files.METRICS, metrics)
-    _write_table(folder / _files.GENES, genes, index=True)
+    _write_table(folder / _files.GENES, assessment.genes, index=True)
     cells.var[Var.GENE_MEAN] = _assessment.gene_means(cells[train])
 
     _draw_latents(cells, models, config, journal)
 
-    beside = _velocities_stage(config, folder, journal, cells, measured=True)
+    _velocities_stage(config, folder, journal, cells, measured=True)
     journal.stage("comparing velocities among held-out cells")
-    rows, notes = _velocities.held_out_agreement(beside, held_out, config.velocity, config.seed)
+    rows, notes = _velocities.held_out_agreement(
+        apart,
+        {
+            source: _prediction.at_counts(apart.X, ratio)
+            for source, ratio in assessment.predictions.items()
+        },
+        {source: cells.obsm[_LATENTS[source][0]][held_out] for source in models},
+        how=config.counts,
+        settings=config.velocity,
+        seed=config.seed,
+        transitions=config.transitions or taken.transitions,
+    )
     for note in notes:
         journal.note(note)
     if len(rows):
@@ -347,14 +379,26 @@ def _choose(
     """
     by = next((name for name in (Obs.CLUSTERS, Obs.BATCH) if name in cells.obs), None)
     labels = None if by is None else cells.obs[by].astype(str).to_numpy()
-    split = np.asarray(
-        split_cells(cells.n_obs, held_out=config.held_out, stratify=labels, seed=config.seed)
-    )
+    if config.split_by is not None:
+        split = np.asarray(split_groups(list(cells.obs[config.split_by]), fold=config.fold))
+        name = str(cells.obs.loc[split == Split.HELD_OUT, config.split_by].iloc[0])
+        journal.note(f"All cells of {name!r} in obs column {config.split_by!r} were held out.")
+    else:
+        split = np.asarray(
+            split_cells(
+                cells.n_obs,
+                held_out=config.held_out,
+                stratify=labels,
+                seed=config.seed,
+                fold=config.fold,
+            )
+        )
     train = split == Split.TRAIN
     chosen = np.asarray(
         select_genes(
             cells[train].copy(),
             min_shared_counts=config.min_shared_counts,
+            min_cells=config.min_cells,
             n_top_genes=config.n_top_genes,
         )
     )
@@ -411,7 +455,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         note = _assessment.groups_note(train, test)
         if note is not None:
             journal.note(note)
-        metrics, genes = _assessment.assess(
+        assessment = _assessment.assess(
             train,
             test,
             {
@@ -420,8 +464,8 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
             },
             seed=config.seed,
         )
-        _write_table(folder / _files.METRICS, metrics)
-        _write_table(folder / _files.GENES, genes, index=True)
+        _write_table(folder / _files.METRICS, assessment.metrics)
+        _write_table(folder / _files.GENES, assessment.genes, index=True)
 
     _draw_latents(cells, models, config, journal, totals)
     _velocities_stage(config, folder, journal, cells, measured=taken.measured)

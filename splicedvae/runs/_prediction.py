@@ -60,6 +60,14 @@ def ratio_of(model: SplicedVAE, totals: AnnData) -> NDArray[np.float32]:
     return np.concatenate(list(model.iter_splicing_ratio(totals)))
 
 
+def at_counts(totals: csr_matrix, ratio: NDArray[Any]) -> csr_matrix:
+    """Keep a dense ratio where something was counted: CSR float32 of the totals' pattern."""
+    kept = counts(totals)
+    rows = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+    kept.data = np.asarray(ratio[rows, kept.indices], dtype=np.float32)
+    return kept
+
+
 def umap(space: NDArray[Any], seed: int) -> NDArray[np.float32] | None:
     """Draw cells of a latent space in two dimensions.
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Sources
+from splicedvae._keys import Layers, Obs, Obsm, Sources
 from splicedvae.evaluation import (
     shuffle_within_genes,
+    summarise_control,
     thin_counts,
     velocity_cautions,
     velocity_metrics,
@@ -34,11 +35,18 @@ from splicedvae.velocity import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 #: Names of the two halves of the measured molecules.
 _HALVES: Final = ("half_a", "half_b")
 
+#: The control's draws; one alone scatters by as much as it is to judge.
+N_CONTROLS = 5
+_CONTROLS: Final = tuple(f"{Sources.SHUFFLED}_{draw}" for draw in range(N_CONTROLS))
+#: Predictors that have no velocity by their nature.
+_CONSTANT: Final = (Sources.GENE_MEAN,)
+#: Most held-out cells among which velocities are compared: some fifteen of them are computed.
+MAX_COMPARED = 3000
 #: Fewest held-out cells among which neighbours mean something.
 MIN_HELD_OUT = 50
 
@@ -95,7 +103,7 @@ def velocity_cells(
 
 
 def _sources(cells: AnnData) -> dict[str, tuple[str, str]]:
-    order = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.SHUFFLED)
+    order = (Sources.MEASURED, *Sources.PREDICTORS, *_CONTROLS)
     pairs = {source: layer_names(source) for source in order}
     return {source: pair for source, pair in pairs.items() if pair[0] in cells.layers}
 
@@ -161,23 +169,37 @@ def _refused(settings: VelocitySettings, message: str) -> dict[str, Any]:
 
 
 def held_out_agreement(
-    cells: AnnData, held_out: NDArray[np.bool_], settings: VelocitySettings, seed: int
+    cells: AnnData,
+    ratios: Mapping[str, csr_matrix],
+    latents: Mapping[str, NDArray[np.floating]],
+    *,
+    how: Counts,
+    settings: VelocitySettings,
+    seed: int,
+    transitions: Sequence[tuple[str, str]] = (),
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Compare each source's velocity with the measured, and the true one, among held-out cells.
+    """Compare each predictor's velocity with the measured, and the true one, among held-out cells.
 
-    The control, SplicedVAE's ratios shuffled within genes, stands among the sources: smoothing
-    over neighbours draws orderly arrows of chance too, above all on a map.
+    The control, SplicedVAE's ratios shuffled within genes, stands among them in several draws:
+    smoothing over neighbours draws orderly arrows of chance too, above all on a map.
 
     Parameters
     ----------
     cells
-        What `velocity_cells` gave, with measured layers.
-    held_out
-        Which cells are held out, shape (n_cells,).
+        Held-out cells x model genes with totals and measured layers, groups and true time in
+        ``obs`` where they are known, and the true velocity of a simulation.
+    ratios
+        Predicted ratios at the non-zero totals, by predictor.
+    latents
+        Latent states of these cells by predictor, for a comparison on each model's own graph.
+    how
+        What the totals contain.
     settings
         Shared by all sources.
     seed
-        Seed of the thinning behind the ceiling.
+        Seed of shuffles and thinning.
+    transitions
+        Pairs of cell groups that are known to follow each other.
 
     Returns
     -------
@@ -186,62 +208,107 @@ def held_out_agreement(
         ceiling is the split-half reproducibility of the measurement: the agreement of two
         velocities, each from half of the measured molecules. It is not what the truth would
         reach: the halves share cells, neighbours and scVelo's bias.
-        Metrics with the suffix ``_true`` are against the true velocity of a simulation.
+        Metrics with the suffix ``_true`` are against the true velocity of a simulation, those with
+        ``_own_graph`` on neighbours in the predictor's own latent space.
     notes
         What was refused and why, one sentence each.
     """
-    n_held_out = int(held_out.sum())
-    if n_held_out < MIN_HELD_OUT:
+    if cells.n_obs < MIN_HELD_OUT:
         return pd.DataFrame(), [
-            f"Velocities were not compared among held-out cells, there are {n_held_out} and at "
+            f"Velocities were not compared among held-out cells, there are {cells.n_obs} and at "
             f"least {MIN_HELD_OUT} are needed: hold out a larger share or use more cells."
         ]
-    apart = cells[held_out].copy()
+    notes: list[str] = []
+    kept = np.arange(cells.n_obs)
+    if cells.n_obs > MAX_COMPARED:
+        kept = np.sort(np.random.default_rng(seed).choice(kept, MAX_COMPARED, replace=False))
+        notes.append(
+            f"Velocities were compared among {MAX_COMPARED:,} of the {cells.n_obs:,} held-out "
+            "cells, drawn at random."
+        )
+    moving = {source: ratio[kept] for source, ratio in ratios.items() if source not in _CONSTANT}
+    apart = velocity_cells(cells[kept].copy(), moving, how=how, measured=True)
+    for source, latent in latents.items():
+        apart.obsm[_latent_name(source)] = np.asarray(latent, dtype=np.float32)[kept]
     for name in layer_names(Sources.MEASURED):
         for half, counts in zip(_HALVES, thin_counts(apart.layers[name], seed=seed), strict=True):
             apart.layers[f"{half}_{name}"] = counts
-    dealt = shuffle_within_genes(
-        *(apart.layers[name] for name in layer_names(Sources.SPLICEDVAE)), seed=seed
-    )
-    apart.layers.update(zip(layer_names(Sources.SHUFFLED), dealt, strict=True))
+    predicted = [apart.layers[name] for name in layer_names(Sources.SPLICEDVAE)]
+    for draw, control in enumerate(_CONTROLS):
+        dealt = shuffle_within_genes(*predicted, seed=seed + draw)
+        apart.layers.update(zip(layer_names(control), dealt, strict=True))
     found = compute(apart, settings)
-    notes = [
-        f"Among held-out cells the {Sources.LABELS[source]} velocity was refused: "
-        f"{entry['message']}"
+    notes += [
+        f"Among held-out cells the {_label(source)} velocity was refused: {entry['message']}"
         for source, entry in found.account.items()
         if entry["state"] == "refused"
     ]
     if found.ground is None:
         return pd.DataFrame(), list(dict.fromkeys(notes))
+    known = _Known(
+        cluster_key=Obs.CLUSTERS if Obs.CLUSTERS in apart.obs else None,
+        transitions=tuple(transitions),
+        time=Obs.TRUE_TIME if Obs.TRUE_TIME in apart.obs else None,
+        seed=seed,
+    )
     measured = found.results.get(Sources.MEASURED)
     true = found.results.get(Sources.TRUE)
     tables: list[pd.DataFrame] = []
     if measured is not None:
-        tables.append(_compare(measured, found.results, notes))
+        table = _compare(measured, found.results, known, notes)
         ceilings = _ceilings(found.ground, settings, notes)
-        tables[0]["ceiling"] = tables[0]["metric"].map(ceilings)
+        table["ceiling"] = table["metric"].map(ceilings)
+        notes.extend(velocity_cautions(table))
+        tables.append(table)
+        tables.append(_on_own_graphs(apart, found.ground, settings, notes))
     if true is not None:
-        against = _compare(true, found.results, notes)
+        against = _compare(true, found.results, known, notes)
         against = against[against["metric"].str.contains("cosine")]
         against["metric"] += "_true"
         tables.append(against)
-    tables = [table for table in tables if len(table)]
-    notes.extend(velocity_cautions(tables[0]) if measured is not None else [])
+    tables = [summarise_control(table) for table in tables if len(table)]
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), notes
 
 
-def _compare(reference: AnnData, results: Mapping[str, AnnData], notes: list[str]) -> pd.DataFrame:
-    """Compare every fitted velocity with a reference; with itself only its confidence is kept."""
+@dataclass(frozen=True)
+class _Known:
+    """What is known of the cells besides their counts."""
+
+    cluster_key: str | None
+    transitions: tuple[tuple[str, str], ...]
+    time: str | None
+    seed: int
+
+
+def _label(source: str) -> str:
+    return Sources.LABELS[Sources.SHUFFLED if source in _CONTROLS else source]
+
+
+def _latent_name(source: str) -> str:
+    return Obsm.LATENT if source == Sources.SPLICEDVAE else Obsm.LATENT_SCVI
+
+
+def _compare(
+    reference: AnnData, results: Mapping[str, AnnData], known: _Known, notes: list[str]
+) -> pd.DataFrame:
+    """Compare every fitted velocity with a reference; with itself it has no cosine."""
     tables: list[pd.DataFrame] = []
     for source, result in results.items():
         if source == Sources.TRUE:
             continue
         try:
-            table = velocity_metrics(reference, result, predictor=source)
+            table = velocity_metrics(
+                reference,
+                result,
+                predictor=Sources.SHUFFLED if source in _CONTROLS else source,
+                cluster_key=known.cluster_key,
+                transitions=known.transitions,
+                time=known.time,
+                seed=known.seed,
+            )
         except DataError as error:
             notes.append(
-                f"Among held-out cells the {Sources.LABELS[source]} velocity was not compared: "
-                f"{error}"
+                f"Among held-out cells the {_label(source)} velocity was not compared: {error}"
             )
             continue
         if result is reference:
@@ -249,6 +316,34 @@ def _compare(reference: AnnData, results: Mapping[str, AnnData], notes: list[str
         tables.append(table)
     columns = ["predictor", "metric", "coverage", "value", "ceiling", "n", "note"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _on_own_graphs(
+    apart: AnnData, ground: AnnData, settings: VelocitySettings, notes: list[str]
+) -> pd.DataFrame:
+    """Compare each model's velocity with the measured one on neighbours in its latent space."""
+    tables = []
+    for source in (Sources.SPLICEDVAE, Sources.SCVI):
+        if _latent_name(source) not in apart.obsm:
+            continue
+        pairs = {name: layer_names(name) for name in (Sources.MEASURED, source)}
+        try:
+            own = prepare(
+                apart,
+                settings=settings,
+                genes=list(ground.var_names),
+                representation=_latent_name(source),
+            )
+            results = compare_velocities(own, pairs, settings).results
+            table = velocity_metrics(results[Sources.MEASURED], results[source], predictor=source)
+        except (VelocityError, DataError, KeyError) as error:
+            notes.append(
+                f"The {Sources.LABELS[source]} velocity was not compared on its own graph: {error}"
+            )
+            continue
+        table = table[table["metric"].str.contains("cosine")]
+        tables.append(table.assign(metric=table["metric"] + "_own_graph"))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _ceilings(ground: AnnData, settings: VelocitySettings, notes: list[str]) -> dict[str, float]:

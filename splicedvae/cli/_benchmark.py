@@ -1,0 +1,188 @@
+"""The command that judges all predictors over several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from splicedvae._keys import Design, Sources
+from splicedvae.cli._options import (
+    ClusterKey,
+    DataFile,
+    Mode,
+    SplicedLayer,
+    Total,
+    Transitions,
+    UnsplicedLayer,
+    pairs_of,
+)
+from splicedvae.cli._output import Json, escape, print_json, stderr, stdout, told
+from splicedvae.cli._progress import run_progress
+
+if TYPE_CHECKING:
+    from splicedvae.benchmark import Benchmark
+    from splicedvae.runs import Status
+
+#: Rows of the table a person sees: metric, coverage, what it is called, digits.
+_SHOWN = (
+    ("rmse", 1, "RMSE", 4),
+    ("pearson", 1, "Pearson r", 3),
+    ("skill", 1, "skill over mean", 4),
+    ("within_gene_r_by_cluster", 1, "within-gene r, pooled", 3),
+    ("calibration_error", 1, "calibration error", 4),
+    ("interval_coverage", 5, "90% intervals hold", 3),
+    ("expression_nll", 1, "expression NLL", 1),
+    ("velocity_cosine_genes", 1, "velocity, genes", 2),
+    ("velocity_cosine_umap", 1, "velocity, UMAP", 2),
+    ("cbdir", 1, "velocity, CBDir", 2),
+    ("velocity_cosine_genes_true", 1, "to true, genes", 2),
+    ("time_order", 1, "time order", 2),
+)
+
+
+@told
+def benchmark(
+    data: DataFile,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder to make.", show_default=False)
+    ],
+    design: Annotated[
+        Design,
+        typer.Option(
+            help="Which cells are held out: a fifth of the cells, all fifths in turn, both halves "
+            "in turn (for velocities), whole groups in turn, or another file."
+        ),
+    ] = "cells",
+    seeds: Annotated[int, typer.Option(help="How many seeds, counted from --first-seed.")] = 5,
+    first_seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    test: Annotated[
+        Path | None, typer.Option(help="The other file, for the design transfer.")
+    ] = None,
+    split_by: Annotated[
+        str | None,
+        typer.Option(help="Column of obs with the groups, for the design groups."),
+    ] = None,
+    transition: Transitions = None,
+    total: Total = None,
+    spliced_layer: SplicedLayer = None,
+    unspliced_layer: UnsplicedLayer = None,
+    cluster_key: ClusterKey = None,
+    min_cells: Annotated[
+        int, typer.Option(help="Training cells in which each layer must have a molecule of a gene.")
+    ] = 0,
+    min_shared_counts: Annotated[
+        int, typer.Option(help="Counts a gene needs in training cells that have both layers.")
+    ] = 20,
+    n_top_genes: Annotated[
+        int, typer.Option(help="Most variable genes to model; 0 for all that pass.")
+    ] = 2000,
+    max_epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training cells; the default if not given.")
+    ] = None,
+    velocity_mode: Mode = "balanced",
+    keep_runs: Annotated[
+        bool, typer.Option(help="Keep the run folders, which the dashboard can open.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Judge SplicedVAE, scVI and every baseline over several seeds, with spreads and ceilings.
+
+    Writes metrics.csv (tidy, a row per run and metric), summary.json (means, spreads, differences)
+    and figure.html. Called again after an interruption, it goes on where it stopped.
+
+    [bold]Examples[/bold]
+
+    splicedvae benchmark cells.h5ad --out judged --seeds 5
+
+    splicedvae benchmark cells.h5ad --out judged --design halves --transition "A>B"
+
+    splicedvae benchmark cells.h5ad --out judged --design groups --split-by donor
+
+    splicedvae benchmark cells.h5ad --out judged --design transfer --test other.h5ad
+    """
+    from splicedvae import io
+    from splicedvae.benchmark import run
+    from splicedvae.velocity import VelocitySettings
+
+    console = stderr()
+    if cluster_key is None:
+        with console.status(f"reading {escape(data.name)}"):
+            found = io.cluster_candidates(io.read(data).adata)
+        cluster_key = found[0] if found else None
+        if cluster_key is not None:
+            console.print(
+                f"Cell groups are taken from obs column {escape(cluster_key)}; --cluster-key names "
+                "another."
+            )
+    last = -1
+    with run_progress() as show:
+
+        def progress(number: int, of: int, status: Status) -> None:
+            nonlocal last
+            if number != last:
+                last = number
+                console.print(f"run {number + 1} of {of}")
+            show(status)
+
+        result = run(
+            data,
+            out,
+            design=design,
+            seeds=range(first_seed, first_seed + seeds),
+            split_by=split_by,
+            test=test,
+            keep_runs=keep_runs,
+            progress=progress,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            cluster_key=cluster_key or None,
+            transitions=pairs_of(transition),
+            min_cells=min_cells,
+            min_shared_counts=min_shared_counts,
+            n_top_genes=n_top_genes or None,
+            max_epochs=max_epochs,
+            velocity=VelocitySettings(mode=velocity_mode),
+        )
+    if as_json:
+        print_json(result.to_dict())
+        return
+    _print(result)
+    console.print(f"The whole table: {escape(out / 'metrics.csv')}")
+
+
+def _print(result: Benchmark) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    summary = result.summary
+    names = (*Sources.PREDICTORS, Sources.SHUFFLED, Sources.MEASURED)
+    shown = [name for name in names if name in set(summary["predictor"])]
+    table = Table(
+        title=f"Mean ± standard deviation over {int(summary['n_runs'].max())} runs",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
+    )
+    table.add_column("")
+    for name in shown:
+        table.add_column(Sources.LABELS[name], justify="right")
+    table.add_column("ceiling", justify="right")
+    for metric, coverage, label, digits in _SHOWN:
+        rows = summary[(summary["metric"] == metric) & (summary["coverage"] == coverage)]
+        if rows.empty:
+            continue
+        by_name = rows.set_index("predictor").to_dict(orient="index")
+        cells = [_written(by_name.get(name), digits) for name in shown]
+        ceiling = rows["ceiling"].max()
+        table.add_row(label, *cells, f"{ceiling:.{digits}f}" if ceiling == ceiling else "")
+    stdout().print(table)
+
+
+def _written(row: dict[Any, Any] | None, digits: int) -> str:
+    if row is None or row["mean"] != row["mean"]:
+        return ""
+    spread = f"\n± {row['sd']:.{digits}f}" if row["sd"] == row["sd"] else ""
+    return f"{row['mean']:.{digits}f}{spread}"
