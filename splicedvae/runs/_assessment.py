@@ -321,6 +321,8 @@ def assess_on(
     if cells.n_obs == 0:
         raise DataError("The file holds no cell with counts to evaluate on: use another file.")
     ratios: dict[str, NDArray[np.float32]] = {}
+    concentrations: dict[str, NDArray[np.floating]] = {}
+    models: dict[str, SplicedVAE] = {}
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
         model = run.model(source)
         aligned, alignment = model.align(with_batch(model, cells, batch_key))
@@ -329,6 +331,8 @@ def assess_on(
             notes.append(str(alignment))
         totals = totals_only(aligned, model.registry_["setup_args"]["batch_key"])
         ratios[source] = ratio_of(model, totals)[:, found]
+        concentrations[source] = model.get_ratio_concentration().to_numpy()[found]
+        models[source] = model
     test = AnnData(
         X=totals.X[:, found],
         obs=pd.DataFrame(index=aligned.obs_names),
@@ -344,8 +348,14 @@ def assess_on(
                 f"The file has no column {cluster_key[:40]!r} in obs: name one that it has."
             )
         test.obs[Obs.CLUSTERS] = categories(cells.obs[cluster_key])
+    if Obs.TRUE_TIME in cells.obs:
+        test.obs[Obs.TRUE_TIME] = np.asarray(cells.obs[Obs.TRUE_TIME], dtype=np.float32)
     note = groups_note(train, test)
     if note is not None:
         notes.append(note)
-    assessment = assess(train[:, test.var_names], test, ratios, seed=run.config.seed)
-    return assessment.metrics, notes
+    seed = run.config.seed
+    assessment = assess(
+        train[:, test.var_names], test, ratios, concentrations=concentrations, seed=seed
+    )
+    latent = expression_and_latent(models, totals, test.obs, seed=seed)
+    return pd.concat([assessment.metrics, latent], ignore_index=True), notes
