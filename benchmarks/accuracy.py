@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,11 +170,14 @@ def depth(out: Path, seeds: list[int]) -> None:
 
 def _one_depth(topology: str, per_gene: float, seed: int) -> pd.DataFrame:
     from splicedvae import datasets
-    from splicedvae.evaluation import select_genes, shuffle_within_genes, split_cells
+    from splicedvae.evaluation import (
+        select_genes,
+        shuffle_within_genes,
+        split_cells,
+        velocity_metrics,
+    )
     from splicedvae.reconstruction import reconstruct_counts
     from splicedvae.velocity import VelocitySettings, compare_velocities, prepare, true_velocity
-
-    from splicedvae.evaluation import velocity_metrics
 
     n_genes = 400
     adata = datasets.simulate(
@@ -198,9 +199,7 @@ def _one_depth(topology: str, per_gene: float, seed: int) -> pd.DataFrame:
         test.layers.update(zip(names[name], pair, strict=True))
     rows = []
     for mode in ("balanced", "stochastic"):
-        settings = VelocitySettings(
-            mode=mode, seed=seed, min_shared_counts=0, n_top_genes=None
-        )
+        settings = VelocitySettings(mode=mode, seed=seed, min_shared_counts=0, n_top_genes=None)
         ground = prepare(test, settings=settings)
         found = compare_velocities(ground, names, settings)
         true = true_velocity(ground, layer="true_velocity", settings=settings)

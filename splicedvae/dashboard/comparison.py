@@ -279,6 +279,17 @@ def _accuracy(run: Run) -> None:
             "from half of the measured molecules, a measure of how certain the measured one is. "
             "Shuffled ratios know nothing of a cell's state: look at what a number has above them."
         )
+    latent = tables.latent_quality(metrics)
+    if len(latent):
+        st.subheader("Expression and latent space", anchor=False)
+        _numbers_table(
+            latent,
+            tables.LATENT,
+            "How well both models know the expression of held-out cells and order the cells.",
+        )
+        st.caption(
+            "Of held-out cells, from their totals. Joint training must not cost expression much."
+        )
     st.subheader("Predicted against measured", anchor=False)
     sources = figures.predictors(run)
     if sources and coverage is not None:

@@ -34,6 +34,8 @@ class Column:
         What it means, shown when the pointer rests on the head.
     by_coverage
         Whether the value is taken at the chosen coverage; else at the lowest.
+    at
+        Coverage at which the value is taken whatever is chosen.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Column:
     digits: int
     words: str
     by_coverage: bool = False
+    at: int | None = None
 
 
 ACCURACY: Final = (
@@ -77,6 +80,47 @@ ACCURACY: Final = (
         3,
         "The same after the counts of each cluster are added up, where noise is smaller.",
     ),
+    Column(
+        "90% intervals",
+        "interval_coverage",
+        3,
+        "Share of held-out counts, of entries with 5 or more, inside the predicted 90% intervals: "
+        "0.90 is right.",
+        at=5,
+    ),
+    Column(
+        "calibration error",
+        "calibration_error",
+        4,
+        "How far predicted and measured fractions differ on average, in bins of the prediction.",
+    ),
+)
+
+LATENT: Final = (
+    Column(
+        "expression NLL",
+        "expression_nll",
+        1,
+        "Negative log-likelihood of a held-out cell's counts, in nats; lower is better.",
+    ),
+    Column(
+        "silhouette of clusters",
+        "silhouette_clusters",
+        3,
+        "How well the file's clusters part in the latent space, 0 to 1; half is not at all.",
+    ),
+    Column(
+        "NMI of clusters",
+        "nmi_kmeans",
+        3,
+        "Agreement of k-means in the latent space with the file's clusters, 0 to 1.",
+    ),
+    Column(
+        "time R²",
+        "time_r2",
+        3,
+        "How well a cell's true time is told by its neighbours in the latent space.",
+    ),
 )
 
 VELOCITY: Final = (
@@ -103,6 +147,18 @@ VELOCITY: Final = (
         "velocity_cosine_umap_true",
         3,
         "To the simulation's true velocity, on the map.",
+    ),
+    Column(
+        "known transitions",
+        "cbdir",
+        3,
+        "Mean cosine of arrows with the steps from a cluster to the one known to follow (CBDir).",
+    ),
+    Column(
+        "time order",
+        "time_order",
+        3,
+        "Share of neighbouring cells whose order in true time the velocity tells; half is chance.",
     ),
     Column(
         "confidence",
@@ -180,8 +236,24 @@ def velocity_agreement(metrics: pd.DataFrame) -> pd.DataFrame:
     Numbers, indexed by the sources' words and `HALVES`; only columns of `VELOCITY` that have a
     number. Empty if the velocities were not compared.
     """
-    order = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.SHUFFLED)
+    order = (Sources.MEASURED, *Sources.PREDICTORS, Sources.SHUFFLED)
     return _numbers(metrics, VELOCITY, order, HALVES, None)
+
+
+def latent_quality(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Arrange how well both models know expression and order cells in their latent spaces.
+
+    Parameters
+    ----------
+    metrics
+        A run's metrics.
+
+    Returns
+    -------
+    Numbers, indexed by the models' words; only columns of `LATENT` that have a number.
+    """
+    table = _numbers(metrics, LATENT, (Sources.SPLICEDVAE, Sources.SCVI), CEILING, None)
+    return table.drop(index=CEILING, errors="ignore")
 
 
 def _numbers(
@@ -196,7 +268,7 @@ def _numbers(
     rows = [name for name in order if name in set(wanted["predictor"])]
     table = pd.DataFrame(index=[*(Sources.LABELS[name] for name in rows), last])
     for column in columns:
-        at = coverage if column.by_coverage else None
+        at = coverage if column.by_coverage else column.at
         values = [value_of(wanted, name, column.metric, at) for name in rows]
         if np.isfinite(values).any():
             known = wanted[(wanted["metric"] == column.metric) & wanted["ceiling"].notna()]

@@ -23,8 +23,9 @@ from splicedvae.evaluation._entries import Entries, correlation, counted_entries
 from splicedvae.evaluation._splits import ceiling_from_halves, thin_counts
 
 COVERAGES = (1, 2, 5, 10)
-#: Molecules of a gene in a cluster below which their ratio is left out of the pooled metric.
-MIN_POOLED = 10
+#: Molecules of a gene in a cluster below which their ratio is left out of the pooled metrics, by
+#: metric: what they reach, and their ceilings, depend much on that.
+MIN_POOLED = {"within_gene_r_by_cluster": 10, "within_gene_r_by_cluster_50": 50}
 #: Cells of a cluster below which it is left out of the pooled metric.
 MIN_CLUSTER = 5
 #: Counted held-out entries of a gene, or of a cell, below which it has no correlation of its own.
@@ -95,7 +96,8 @@ def ratio_metrics(
     * ``within_gene_slope`` - count-weighted slope of the measured on the predicted deviation from
       the gene's mean: 1 where the amplitude is right, above where it is shrunk too much; missing
       where nothing varies.
-    * ``within_gene_r_by_cluster`` - the same of counts pooled by cluster, where noise is small.
+    * ``within_gene_r_by_cluster`` - the same of counts pooled by cluster, where noise is small,
+      over clusters with 10 molecules of the gene; ``..._50`` over those with 50.
 
     Raises
     ------
@@ -104,10 +106,11 @@ def ratio_metrics(
     """
     entries = counted_entries(spliced, unspliced)
     constant_nll = entries.nll(np.asarray(gene_mean, dtype=np.float64)[entries.genes])
-    pooled = None
+    pooled: dict[str, tuple[_Pooled, float]] = {}
     if clusters is not None:
-        pooled = _Pooled.of(csr_matrix(spliced), csr_matrix(unspliced), clusters)
-        pooled_ceiling = pooled.ceiling(seed)
+        for name, least in MIN_POOLED.items():
+            summed = _Pooled.of(csr_matrix(spliced), csr_matrix(unspliced), clusters, least)
+            pooled[name] = (summed, summed.ceiling(seed))
     within_ceiling = _within_ceiling(entries)
     rows: list[dict[str, object]] = []
     for predictor, ratio in predictions.items():
@@ -179,12 +182,12 @@ def ratio_metrics(
             1.0,
             note=flat_note,
         )
-        if pooled is not None:
+        for name, (summed, pooled_ceiling) in pooled.items():
             row(
-                "within_gene_r_by_cluster",
-                0.0 if flat else pooled.correlation(dense),
+                name,
+                0.0 if flat else summed.correlation(dense),
                 pooled_ceiling,
-                pooled.n_used,
+                summed.n_used,
                 note=flat_note,
             )
     return pd.DataFrame(rows)
@@ -356,18 +359,26 @@ def ratio_density(
 class _Pooled:
     """Counts added up by cluster: few numbers, little noise."""
 
-    def __init__(self, members: csr_matrix, spliced: csr_matrix, counted: csr_matrix) -> None:
+    def __init__(
+        self, members: csr_matrix, spliced: csr_matrix, counted: csr_matrix, least: int
+    ) -> None:
         self.members = members
         self.counted_cells = counted
         self.s = (members @ spliced).toarray()
         self.n = (members @ counted).toarray()
-        used = self.n >= MIN_POOLED
+        used = self.n >= least
         # A gene seen in one cluster only has no variation to speak of.
         self.used = used & (used.sum(axis=0) >= 2)
         self.n_used = int(self.used.sum())
 
     @classmethod
-    def of(cls, spliced: csr_matrix, unspliced: csr_matrix, clusters: Sequence[object]) -> _Pooled:
+    def of(
+        cls,
+        spliced: csr_matrix,
+        unspliced: csr_matrix,
+        clusters: Sequence[object],
+        least: int,
+    ) -> _Pooled:
         names, codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
         if len(codes) != spliced.shape[0]:
             raise DataError(
@@ -378,7 +389,7 @@ class _Pooled:
             (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(names), len(codes))
         )
         members = members[np.bincount(codes) >= MIN_CLUSTER]
-        return cls(members, spliced, csr_matrix(spliced + unspliced))
+        return cls(members, spliced, csr_matrix(spliced + unspliced), least)
 
     def _residual(self, ratio: NDArray[np.float64]) -> NDArray[np.float64]:
         weight = np.where(self.used, self.n, 0)

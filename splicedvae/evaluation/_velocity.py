@@ -22,6 +22,8 @@ from splicedvae.evaluation._field import (
 
 #: Agreement of two measured halves below which the measurement tells nothing to compare with.
 MIN_HALVES = 0.1
+#: Chance by permutation above which the measured counts are said to carry no velocity.
+MAX_P: Final = 0.05
 #: Standard deviations above the mean of the control's draws up to which chance reaches.
 CHANCE_SDS: Final = 2.0
 
@@ -145,8 +147,8 @@ def velocity_cautions(metrics: pd.DataFrame) -> list[str]:
     ----------
     metrics
         Rows of `velocity_metrics` of the predictors and the draws of the shuffled control, or their
-        mean by `summarise_control`, with the agreement of two measured halves as ceiling; other
-        rows are not looked at.
+        mean by `summarise_control`, with the agreement of two measured halves as ceiling, and the
+        row ``velocity_evidence_p`` of a run; other rows are not looked at.
 
     Returns
     -------
@@ -163,6 +165,9 @@ def velocity_cautions(metrics: pd.DataFrame) -> list[str]:
             f"agree by {halves:.2f} only, so the measured velocity itself is mostly noise: do not "
             "trust any of these streams, use deeper data or more cells."
         )
+    evidence = metrics[metrics["metric"] == "velocity_evidence_p"]
+    if len(evidence) and float(evidence["value"].iloc[0]) > MAX_P:
+        cautions.append(str(evidence["note"].iloc[0]))
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
         found = []
         for metric, table in tables.items():

@@ -142,6 +142,7 @@ def _contents(run: Run, dark: bool) -> dict[str, Any]:
         "clusters": _table(partial(_cluster_rows, run)),
         "ratio_metrics": _table(partial(_metric_rows, run, "ratio")),
         "velocity_metrics": _table(partial(_metric_rows, run, "velocity")),
+        "latent_metrics": _table(partial(_metric_rows, run, "latent")) if trained else None,
         "velocities": _table(partial(_velocity_rows, run)),
         "depth": figure("depth", views.depth_figure, run),
         "unspliced": figure("unspliced", views.unspliced_figure, run),

@@ -89,15 +89,41 @@ _METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "skill": ("likelihood skill over gene mean", 4),
     "within_gene_r": ("within-gene r", 3),
     "within_gene_r_by_cluster": ("within-gene r, pooled by cluster", 3),
+    "within_gene_r_by_cluster_50": ("within-gene r, pooled by cluster, 50 counts or more", 3),
+    "within_gene_slope": ("slope of measured on predicted, within genes", 2),
+    "calibration_error": ("calibration error", 4),
+    "interval_coverage": ("counts inside 90% intervals", 3),
+    "interval_coverage_inclusive": ("counts inside 90% intervals, ends included", 3),
     "velocity_cosine_genes": ("cosine to the measured velocity, genes", 3),
     "velocity_cosine_umap": ("cosine to the measured velocity, map", 3),
     "velocity_cosine_genes_true": ("cosine to the true velocity, genes", 3),
     "velocity_cosine_umap_true": ("cosine to the true velocity, map", 3),
+    "velocity_cosine_genes_own_graph": ("cosine to the measured, genes, own latent graph", 3),
+    "velocity_cosine_umap_own_graph": ("cosine to the measured, map, own latent graph", 3),
+    "cbdir": ("known transitions (CBDir)", 3),
+    "cbdir_null": ("known transitions, random neighbours", 3),
+    "time_order": ("pairs of cells in the right order of time", 3),
     "velocity_confidence": ("velocity confidence (smoothness)", 3),
+    "coherence_genes": ("coherence within clusters, genes (smoothness)", 3),
+    "coherence_umap": ("coherence within clusters, map (smoothness)", 3),
+    "velocity_evidence": ("evidence of a velocity in the counts, log2", 2),
+    "velocity_evidence_p": ("the same, p by permutation", 3),
+    "expression_nll": ("negative log-likelihood of expression per cell", 1),
+    "expression_elbo": ("negative evidence lower bound per cell", 1),
+    "silhouette_clusters": ("silhouette of clusters, 0 to 1", 3),
+    "nmi_kmeans": ("NMI of k-means with clusters", 3),
+    "ari_kmeans": ("ARI of k-means with clusters", 3),
+    "silhouette_batches": ("mixing of batches (1 - silhouette)", 3),
+    "time_r2": ("R² of time from neighbours", 3),
 }
-_VELOCITY_METRIC: Final = "velocity_"
+#: What a metric is about, by how its name begins; all others are about the ratio.
+_ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
+    "velocity": ("velocity_", "cbdir", "coherence_", "time_order"),
+    "latent": ("expression_", "silhouette_", "nmi_", "ari_", "time_r2"),
+}
 #: Metrics for which "n" is the least number of counts of an entry.
 _BY_COVERAGE: Final = ("rmse", "pearson")
+_WITH_COVERAGE: Final = (*_BY_COVERAGE, "interval_coverage", "interval_coverage_inclusive")
 #: Columns of the tables beside the predictors.
 BEST_POSSIBLE: Final = "best possible"
 #: Column of a table of velocities: how far two halves of the measured molecules agree.
@@ -647,7 +673,9 @@ def data_unspliced_figure(summary: DataSummary, *, dark: bool = False) -> go.Fig
     )
 
 
-def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") -> pd.DataFrame:
+def metrics_table(
+    run: Run, *, about: Literal["ratio", "velocity", "latent"] = "ratio"
+) -> pd.DataFrame:
     """Arrange the metrics of a run for a reader: a row for each metric and coverage.
 
     Parameters
@@ -655,7 +683,8 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
     run
         The run.
     about
-        Metrics of the predicted ratio, or of the velocity made from it.
+        Metrics of the predicted ratio, of the velocity made from it, or of expression and the
+        latent space.
 
     Returns
     -------
@@ -666,12 +695,12 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
     rows if the run has no such metric.
     """
     metrics = run.metrics
-    of_velocity = metrics["metric"].str.startswith(_VELOCITY_METRIC)
-    metrics = metrics[of_velocity if about == "velocity" else ~of_velocity]
+    of_kind = {name: metrics["metric"].str.startswith(parts) for name, parts in _ABOUT.items()}
+    metrics = metrics[of_kind.get(about, ~of_kind["velocity"] & ~of_kind["latent"])]
     names = [name for name in _METRICS if (metrics["metric"] == name).any()]
     names += [str(name) for name in dict.fromkeys(metrics["metric"]) if name not in names]
     columns = [str(name) for name in dict.fromkeys(metrics["predictor"])]
-    if about == "ratio":
+    if about != "velocity":
         columns = plotting.predictors_in_order(columns)
     limit = MEASURED_HALVES if about == "velocity" else BEST_POSSIBLE
     rows: dict[str, dict[str, str]] = {}
@@ -686,7 +715,7 @@ def metrics_table(run: Run, *, about: Literal["ratio", "velocity"] = "ratio") ->
             }
             row[limit] = _range(at["ceiling"].to_numpy(dtype=float), digits)
             row[N_VALUES] = _range(at["n"].to_numpy(dtype=float), 0)
-            rows[f"{title}, n ≥ {coverage:g}" if name in _BY_COVERAGE else title] = row
+            rows[f"{title}, n ≥ {coverage:g}" if name in _WITH_COVERAGE else title] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

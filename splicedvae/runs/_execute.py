@@ -345,7 +345,9 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
 
     _draw_latents(cells, models, config, journal)
 
-    _velocities_stage(config, folder, journal, cells, measured=True)
+    evidence = _velocities_stage(
+        config, folder, journal, cells, models[Sources.SPLICEDVAE], totals, measured=True
+    )
     journal.stage("comparing velocities among held-out cells")
     rows, notes = _velocities.held_out_agreement(
         apart,
@@ -361,9 +363,8 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     )
     for note in notes:
         journal.note(note)
-    if len(rows):
-        metrics = pd.concat([metrics, rows], ignore_index=True)
-        _write_table(folder / _files.METRICS, metrics)
+    tables = [metrics, *(table for table in (evidence, rows) if len(table))]
+    _write_table(folder / _files.METRICS, pd.concat(tables, ignore_index=True))
     journal.stage("writing the results")
     _write_predictions(folder, cells)
 
@@ -450,6 +451,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     _write_predictions(folder, cells)
 
     journal.stage("evaluating against the measured counts")
+    assessed = pd.DataFrame()
     if taken.measured and not seen.all():
         train, test = _assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
         note = _assessment.groups_note(train, test)
@@ -462,13 +464,22 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
                 source: _prediction.ratio_of(model, totals)[~seen][:, found]
                 for source, model in models.items()
             },
+            concentrations={
+                source: model.get_ratio_concentration().to_numpy()[found]
+                for source, model in models.items()
+            },
             seed=config.seed,
         )
-        _write_table(folder / _files.METRICS, assessment.metrics)
+        assessed = assessment.metrics
+        _write_table(folder / _files.METRICS, assessed)
         _write_table(folder / _files.GENES, assessment.genes, index=True)
 
     _draw_latents(cells, models, config, journal, totals)
-    _velocities_stage(config, folder, journal, cells, measured=taken.measured)
+    evidence = _velocities_stage(
+        config, folder, journal, cells, models[Sources.SPLICEDVAE], totals, measured=taken.measured
+    )
+    if len(evidence) and len(assessed):
+        _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
     journal.stage("writing the results")
     _write_predictions(folder, cells)
 
@@ -541,9 +552,21 @@ def _draw_latents(
 
 
 def _velocities_stage(
-    config: RunConfig, folder: Path, journal: Journal, cells: AnnData, *, measured: bool
-) -> AnnData:
-    """Compute and write the velocities over all cells; returns the layers they came from."""
+    config: RunConfig,
+    folder: Path,
+    journal: Journal,
+    cells: AnnData,
+    model: SplicedVAE,
+    totals: AnnData,
+    *,
+    measured: bool,
+) -> pd.DataFrame:
+    """Compute and write the velocities over all cells.
+
+    Returns
+    -------
+    Rows that say whether the measured counts carry a velocity at all; none if there are none.
+    """
     journal.stage("computing velocities")
     ratios = {
         source: cells.layers[layer]
@@ -560,6 +583,24 @@ def _velocities_stage(
     if found.ground is not None:
         for name in (Obsm.PCA, Obsm.UMAP):
             cells.obsm[name] = np.asarray(found.ground.obsm[name], dtype=np.float32)
+        if Sources.SPLICEDVAE in found.results:
+            journal.advance(0.92, "uncertainty")
+            where = model.genes.get_indexer(cells.var_names)
+            draws = model.sample_splicing_ratio(totals, _velocities.N_DRAWS, seed=config.seed)
+            spread, notes = _velocities.uncertainty(
+                found.ground,
+                cells.X,
+                cells.var_names,
+                (draw[:, where] for draw in draws),
+                how=config.counts,
+                settings=config.velocity,
+            )
+            for note in notes:
+                journal.note(note)
+            if spread is not None:
+                obs = found.results[Sources.SPLICEDVAE].obs
+                for name in spread.columns:
+                    obs[name] = spread[name].to_numpy(dtype=np.float32)
     (folder / _files.VELOCITY).mkdir(exist_ok=True)
     for source, result in found.results.items():
         _write_h5ad(folder / _files.VELOCITY / f"{source}.h5ad", _without_foreign(result, source))
@@ -567,7 +608,19 @@ def _velocities_stage(
         if entry["state"] == "refused":
             journal.note(f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}")
     _files.write_json(folder / _files.VELOCITY_ACCOUNT, found.account)
-    return beside
+    if found.ground is None or not measured:
+        return pd.DataFrame()
+    journal.advance(0.96, "evidence")
+    evidence, notes = _velocities.evidence(
+        beside,
+        found.ground,
+        config.velocity,
+        batches=list(cells.obs[Obs.BATCH].astype(str)) if Obs.BATCH in cells.obs else None,
+        seed=config.seed,
+    )
+    for note in notes:
+        journal.note(note)
+    return evidence
 
 
 def _without_foreign(result: AnnData, source: str) -> AnnData:

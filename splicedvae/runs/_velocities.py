@@ -32,10 +32,12 @@ from splicedvae.velocity import (
     compare_velocities,
     prepare,
     true_velocity,
+    velocity_evidence,
+    velocity_uncertainty,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: Names of the two halves of the measured molecules.
 _HALVES: Final = ("half_a", "half_b")
@@ -47,6 +49,9 @@ _CONTROLS: Final = tuple(f"{Sources.SHUFFLED}_{draw}" for draw in range(N_CONTRO
 _CONSTANT: Final = (Sources.GENE_MEAN,)
 #: Most held-out cells among which velocities are compared: some fifteen of them are computed.
 MAX_COMPARED = 3000
+#: Permutations behind the evidence, and draws behind the uncertainty, of a velocity.
+N_PERMUTATIONS = 49
+N_DRAWS = 10
 #: Fewest held-out cells among which neighbours mean something.
 MIN_HELD_OUT = 50
 
@@ -156,6 +161,125 @@ def compute(
             account = VelocityAccount.from_adata(true).to_dict()
             found.account[Sources.TRUE] = {"state": "ok", "message": "", **account}
     return found
+
+
+def uncertainty(
+    ground: AnnData,
+    totals: csr_matrix,
+    genes: pd.Index,
+    draws: Iterable[csr_matrix],
+    *,
+    how: Counts,
+    settings: VelocitySettings,
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """Measure how far each cell's velocity depends on what the model does not know.
+
+    Parameters
+    ----------
+    ground
+        Prepared cells.
+    totals
+        Total counts, cells x ``genes``.
+    genes
+        Names of the columns.
+    draws
+        Ratios at the non-zero totals, one matrix per draw from the posterior.
+    how
+        What the totals contain.
+    settings
+        Those of the velocity.
+
+    Returns
+    -------
+    The table of `splicedvae.velocity.velocity_uncertainty`, None if refused; and notes.
+    """
+    chosen = genes.get_indexer(ground.var_names)
+
+    def samples() -> Iterator[tuple[csr_matrix, csr_matrix, NDArray[Any], NDArray[Any]]]:
+        for ratio in draws:
+            pair = reconstruct_counts(totals, ratio, counts=how)
+            sizes = [np.asarray(layer.sum(axis=1)).ravel() for layer in pair]
+            yield pair[0][:, chosen], pair[1][:, chosen], sizes[0], sizes[1]
+
+    # A graph for every draw takes long where there are many cells.
+    bases = ("umap",) if ground.n_obs <= MAX_COMPARED else ()
+    try:
+        table = velocity_uncertainty(ground, samples(), settings, bases=bases)
+    except VelocityError as error:
+        return None, [f"The uncertainty of the velocity is not known: {error}"]
+    return table, list(table.attrs["notes"])
+
+
+def evidence(
+    cells: AnnData,
+    ground: AnnData,
+    settings: VelocitySettings,
+    *,
+    batches: Sequence[object] | None,
+    seed: int,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Test whether the measured counts carry a velocity at all.
+
+    Parameters
+    ----------
+    cells
+        What `velocity_cells` gave, with measured layers.
+    ground
+        The same cells, prepared.
+    settings
+        Those of the velocity.
+    batches
+        A batch per cell, within which ratios are dealt out anew, or None.
+    seed
+        Seed of the permutations.
+
+    Returns
+    -------
+    metrics
+        Rows of a run's metrics: ``velocity_evidence`` (the score) and ``velocity_evidence_p``.
+    notes
+        The result in words, or why there is none.
+    """
+    notes = []
+    if ground.n_obs > MAX_COMPARED:
+        rng = np.random.default_rng(seed)
+        kept = np.sort(rng.choice(ground.n_obs, MAX_COMPARED, replace=False))
+        # The graph of a part of the cells has few of each cell's neighbours left.
+        ground = _prepare(cells[kept].copy(), settings)
+        batches = None if batches is None else [batches[cell] for cell in kept]
+        notes.append(
+            f"Whether the counts carry a velocity was tested on {MAX_COMPARED:,} cells, drawn at "
+            "random."
+        )
+    try:
+        found = velocity_evidence(
+            ground,
+            n_permutations=N_PERMUTATIONS,
+            groups=batches,
+            seed=seed,
+            settings=settings,
+        )
+    except (VelocityError, DataError) as error:
+        return pd.DataFrame(), [
+            *notes,
+            f"Whether the counts carry a velocity is not known: {error}",
+        ]
+    rows = [
+        {
+            "predictor": Sources.MEASURED,
+            "metric": metric,
+            "coverage": 1,
+            "value": value,
+            "ceiling": np.nan,
+            "n": found.n_genes,
+            "note": found.sentence,
+        }
+        for metric, value in (
+            ("velocity_evidence", found.score),
+            ("velocity_evidence_p", found.p_value),
+        )
+    ]
+    return pd.DataFrame(rows), [*notes, found.sentence]
 
 
 def _refused(settings: VelocitySettings, message: str) -> dict[str, Any]:
