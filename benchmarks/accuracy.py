@@ -11,7 +11,7 @@ be asked for one by one (--parts), and each goes on where it was interrupted:
     halves    pancreas in two halves, the protocol for velocities
     transfer  the pancreas models of `cells` on cells of the dentate gyrus
     back      a model of the dentate gyrus on the pancreas
-    stock     expression against scVI with its own defaults
+    stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
     page      docs/results.md from what the other parts wrote
 """
@@ -43,7 +43,7 @@ TRANSITIONS = (
 SEEN = {"min_shared_counts": 0, "n_top_genes": None}
 TOPOLOGIES = ("linear", "bifurcation", "tree")
 #: Counts per cell and gene, on average; 0.86 is the pancreas experiment's.
-DEPTHS = (0.22, 0.43, 0.86, 1.7, 3.4)
+DEPTHS = (0.22, 0.43, 0.86, 1.7)
 
 
 def cells(out: Path, seeds: list[int]) -> None:
@@ -91,7 +91,7 @@ def default(out: Path, seeds: list[int]) -> None:
 
 
 def stock(out: Path, seeds: list[int]) -> None:
-    """Compare the expression side with scVI as it comes out of the box."""
+    """Train scVI as it comes out of the box on the cells and genes of `cells`."""
     import scvi
 
     rows = []
@@ -99,29 +99,17 @@ def stock(out: Path, seeds: list[int]) -> None:
         file = out / "stock" / f"{seed}.csv"
         if not file.is_file():
             train, test, _ = _split(seed, held_out=0.2)
-            found = {}
-            for name, options in (
-                ("scVI, its defaults", {}),
-                ("scVI, nb, 20 latent", {"gene_likelihood": "nb", "n_latent": 20}),
-            ):
-                scvi.settings.seed = seed
-                known = train.copy()
-                scvi.model.SCVI.setup_anndata(known)
-                model = scvi.model.SCVI(known, **options)
-                model.train(enable_progress_bar=False)
-                found[name] = model
-            found["SplicedVAE"] = _trained(train, seed)
-            table = []
-            for name, model in found.items():
-                scvi.settings.seed = seed
-                query = _totals(test)
-                losses = [
-                    float(model.get_reconstruction_error(query)["reconstruction_loss"])
-                    for _ in range(10)
-                ]
-                elbo = [-float(model.get_elbo(query)) for _ in range(10)]
-                table.append({"model": name, "nll": np.mean(losses), "elbo": np.mean(elbo)})
-            _write(pd.DataFrame(table).assign(seed=seed), file)
+            scvi.settings.seed = seed
+            known = train.copy()
+            scvi.model.SCVI.setup_anndata(known)
+            model = scvi.model.SCVI(known)
+            model.train(enable_progress_bar=False)
+            query = _totals(test)
+            losses = [
+                float(model.get_reconstruction_error(query)["reconstruction_loss"])
+                for _ in range(5)
+            ]
+            _write(pd.DataFrame({"seed": [seed], "expression_nll": [np.mean(losses)]}), file)
         rows.append(pd.read_csv(file))
     _write(pd.concat(rows), out / "stock.csv")
 
@@ -160,7 +148,7 @@ def depth(out: Path, seeds: list[int]) -> None:
     rows = []
     for topology in TOPOLOGIES:
         for per_gene in DEPTHS:
-            for seed in seeds[:3]:
+            for seed in seeds[:2]:
                 file = out / "depth" / f"{topology}_{per_gene}_{seed}.csv"
                 if not file.is_file():
                     _write(_one_depth(topology, per_gene, seed), file)

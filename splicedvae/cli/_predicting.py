@@ -102,7 +102,7 @@ def predict(
             }
         )
         return
-    for note in (*result.notes, str(account["genes"])):
+    for note in filter(None, (*result.notes, str(account["genes"]), str(account["intercepts"]))):
         console.print(f"- {escape(note)}")
     layers = ", ".join(str(name) for name in account["layers"])
     console.print(

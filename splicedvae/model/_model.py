@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix, diags, issparse, vstack
 from scipy.sparse.linalg import LinearOperator, svds
 from scvi import REGISTRY_KEYS
@@ -36,6 +36,8 @@ from splicedvae.module import DispersionFit, SplicedVAEModule
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 
+#: Novelty above which cells are said to be of another kind than those of training.
+NOVEL = 0.5
 #: Counted entries that the scatter of counts around the ratio is found from.
 MAX_DISPERSION_ENTRIES = 1_000_000
 
@@ -512,11 +514,10 @@ class SplicedVAE(SCVI):
         batch = np.asarray(
             self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=int
         ).ravel()
-        sizes = np.asarray(totals.sum(axis=1)).ravel()
         if not self.head_fitted_:
+            sizes = np.asarray(totals.sum(axis=1)).ravel()
             components.size.fill_(float(np.median(sizes)))
-        logged = csr_matrix(diags(float(components.size) / np.maximum(sizes, 1)) @ totals)
-        np.log1p(logged.data, out=logged.data)
+        logged = _logged(totals, float(components.size))
         for index in np.unique(batch):
             # A batch that was trained before keeps its mean.
             if not components.mean[:, index].any():
@@ -578,6 +579,7 @@ class SplicedVAE(SCVI):
         *,
         seed: int = 0,
         batch_size: int | None = None,
+        intercept_shift: ArrayLike | None = None,
     ) -> Iterator[csr_matrix]:
         """Yield draws of the splicing ratio from the posterior, one whole data set at a time.
 
@@ -595,6 +597,8 @@ class SplicedVAE(SCVI):
             Seed of the draws.
         batch_size
             Cells at a time.
+        intercept_shift
+            As for `get_splicing_ratio`.
 
         Yields
         ------
@@ -617,7 +621,10 @@ class SplicedVAE(SCVI):
             with torch.no_grad():
                 draw = experts[expert].draw(generator)
             blocks = (
-                self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy()
+                _shifted(
+                    self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy(),
+                    intercept_shift,
+                )
                 for tensors in self._make_data_loader(adata=adata, batch_size=batch_size)
             )
             yield _at_counts(totals, blocks)
@@ -669,6 +676,7 @@ class SplicedVAE(SCVI):
         adata: AnnData | None = None,
         indices: Sequence[int] | None = None,
         batch_size: int | None = None,
+        intercept_shift: ArrayLike | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the posterior mean splicing ratio a block of cells at a time.
 
@@ -680,6 +688,8 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         batch_size
             Cells per block; ``None`` takes scvi-tools' setting.
+        intercept_shift
+            As for `get_splicing_ratio`.
 
         Yields
         ------
@@ -690,7 +700,8 @@ class SplicedVAE(SCVI):
         self._tell_of_minified(adata)
         self.module.eval()
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
-            yield self.module.ratio(tensors).cpu().numpy().astype(np.float32, copy=False)
+            ratio = self.module.ratio(tensors).cpu().numpy().astype(np.float32, copy=False)
+            yield _shifted(ratio, intercept_shift)
 
     def get_splicing_ratio(
         self,
@@ -700,6 +711,7 @@ class SplicedVAE(SCVI):
         n_samples: int | None = None,
         credible_level: float = 0.9,
         batch_size: int | None = None,
+        intercept_shift: ArrayLike | None = None,
     ) -> pd.DataFrame | RatioInterval:
         """Spliced fraction of each gene in each cell, from total counts alone.
 
@@ -719,6 +731,8 @@ class SplicedVAE(SCVI):
             Probability inside the interval.
         batch_size
             Cells at a time; ``None`` takes scvi-tools' setting. It changes nothing else.
+        intercept_shift
+            Logits to add per gene, shape (n_genes,), from `adapt_intercepts`; ``None`` adds none.
 
         Returns
         -------
@@ -751,7 +765,8 @@ class SplicedVAE(SCVI):
 
         if n_samples is None:
             blocks = [
-                block[:, columns] for block in self.iter_splicing_ratio(adata, indices, batch_size)
+                block[:, columns]
+                for block in self.iter_splicing_ratio(adata, indices, batch_size, intercept_shift)
             ]
             return frame(np.concatenate(blocks))
         if n_samples < 2 or not 0 < credible_level < 1:
@@ -764,7 +779,11 @@ class SplicedVAE(SCVI):
         mean, lower, upper = [], [], []
         self.module.eval()
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
-            draws = self.module.ratio(tensors, n_samples=n_samples)[..., columns]
+            draws = self.module.ratio(tensors, n_samples=n_samples)
+            if intercept_shift is not None:
+                shift = torch.as_tensor(np.asarray(intercept_shift, dtype=np.float32))
+                draws = torch.sigmoid(torch.logit(draws, eps=1e-6) + shift.to(draws.device))
+            draws = draws[..., columns]
             quantiles = torch.quantile(
                 draws, torch.tensor([tail, 1 - tail], device=draws.device), dim=0
             )
@@ -774,7 +793,11 @@ class SplicedVAE(SCVI):
         return RatioInterval(*(frame(np.concatenate(part)) for part in (mean, lower, upper)))
 
     def get_counted_splicing_ratio(
-        self, adata: AnnData | None = None, *, batch_size: int | None = None
+        self,
+        adata: AnnData | None = None,
+        *,
+        batch_size: int | None = None,
+        intercept_shift: ArrayLike | None = None,
     ) -> csr_matrix:
         """Posterior mean splicing ratio where something was counted.
 
@@ -786,6 +809,8 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         batch_size
             Cells at a time.
+        intercept_shift
+            As for `get_splicing_ratio`.
 
         Returns
         -------
@@ -798,7 +823,110 @@ class SplicedVAE(SCVI):
         """
         adata = self._validate_anndata(adata)
         totals = csr_matrix(self._totals(adata), dtype=np.float32)
-        return _at_counts(totals, self.iter_splicing_ratio(adata, batch_size=batch_size))
+        blocks = self.iter_splicing_ratio(
+            adata, batch_size=batch_size, intercept_shift=intercept_shift
+        )
+        return _at_counts(totals, blocks)
+
+    def get_novelty(self, adata: AnnData | None = None) -> float:
+        r"""How unlike the training cells some cells are, as a whole.
+
+        The mean of their log-normalised totals is compared with that of the training cells. The
+        part of the shift that the model's principal components express is a change of cell states
+        that training knew; the rest is another tissue, platform or species. Novelty is the rest's
+        share:
+
+        .. math:: \frac{o}{o + i + v}
+
+        with o and i the squared lengths of the shift outside and inside the components' span (what
+        a sample of so many cells shifts by chance is taken off o), and v the variance of the
+        training cells along the components.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`; ``None`` takes the data the model was made with.
+
+        Returns
+        -------
+        From 0 to 1; above `NOVEL`, 0.5, the cells are of another kind than those of training, and
+        what the model says of their ratios is hardly more than its genes' means. Not a number for
+        a model without components.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        self._check_if_trained(warn=False)
+        components = self.module.components
+        if components is None:
+            return float("nan")
+        adata = self._validate_anndata(adata)
+        totals = csr_matrix(self._totals(adata), dtype=np.float64)
+        # Batches are those of training by name, so each is compared with its own mean.
+        batch = np.asarray(
+            self.get_anndata_manager(adata, required=True).get_from_registry(
+                REGISTRY_KEYS.BATCH_KEY
+            ),
+            dtype=int,
+        ).ravel()
+        means = components.mean.T.cpu().numpy().astype(np.float64)
+        logged = _logged(totals, float(components.size))
+        # A gene that is not there at all says nothing of the cells.
+        present = np.asarray(totals.sum(axis=0)).ravel() > 0
+        centre = means[batch].mean(axis=0)
+        shift = np.where(present, np.asarray(logged.mean(axis=0)).ravel() - centre, 0.0)
+        square = np.asarray(logged.multiply(logged).mean(axis=0)).ravel()
+        variance = square - np.asarray(logged.mean(axis=0)).ravel() ** 2
+        axes = components.loadings.cpu().numpy().astype(np.float64)
+        lengths = np.linalg.norm(axes, axis=1)
+        axes, lengths = axes[lengths > 0], lengths[lengths > 0]
+        axes = axes / lengths[:, None]
+        inside = float(((axes @ shift) ** 2).sum())
+        chance = float(variance[present].sum()) / max(adata.n_obs - 1, 1)
+        outside = max(float((shift**2).sum()) - inside - chance, 0.0)
+        return outside / (outside + inside + float((lengths**-2).sum()))
+
+    def adapt_intercepts(
+        self, adata: AnnData | None = None, *, batch_size: int | None = None
+    ) -> pd.Series:
+        """Find what to add to each gene's logits for other cells, from their totals alone.
+
+        On cells of another kind the prediction strays as a whole, above all in how many molecules
+        are unspliced. With the shift its mean over a gene's molecules is the gene's mean of
+        training again, and only the differences between cells are taken from the model. On cells
+        as those of training it is not needed, and takes away what is true.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Logits by gene, 0 for genes without counts; for ``intercept_shift``.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        adata = self._validate_anndata(adata)
+        totals = csr_matrix(self._totals(adata), dtype=np.float64)
+        log_odds = self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
+        ratio = self.get_counted_splicing_ratio(adata, batch_size=batch_size)
+        counted = totals.copy()
+        counted.eliminate_zeros()
+        logits = np.log(ratio.data) - np.log1p(-ratio.data.astype(np.float64))
+        deviation = counted.data * (logits - log_odds[counted.indices])
+        strayed = np.bincount(counted.indices, weights=deviation, minlength=totals.shape[1])
+        molecules = np.asarray(counted.sum(axis=0)).ravel()
+        shift = np.zeros(totals.shape[1])
+        np.divide(-strayed, molecules, out=shift, where=molecules > 0)
+        return pd.Series(shift.astype(np.float32), index=self.genes, name="intercept_shift")
 
     @staticmethod
     def _tell_of_minified(adata: AnnData) -> None:
@@ -816,6 +944,7 @@ class SplicedVAE(SCVI):
         *,
         counts: Counts = "with-introns",
         batch_size: int | None = None,
+        adapt: bool | None = None,
     ) -> AnnData:
         """Predict spliced and unspliced counts, ready for scVelo.
 
@@ -829,6 +958,9 @@ class SplicedVAE(SCVI):
             `splicedvae.reconstruction.reconstruct_counts`.
         batch_size
             Cells at a time.
+        adapt
+            Whether to bring each gene's mean back to that of training (`adapt_intercepts`);
+            ``None`` does so where the cells are of another kind (`get_novelty`), with a warning.
 
         Returns
         -------
@@ -858,7 +990,12 @@ class SplicedVAE(SCVI):
             aligned = adata.copy()
         # The aligned data has the model's genes, so nothing below warns again.
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
-        ratio = self.get_counted_splicing_ratio(aligned, batch_size=batch_size)
+        shift, told = self.intercepts_for(aligned, adapt, batch_size=batch_size)
+        if told and adapt is None:
+            warnings.warn(told, UserWarning, stacklevel=2)
+        ratio = self.get_counted_splicing_ratio(
+            aligned, batch_size=batch_size, intercept_shift=shift
+        )
         aligned.obsm[Obsm.LATENT] = self.get_latent_representation(aligned, batch_size=batch_size)
         found = ~self.genes.isin(alignment.missing)
         # A fresh AnnData: registration marks and stale copies stay behind.
@@ -871,9 +1008,39 @@ class SplicedVAE(SCVI):
             result,
             ratio[:, found],
             counts=counts,
-            details={"genes": str(alignment)},
+            details={"genes": str(alignment), "intercepts": told},
         )
         return result
+
+    def intercepts_for(
+        self, adata: AnnData, adapt: bool | None = None, *, batch_size: int | None = None
+    ) -> tuple[pd.Series | None, str]:
+        """Decide on a shift of the intercepts for some cells, and say what was decided.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        adapt
+            As for `reconstruct`.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        For ``intercept_shift``; and a sentence, empty where nothing is shifted.
+        """
+        novelty = self.get_novelty(adata) if adapt is None else float("nan")
+        if not (adapt or novelty > NOVEL):
+            return None, ""
+        told = "Each gene's mean ratio was brought back to that of the training cells"
+        if adapt is None:
+            told = (
+                "These cells are of another kind than those the model was trained on (novelty "
+                f"{novelty:.2f} of 1): each gene's mean ratio was brought back to that of the "
+                "training cells, and what is left of a velocity should not be trusted"
+            )
+        return self.adapt_intercepts(adata, batch_size=batch_size), f"{told}."
 
     def _totals(self, adata: AnnData) -> Any:
         layer = self.registry_["setup_args"]["layer"]
@@ -971,6 +1138,22 @@ def _refuse_no_counts(totals: Any) -> None:
             f"Most total counts are fractional, such as {fractional[0]:.4g}, raw counts were "
             "expected; name the layer with counts before normalisation in `setup_anndata`."
         )
+
+
+def _shifted(ratio: NDArray[np.float32], intercept_shift: ArrayLike | None) -> NDArray[np.float32]:
+    """Add logits per gene to ratios."""
+    if intercept_shift is None:
+        return ratio
+    odds = ratio / (1 - ratio) * np.exp(np.asarray(intercept_shift, dtype=np.float32))
+    return np.asarray(odds / (1 + odds), dtype=np.float32)
+
+
+def _logged(totals: csr_matrix, size: float) -> csr_matrix:
+    """Log of one plus the counts scaled to a common size, sparse."""
+    sizes = np.asarray(totals.sum(axis=1)).ravel()
+    logged = csr_matrix(diags(size / np.maximum(sizes, 1)) @ totals)
+    np.log1p(logged.data, out=logged.data)
+    return logged
 
 
 def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:

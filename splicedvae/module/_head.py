@@ -92,6 +92,8 @@ class RatioHead(nn.Module):
         logit. None learns it for each gene's own and hardly shrinks what the genes share.
     """
 
+    log_odds: torch.Tensor
+
     def __init__(
         self,
         n_latent: int,
@@ -121,6 +123,8 @@ class RatioHead(nn.Module):
             )
             n_features = n_hidden
         self.intercept = nn.Parameter(torch.zeros(n_genes))
+        # The intercepts that training starts from: what a constant per gene would predict.
+        self.register_buffer("log_odds", torch.zeros(n_genes))
         self.shared = nn.Parameter(torch.zeros(n_features, 1))
         self.tie = nn.Parameter(torch.zeros(n_features, n_features))
         self.burst = nn.Parameter(torch.zeros(1))
@@ -326,3 +330,4 @@ class RatioHead(nn.Module):
         logits = torch.log(s + prior * mean) - torch.log(u + prior * (1 - mean))
         with torch.no_grad():
             self.intercept.copy_(logits)
+            self.log_odds.copy_(logits)

@@ -25,7 +25,7 @@ from splicedvae.evaluation import (
 )
 from splicedvae.io import ReadResult
 from splicedvae.model import SplicedVAE
-from splicedvae.runs._prediction import categories, counts, ratio_of, totals_only
+from splicedvae.runs._prediction import categories, counts, ratio_of, shifts_for, totals_only
 from splicedvae.runs._run import Run
 
 #: Order of the table's columns.
@@ -320,7 +320,6 @@ def assess_on(
     cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0].copy()
     if cells.n_obs == 0:
         raise DataError("The file holds no cell with counts to evaluate on: use another file.")
-    ratios: dict[str, NDArray[np.float32]] = {}
     concentrations: dict[str, NDArray[np.floating]] = {}
     models: dict[str, SplicedVAE] = {}
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
@@ -330,9 +329,16 @@ def assess_on(
         if source == Sources.SPLICEDVAE:
             notes.append(str(alignment))
         totals = totals_only(aligned, model.registry_["setup_args"]["batch_key"])
-        ratios[source] = ratio_of(model, totals)[:, found]
         concentrations[source] = model.get_ratio_concentration().to_numpy()[found]
         models[source] = model
+    shifts: dict[str, NDArray[np.floating] | None] = dict.fromkeys(models)
+    if result.sha256 != run.config.data_sha256:
+        shifts, told = shifts_for(models, totals)
+        notes += [told] if told else []
+    ratios = {
+        source: ratio_of(model, totals, shifts[source])[:, found]
+        for source, model in models.items()
+    }
     test = AnnData(
         X=totals.X[:, found],
         obs=pd.DataFrame(index=aligned.obs_names),

@@ -443,7 +443,10 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         )
     journal.stage("predicting ratios")
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
-    _predict(models, totals, cells, journal)
+    shifts, told = _prediction.shifts_for(models, totals)
+    if told:
+        journal.note(told)
+    _predict(models, totals, cells, journal, shifts)
     cells = cells[:, found].copy()
     means = trained.predictions.var
     if Var.GENE_MEAN in means:
@@ -461,7 +464,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
             train,
             test,
             {
-                source: _prediction.ratio_of(model, totals)[~seen][:, found]
+                source: _prediction.ratio_of(model, totals, shifts[source])[~seen][:, found]
                 for source, model in models.items()
             },
             concentrations={
@@ -476,7 +479,14 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
 
     _draw_latents(cells, models, config, journal, totals)
     evidence = _velocities_stage(
-        config, folder, journal, cells, models[Sources.SPLICEDVAE], totals, measured=taken.measured
+        config,
+        folder,
+        journal,
+        cells,
+        models[Sources.SPLICEDVAE],
+        totals,
+        measured=taken.measured,
+        shift=shifts[Sources.SPLICEDVAE],
     )
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
@@ -514,13 +524,19 @@ def _align(
 
 
 def _predict(
-    models: Mapping[str, SplicedVAE], totals: AnnData, cells: AnnData, journal: Journal
+    models: Mapping[str, SplicedVAE],
+    totals: AnnData,
+    cells: AnnData,
+    journal: Journal,
+    shifts: Mapping[str, NDArray[np.floating] | None] | None = None,
 ) -> None:
     """Add ratios and latent spaces to the cells; the models see totals alone."""
     for done, (source, model) in enumerate(models.items()):
         journal.advance(done / len(models), Sources.LABELS[source])
         scvi.settings.seed = 0
-        cells.layers[_RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(totals)
+        cells.layers[_RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(
+            totals, intercept_shift=None if shifts is None else shifts[source]
+        )
         cells.obsm[_LATENTS[source][0]] = np.asarray(
             model.get_latent_representation(totals), dtype=np.float32
         )
@@ -560,6 +576,7 @@ def _velocities_stage(
     totals: AnnData,
     *,
     measured: bool,
+    shift: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """Compute and write the velocities over all cells.
 
@@ -586,7 +603,9 @@ def _velocities_stage(
         if Sources.SPLICEDVAE in found.results:
             journal.advance(0.92, "uncertainty")
             where = model.genes.get_indexer(cells.var_names)
-            draws = model.sample_splicing_ratio(totals, _velocities.N_DRAWS, seed=config.seed)
+            draws = model.sample_splicing_ratio(
+                totals, _velocities.N_DRAWS, seed=config.seed, intercept_shift=shift
+            )
             spread, notes = _velocities.uncertainty(
                 found.ground,
                 cells.X,

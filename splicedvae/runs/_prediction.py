@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Obsm
+from splicedvae._keys import Obsm, Sources
 
 if TYPE_CHECKING:
     from splicedvae.model import SplicedVAE
@@ -55,9 +55,35 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
     return AnnData(X=counts(adata.X), obs=obs, var=pd.DataFrame(index=adata.var_names.copy()))
 
 
-def ratio_of(model: SplicedVAE, totals: AnnData) -> NDArray[np.float32]:
+def ratio_of(
+    model: SplicedVAE, totals: AnnData, shift: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
     """Predict the splicing ratio for every gene and cell, shape (n_cells, n_genes)."""
-    return np.concatenate(list(model.iter_splicing_ratio(totals)))
+    return np.concatenate(list(model.iter_splicing_ratio(totals, intercept_shift=shift)))
+
+
+def shifts_for(
+    models: Mapping[str, SplicedVAE], totals: AnnData
+) -> tuple[dict[str, NDArray[np.floating] | None], str]:
+    """Decide whether cells of another file are of another kind, and shift all models' intercepts.
+
+    Parameters
+    ----------
+    models
+        Trained models by source.
+    totals
+        Cells x model genes, totals alone.
+
+    Returns
+    -------
+    Logits to add per gene by source, None for none; and a sentence, empty where nothing is shifted.
+    """
+    shift, told = models[Sources.SPLICEDVAE].intercepts_for(totals)
+    if shift is None:
+        return dict.fromkeys(models), ""
+    return {
+        source: model.adapt_intercepts(totals).to_numpy() for source, model in models.items()
+    }, told
 
 
 def at_counts(totals: csr_matrix, ratio: NDArray[Any]) -> csr_matrix:

@@ -418,7 +418,7 @@ def test_minified_data_answers_nearly_as_before_and_says_why(trained, simulated,
     # The expert on principal components is not heard either.
     within = logits.sub(logits.mean()).to_numpy()
     assert 0 < difference.std() < 0.7 * within.std()
-    assert np.corrcoef((within + difference).ravel(), within.ravel())[0, 1] > 0.8
+    assert np.corrcoef((within + difference).ravel(), within.ravel())[0, 1] > 0.7
     with pytest.raises(DataError, match="minified"):
         model.reconstruct()
     model.save(tmp_path / "minified", save_anndata=True)
