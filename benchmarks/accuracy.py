@@ -1,10 +1,11 @@
 """Make every number of docs/results.md: accuracy of ratios and velocities over several seeds.
 
-    python benchmarks/accuracy.py --out accuracy --jobs 2
+    python benchmarks/accuracy.py --out accuracy
 
 takes the counts named by SPLICEDVAE_DATA (default ../shared/data) and simulations that anybody can
-make, all with the package's defaults, and writes docs/results.md and docs/depth.svg. The parts can
-be asked for one by one (--parts), and each goes on where it was interrupted:
+make, all with the package's defaults, and writes docs/results.md and docs/images/depth.svg. It
+takes some three hours on one core. The parts can be asked for one by one (--parts), and each goes
+on where it was interrupted:
 
     cells     pancreas, a fifth of the cells held out
     default   pancreas, a tenth held out, SplicedVAE(adata).train() and nothing else
@@ -198,7 +199,7 @@ def _one_depth(topology: str, per_gene: float, seed: int) -> pd.DataFrame:
     return table.assign(topology=topology, depth=per_gene, seed=seed)
 
 
-def _trained(train, seed: int):  # type: ignore[no-untyped-def]
+def _trained(train, seed: int):
     import scvi
 
     from splicedvae import SplicedVAE
@@ -211,14 +212,14 @@ def _trained(train, seed: int):  # type: ignore[no-untyped-def]
     return model
 
 
-def _totals(cells):  # type: ignore[no-untyped-def]
+def _totals(cells):
     bare = cells.copy()
     for name in list(bare.layers):
         del bare.layers[name]
     return bare
 
 
-def _split(seed: int, held_out: float):  # type: ignore[no-untyped-def]
+def _split(seed: int, held_out: float):
     import anndata as ad
 
     from splicedvae.evaluation import (
@@ -237,7 +238,7 @@ def _split(seed: int, held_out: float):  # type: ignore[no-untyped-def]
     keep = select_genes(train, min_cells=20, **SEEN)
     train, test = train[:, keep].copy(), test[:, keep].copy()
 
-    def baselines(other):  # type: ignore[no-untyped-def]
+    def baselines(other):
         return {
             "ridge": RidgeOnPCA(seed=seed).fit(train).predict(other),
             "knn": NearestNeighbours(seed=seed).fit(train).predict(other),
@@ -247,7 +248,7 @@ def _split(seed: int, held_out: float):  # type: ignore[no-untyped-def]
     return train, test, baselines
 
 
-def _ratio_rows(train, test, predictions) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+def _ratio_rows(train, test, predictions) -> pd.DataFrame:
     from splicedvae.evaluation import ratio_metrics
 
     return ratio_metrics(
@@ -266,6 +267,217 @@ def _write(table: pd.DataFrame, file: Path) -> None:
     temporary.replace(file)
 
 
+# The page ------------------------------------------------------------------------------------
+
+#: Metric, coverage, what a person reads, digits.
+Row = tuple[str, int, str, int]
+RATIO: tuple[Row, ...] = (
+    ("skill", 1, "skill over the gene mean", 4),
+    ("rmse", 1, "RMSE, entries with a molecule", 4),
+    ("rmse", 2, "RMSE, 2 molecules or more", 4),
+    ("rmse", 5, "RMSE, 5 or more", 4),
+    ("rmse", 10, "RMSE, 10 or more", 4),
+    ("pearson", 1, "Pearson r, entries with a molecule", 3),
+    ("pearson", 2, "Pearson r, 2 molecules or more", 3),
+    ("pearson", 5, "Pearson r, 5 or more", 3),
+    ("pearson", 10, "Pearson r, 10 or more", 3),
+    ("within_gene_r", 1, "r within genes", 3),
+    ("within_gene_r_by_cluster", 1, "the same, pooled by cluster, 10 molecules", 3),
+    ("within_gene_r_by_cluster_50", 1, "the same, pooled by cluster, 50 molecules", 3),
+    ("within_gene_slope", 1, "slope of measured on predicted, within genes", 2),
+    ("calibration_error", 1, "calibration error", 4),
+    ("interval_coverage", 5, "counts inside 90% intervals, 5 or more", 3),
+    ("interval_coverage", 10, "counts inside 90% intervals, 10 or more", 3),
+)
+VELOCITY: tuple[Row, ...] = (
+    ("velocity_cosine_genes", 1, "cosine to the measured, genes", 2),
+    ("velocity_cosine_umap", 1, "cosine to the measured, map", 2),
+    ("velocity_cosine_genes_own_graph", 1, "the same on the model's own graph, genes", 2),
+    ("velocity_cosine_umap_own_graph", 1, "the same on the model's own graph, map", 2),
+    ("cbdir", 1, "known transitions (CBDir)", 2),
+    ("cbdir_null", 1, "the same, random neighbours", 2),
+    ("velocity_confidence", 1, "confidence (smoothness)", 2),
+    ("coherence_umap", 1, "coherence within clusters, map (smoothness)", 2),
+)
+LATENT: tuple[Row, ...] = (
+    ("expression_nll", 1, "NLL of expression per cell", 1),
+    ("expression_elbo", 1, "negative ELBO per cell", 1),
+    ("silhouette_clusters", 1, "silhouette of clusters", 3),
+    ("nmi_kmeans", 1, "NMI of k-means with clusters", 3),
+    ("ari_kmeans", 1, "ARI of k-means with clusters", 3),
+)
+
+
+def written(values: pd.Series, digits: int) -> str:
+    """Write a mean with its standard deviation."""
+    values = values.dropna()
+    if values.empty:
+        return ""
+    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"
+
+
+def table(metrics: pd.DataFrame, rows: tuple[Row, ...], *, limit: str = "noise ceiling") -> str:
+    """Write metrics as Markdown: a row for each metric, a column for each predictor."""
+    from splicedvae._keys import Sources
+
+    order = (*Sources.PREDICTORS, Sources.MEASURED, Sources.SHUFFLED)
+    known = {metric for metric, *_ in rows}
+    here = metrics[metrics["metric"].isin(known)]
+    names = [name for name in order if name in set(here["predictor"])]
+    heads = [Sources.LABELS[name] for name in names] + [limit]
+    lines = [f"| | {' | '.join(heads)} |", f"| --- |{' --- |' * len(heads)}"]
+    for metric, coverage, words, digits in rows:
+        part = here[(here["metric"] == metric) & (here["coverage"] == coverage)]
+        if part.empty:
+            continue
+        cells = [written(part.loc[part["predictor"] == name, "value"], digits) for name in names]
+        by_run = part.groupby([c for c in ("seed", "fold") if c in part])["ceiling"].first()
+        lines.append(f"| {words} | {' | '.join([*cells, written(by_run, digits)])} |")
+    return "\n".join(lines)
+
+
+def differences(metrics: pd.DataFrame, rows: tuple[Row, ...]) -> str:
+    """Write how far SplicedVAE is better than each other predictor, run by run."""
+    from splicedvae._keys import Sources
+    from splicedvae.benchmark import compare
+
+    found = compare(metrics)
+    names = [name for name in Sources.PREDICTORS[1:] if name in set(found["predictor"])]
+    lines = [
+        f"| SplicedVAE better by | {' | '.join(Sources.LABELS[n] for n in names)} |",
+        f"| --- |{' --- |' * len(names)}",
+    ]
+    for metric, coverage, words, digits in rows:
+        part = found[(found["metric"] == metric) & (found["coverage"] == coverage)]
+        if part.empty:
+            continue
+        cells = []
+        for name in names:
+            row = part[part["predictor"] == name]
+            if row.empty:
+                cells.append("")
+                continue
+            difference, sd, clear = (row.iloc[0][key] for key in ("difference", "sd", "clear"))
+            text = f"{difference:+.{digits}f} ± {sd:.{digits}f}"
+            cells.append(f"**{text}**" if clear else text)
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def depth_table(found: pd.DataFrame) -> str:
+    """Write the cosine to the true velocity by depth."""
+    rows = found[found["metric"] == "velocity_cosine_genes"]
+    maps = found[found["metric"] == "velocity_cosine_umap"]
+    columns = [
+        ("splicedvae", "balanced", "SplicedVAE, from totals"),
+        ("measured", "balanced", "measured S/U"),
+        ("measured", "stochastic", "measured S/U, scVelo stochastic"),
+        ("shuffled", "balanced", "shuffled ratios"),
+    ]
+    lines = [
+        "| counts per cell and gene | "
+        + " | ".join(f"{words}: genes | map" for *_, words in columns)
+        + " |",
+        f"| --- |{' --- |' * (2 * len(columns))}",
+    ]
+    for depth in sorted(set(rows["depth"])):
+        cells = []
+        for name, mode, _ in columns:
+            for part in (rows, maps):
+                at = part[
+                    (part["depth"] == depth) & (part["predictor"] == name) & (part["mode"] == mode)
+                ]
+                cells.append(written(at["value"], 2))
+        lines.append(f"| {depth:g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def depth_figure(found: pd.DataFrame, file: Path) -> None:
+    """Draw the cosine to the true velocity over depth, a panel for genes and one for the map."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    from splicedvae.plotting import PREDICTOR_COLORS
+
+    matplotlib.rcParams.update({"svg.hashsalt": "splicedvae", "font.size": 10})
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    lines = [
+        ("splicedvae", "balanced", "SplicedVAE, from totals alone", "-"),
+        ("measured", "balanced", "measured S/U, balanced", "-"),
+        ("measured", "stochastic", "measured S/U, scVelo stochastic", "--"),
+        ("shuffled", "balanced", "shuffled ratios (control)", ":"),
+    ]
+    for axis, metric, title in (
+        (axes[0], "velocity_cosine_genes", "over genes"),
+        (axes[1], "velocity_cosine_umap", "on the map"),
+    ):
+        for name, mode, label, style in lines:
+            part = found[
+                (found["metric"] == metric) & (found["predictor"] == name) & (found["mode"] == mode)
+            ]
+            values = part.groupby("depth")["value"]
+            mean, sd = values.mean(), values.std()
+            color = PREDICTOR_COLORS.get(name, "#444444")
+            axis.errorbar(
+                mean.index, mean, yerr=sd, label=label, linestyle=style, color=color, capsize=3
+            )
+        axis.axvline(0.86, color="#999999", linewidth=0.8)
+        axis.set(xscale="log", title=title, xlabel="counts per cell and gene")
+        axis.set_xticks(DEPTHS, [f"{depth:g}" for depth in DEPTHS])
+        axis.minorticks_off()
+        axis.axhline(0, color="#999999", linewidth=0.8)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("cosine to the true velocity")
+    axes[1].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.savefig(file, metadata={"Date": None})
+
+
+def _metrics(out: Path, part: str) -> pd.DataFrame:
+    files = [out / part / "metrics.csv", out / f"{part}.csv"]
+    return pd.read_csv(next(file for file in files if file.is_file()))
+
+
+def page(out: Path, seeds: list[int]) -> None:
+    """Write docs/results.md and the figure of depth."""
+    import platform
+
+    from splicedvae import __version__
+
+    found = {name: _metrics(out, name) for name in PARTS if name != "page"}
+    depth_figure(found["depth"], REPOSITORY / "docs" / "images" / "depth.svg")
+    stock_nll = found["stock"].set_index("seed")["expression_nll"]
+    ours = found["cells"].query("metric == 'expression_nll' and predictor == 'splicedvae'")
+    twin = found["cells"].query("metric == 'expression_nll' and predictor == 'scvi'")
+    by_seed = ours.set_index("seed")["value"]
+    ratios = {
+        "stock": 100 * (by_seed / stock_nll - 1),
+        "twin": 100 * (by_seed / twin.set_index("seed")["value"] - 1),
+    }
+    template = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+    text = template.format(
+        version=__version__,
+        python=platform.python_version(),
+        seeds=", ".join(map(str, seeds)),
+        cells=table(found["cells"], RATIO),
+        cells_better=differences(found["cells"], RATIO[:9] + RATIO[9:12]),
+        default=table(found["default"], RATIO[:14]),
+        halves=table(found["halves"], VELOCITY, limit="two measured halves"),
+        halves_better=differences(found["halves"], (*VELOCITY[:2], VELOCITY[4])),
+        halves_ratio=table(found["halves"], RATIO[:1]),
+        n_halves=found["halves"].groupby(["seed", "fold"]).ngroups,
+        latent=table(found["cells"], LATENT, limit="ceiling"),
+        stock=written(ratios["stock"], 2),
+        twin=written(ratios["twin"], 2),
+        depth=depth_table(found["depth"]),
+        transfer=table(found["transfer"], (RATIO[0], RATIO[1], RATIO[5], RATIO[9], RATIO[14])),
+        back=table(found["back"], (RATIO[0], RATIO[1], RATIO[5], RATIO[9], RATIO[14])),
+    )
+    (REPOSITORY / "docs" / "results.md").write_text(text, encoding="utf-8")
+
+
 PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "cells": cells,
     "halves": halves,
@@ -274,6 +486,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "stock": stock,
     "transfer": transfer,
     "back": back,
+    "page": page,
 }
 
 
