@@ -328,3 +328,37 @@ def test_every_figure_says_what_it_shows(embedding: np.ndarray, dark: bool) -> N
         assert plotting.alt_text(figure).endswith(".")
         assert figure.layout.template == plotting.template(dark)
     assert plotting.alt_text(go.Figure()) == ""
+
+
+def _summary() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "predictor": predictor,
+                "metric": metric,
+                "coverage": coverage,
+                "mean": mean,
+                "sd": sd,
+                "ceiling": ceiling,
+                "n_runs": 5,
+            }
+            for metric, coverage, ceiling in (("skill", 1, np.nan), ("pearson", 5, 0.9))
+            for predictor, mean, sd in (("gene_mean", 0.1, np.nan), ("splicedvae", 0.4, 0.05))
+        ]
+    )
+
+
+def test_benchmark_overview_draws_means_spreads_and_ceilings() -> None:
+    figure = plotting.benchmark_overview(_summary())
+    first = figure.data[0]
+    drawn = dict(zip(first.y, zip(first.x, first.error_x["array"], strict=True), strict=True))
+    assert drawn == {"SplicedVAE": (0.4, 0.05), "gene mean": (0.1, 0.0)}
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.9]
+    assert "SplicedVAE" in plotting.alt_text(figure)
+
+
+def test_benchmark_overview_without_its_metrics_is_refused() -> None:
+    with pytest.raises(DataError, match="name the metrics"):
+        plotting.benchmark_overview(_summary().assign(metric="bleu"))
+    with pytest.raises(DataError, match="lacks sd"):
+        plotting.benchmark_overview(_summary().drop(columns="sd"))

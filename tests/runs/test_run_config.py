@@ -171,3 +171,29 @@ def test_value_outside_what_is_allowed_is_refused_in_one_sentence(name: str, val
 def test_prediction_needs_a_run() -> None:
     with pytest.raises(RunError, match="model_run"):
         config(kind="predict")
+
+
+@pytest.mark.parametrize(
+    "value", ["ab", [["a"]], [1], [["a", 2]], [["a", ""]], [["a", "b", "c"]], None]
+)
+def test_transitions_that_are_no_pairs_are_refused(value: object) -> None:
+    with pytest.raises(RunError, match="pairs of cell groups"):
+        RunConfig(data="x", data_sha256="0" * 64, name="n", transitions=value)  # type: ignore[arg-type]
+
+
+def test_the_split_of_a_run_survives_json_and_enters_its_id() -> None:
+    plain = RunConfig(data="x", data_sha256="0" * 64, name="n")
+    asked = RunConfig(
+        data="x",
+        data_sha256="0" * 64,
+        name="n",
+        fold=1,
+        split_by="donor",
+        min_cells=5,
+        transitions=[["A", "B"]],  # type: ignore[arg-type]
+    )
+    assert asked.transitions == (("A", "B"),)
+    assert RunConfig.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+    assert asked.digest() != plain.digest()
+    with pytest.raises(RunError, match="'fold'"):
+        RunConfig(data="x", data_sha256="0" * 64, name="n", fold=-1)

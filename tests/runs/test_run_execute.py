@@ -389,3 +389,37 @@ def test_heart_beats_while_the_work_is_silent(tmp_path: Path) -> None:
                 beaten.set()
             beaten.wait(0.1)
     assert beaten.is_set()
+
+
+def test_a_run_says_whether_there_is_a_velocity_and_how_sure_it_is(finished_run: Run) -> None:
+    evidence = finished_run.metrics.query("metric == 'velocity_evidence_p'").iloc[0]
+    assert evidence["predictor"] == Sources.MEASURED
+    assert 1 / 50 <= evidence["value"] <= 1
+    assert evidence["note"] in finished_run.notes
+    obs = finished_run.velocity(Sources.SPLICEDVAE).obs
+    for name in (Obs.DIRECTION_UNCERTAINTY, Obs.LENGTH_UNCERTAINTY):
+        for where in ("", "_umap"):
+            known = obs[name + where].dropna()
+            assert len(known) > 0.9 * len(obs)
+            assert known.min() >= 0
+            assert known.std() > 0
+    assert Obs.DIRECTION_UNCERTAINTY not in finished_run.velocity(Sources.MEASURED).obs
+
+
+def test_strange_cells_are_told_of_and_brought_back(finished_run: Run, tmp_path: Path) -> None:
+    genes = finished_run.predictions.var_names
+    other = datasets.simulate(120, 80, mean_depth=400, seed=91)
+    other.var_names = [*genes, *(f"other{i}" for i in range(80 - len(genes)))]
+    file = tmp_path / "strange.h5ad"
+    other.write_h5ad(file)
+    config = RunConfig(
+        kind="predict",
+        data=str(file),
+        data_sha256=io.sha256(file),
+        name="strange",
+        model_run=str(finished_run.path),
+    )
+    run = execute(config, tmp_path / "run")
+    assert any("of another kind" in note and "not be trusted" in note for note in run.notes)
+    _, notes = evaluate_on(finished_run, io.read(file))
+    assert any("of another kind" in note for note in notes)
