@@ -64,7 +64,7 @@ def benchmark(
         str | None,
         typer.Option(help="Column of obs with the groups, for the design groups."),
     ] = None,
-    transition: Transitions = None,
+    transitions: Transitions = None,
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
@@ -96,7 +96,7 @@ def benchmark(
 
     splicedvae benchmark cells.h5ad --out judged --seeds 5
 
-    splicedvae benchmark cells.h5ad --out judged --design halves --transition "A>B"
+    splicedvae benchmark cells.h5ad --out judged --design halves --transitions "A>B"
 
     splicedvae benchmark cells.h5ad --out judged --design groups --split-by donor
 
@@ -139,7 +139,7 @@ def benchmark(
             spliced_layer=spliced_layer,
             unspliced_layer=unspliced_layer,
             cluster_key=cluster_key or None,
-            transitions=pairs_of(transition),
+            transitions=pairs_of(transitions),
             min_cells=min_cells,
             min_shared_counts=min_shared_counts,
             n_top_genes=n_top_genes or None,

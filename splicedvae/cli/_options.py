@@ -79,7 +79,7 @@ DataFile = Annotated[
 Transitions = Annotated[
     list[str] | None,
     typer.Option(
-        "--transition",
+        "--transitions",
         metavar="FROM>TO",
         help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; give it once "
         "for each pair. By them the direction of velocities is judged.",

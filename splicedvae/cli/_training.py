@@ -79,7 +79,7 @@ def train(
             rich_help_panel=_CELLS,
         ),
     ] = None,
-    transition: Transitions = None,
+    transitions: Transitions = None,
     min_shared_counts: Annotated[
         int,
         typer.Option(
@@ -191,7 +191,7 @@ def train(
         held_out=held_out,
         fold=fold,
         split_by=split_by,
-        transitions=pairs_of(transition),
+        transitions=pairs_of(transitions),
         min_shared_counts=min_shared_counts,
         min_cells=min_cells,
         n_top_genes=n_top_genes or None,

@@ -67,7 +67,9 @@ def _options(config: RunConfig, names: Iterable[str]) -> list[str]:
     words: list[str] = []
     for name in names:
         value = getattr(config, name)
-        if name in _JUDGED or value != defaults[name]:
+        if name == "transitions":
+            words += [word for pair in value for word in ("--transitions", ">".join(pair))]
+        elif name in _JUDGED or value != defaults[name]:
             # The command writes "none" as an empty name and "all genes" as 0.
             nothing = "0" if name == "n_top_genes" else ""
             words += [f"--{name.replace('_', '-')}", nothing if value is None else str(value)]

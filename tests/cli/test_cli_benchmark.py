@@ -52,7 +52,7 @@ def test_what_cannot_be_is_one_sentence(command: Command, cells: Path, tmp_path:
     result = command("benchmark", cells, "--out", tmp_path / "out", "--design", "groups")
     assert result.exit_code == 1
     assert "belongs to the design 'groups'" in result.output
-    result = command("benchmark", cells, "--out", tmp_path / "out", "--transition", "Ductal")
+    result = command("benchmark", cells, "--out", tmp_path / "out", "--transitions", "Ductal")
     assert result.exit_code == 1
     assert "FROM>TO was expected" in result.output
 

@@ -18,6 +18,7 @@ import typer
 from splicedvae import cli, datasets, io, plotting
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split
+from splicedvae.cli._options import pairs_of
 from splicedvae.report import command_line, python_call, views, write_report
 from splicedvae.runs import Run, RunConfig, execute
 from splicedvae.runs._manage import prepare_folder
@@ -232,6 +233,10 @@ def parsed(command: str) -> dict[str, Any]:
             "learning_rate": 1e-4,
             "spliced_layer": "matrix, spliced",
             "max_epochs": 3,
+            "fold": 1,
+            "split_by": "donor",
+            "min_cells": 4,
+            "transitions": (("Ngn3 low EP", "Beta"), ("Beta", "it's")),
         },
     ],
 )
@@ -248,6 +253,8 @@ def test_the_command_of_a_report_asks_for_the_same_run(
         if name in {"data", "data_sha256", "kind", "model_run", "velocity"}:
             continue
         understood = asked[name] or None if name in {"cluster_key", "n_top_genes"} else asked[name]
+        if name == "transitions":
+            understood = [list(pair) for pair in pairs_of(understood)]
         assert understood == value, name
     assert asked["velocity_mode"] == config.velocity.mode
     assert asked["n_neighbors"] == config.velocity.n_neighbors
@@ -356,8 +363,15 @@ def test_metrics_stand_beside_what_is_possible(run: Run) -> None:
     assert shown[views.BEST_POSSIBLE] == f"{row['ceiling']:.3f}"
     assert shown[views.N_VALUES] == f"{row['n']:,.0f}"
     velocity = views.metrics_table(run, about="velocity")
-    assert all("velocity" in name for name in velocity.index)
-    assert not set(velocity.index) & set(table.index)
+    assert {"known transitions (CBDir)", "cosine to the measured velocity, genes"} <= set(
+        velocity.index
+    )
+    latent = views.metrics_table(run, about="latent")
+    assert "negative log-likelihood of expression per cell" in latent.index
+    tables = [set(part.index) for part in (table, velocity, latent)]
+    assert sum(map(len, tables)) == len(set.union(*tables))
+    # Every metric has words of its own.
+    assert set(run.metrics["metric"]) <= set(views._METRICS)
 
 
 def test_gain_runs_from_the_gene_mean_to_the_best_possible(run: Run) -> None:
