@@ -247,7 +247,8 @@ def expression_and_latent(
             time=obs[Obs.TRUE_TIME].to_numpy(dtype=float) if Obs.TRUE_TIME in obs else None,
             seed=seed,
         )
-        table = pd.concat([pd.DataFrame(rows), latent], ignore_index=True)
+        parts = [part for part in (pd.DataFrame(rows), latent) if len(part)]
+        table = pd.concat(parts, ignore_index=True)
         tables.append(table.assign(predictor=source, coverage=1, ceiling=np.nan))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
