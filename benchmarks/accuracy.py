@@ -431,7 +431,7 @@ def depth_figure(found: pd.DataFrame, file: Path) -> None:
         axis.axhline(0, color="#999999", linewidth=0.8)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("cosine to the true velocity")
-    axes[1].legend(frameon=False, fontsize=8, loc="lower right")
+    axes[0].legend(frameon=False, fontsize=9, loc="upper left")
     figure.savefig(file, metadata={"Date": None})
 
 
