@@ -37,7 +37,7 @@ from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 
 #: Novelty above which cells are said to be of another kind than those of training.
-NOVEL = 0.5
+NOVEL = 0.25
 #: Counted entries that the scatter of counts around the ratio is found from.
 MAX_DISPERSION_ENTRIES = 1_000_000
 
@@ -849,7 +849,7 @@ class SplicedVAE(SCVI):
 
         Returns
         -------
-        From 0 to 1; above `NOVEL`, 0.5, the cells are of another kind than those of training, and
+        From 0 to 1; above `NOVEL`, 0.25, the cells are of another kind than those of training, and
         what the model says of their ratios is hardly more than its genes' means. Not a number for
         a model without components.
 
