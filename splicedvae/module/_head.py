@@ -123,7 +123,7 @@ class RatioHead(nn.Module):
             )
             n_features = n_hidden
         self.intercept = nn.Parameter(torch.zeros(n_genes))
-        # The intercepts that training starts from: what a constant per gene would predict.
+        # What a constant per gene would predict.
         self.register_buffer("log_odds", torch.zeros(n_genes))
         self.shared = nn.Parameter(torch.zeros(n_features, 1))
         self.tie = nn.Parameter(torch.zeros(n_features, n_features))
@@ -326,8 +326,11 @@ class RatioHead(nn.Module):
                 "name the layers that hold them."
             )
         mean = (s.sum() / total).clamp(1e-4, 1 - 1e-4)
-        prior = 10.0
-        logits = torch.log(s + prior * mean) - torch.log(u + prior * (1 - mean))
+
+        def log_odds(pseudo: float) -> torch.Tensor:
+            return torch.log(s + pseudo * mean) - torch.log(u + pseudo * (1 - mean))
+
         with torch.no_grad():
-            self.intercept.copy_(logits)
-            self.log_odds.copy_(logits)
+            self.intercept.copy_(log_odds(10.0))
+            # As the gene mean that predictions are compared with: hardly drawn at all.
+            self.log_odds.copy_(log_odds(1.0))
