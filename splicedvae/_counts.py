@@ -84,6 +84,27 @@ def normalise(matrix: sparse.csr_matrix, sizes: NDArray[np.float64]) -> sparse.c
     return sparse.csr_matrix(sparse.diags(factors) @ matrix)
 
 
+def at_counts(totals: sparse.csr_matrix, values: NDArray[np.floating]) -> sparse.csr_matrix:
+    """Keep dense values where something was counted.
+
+    Parameters
+    ----------
+    totals
+        Total counts, not changed.
+    values
+        Dense, same shape.
+
+    Returns
+    -------
+    CSR float32 of the pattern of the non-zero totals.
+    """
+    kept = sparse.csr_matrix(totals, dtype=np.float32, copy=True)
+    kept.eliminate_zeros()
+    rows = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+    kept.data = np.asarray(values[rows, kept.indices], dtype=np.float32)
+    return kept
+
+
 def shared_counts(spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix) -> NDArray[np.float64]:
     """Sum, per gene, both layers over the cells where neither is zero (scVelo's definition).
 

@@ -26,6 +26,7 @@ from scvi.data.fields import (
 )
 from scvi.model import SCVI
 
+from splicedvae._counts import at_counts
 from splicedvae._errors import DataError
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae.model import _folder
@@ -1161,11 +1162,7 @@ def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> cs
     kept: list[csr_matrix] = []
     start = 0
     for block in blocks:
-        x = totals[start : start + len(block)].copy()
-        x.eliminate_zeros()
-        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-        x.data = block[rows, x.indices]
-        kept.append(x)
+        kept.append(at_counts(totals[start : start + len(block)], block))
         start += len(block)
     return csr_matrix(vstack(kept, format="csr"), dtype=np.float32)
 

@@ -29,6 +29,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae import __version__, io
+from splicedvae._counts import at_counts
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import select_genes, split_cells, split_groups
@@ -351,10 +352,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     journal.stage("comparing velocities among held-out cells")
     rows, notes = _velocities.held_out_agreement(
         apart,
-        {
-            source: _prediction.at_counts(apart.X, ratio)
-            for source, ratio in assessment.predictions.items()
-        },
+        {source: at_counts(apart.X, ratio) for source, ratio in assessment.predictions.items()},
         {source: cells.obsm[_LATENTS[source][0]][held_out] for source in models},
         how=config.counts,
         settings=config.velocity,

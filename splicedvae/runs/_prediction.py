@@ -82,16 +82,11 @@ def shifts_for(
     if shift is None:
         return dict.fromkeys(models), ""
     return {
-        source: model.adapt_intercepts(totals).to_numpy() for source, model in models.items()
+        source: (
+            shift if source == Sources.SPLICEDVAE else model.adapt_intercepts(totals)
+        ).to_numpy()
+        for source, model in models.items()
     }, told
-
-
-def at_counts(totals: csr_matrix, ratio: NDArray[Any]) -> csr_matrix:
-    """Keep a dense ratio where something was counted: CSR float32 of the totals' pattern."""
-    kept = counts(totals)
-    rows = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
-    kept.data = np.asarray(ratio[rows, kept.indices], dtype=np.float32)
-    return kept
 
 
 def umap(space: NDArray[Any], seed: int) -> NDArray[np.float32] | None:

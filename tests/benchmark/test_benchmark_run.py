@@ -20,6 +20,19 @@ from splicedvae.velocity import VelocitySettings
 SETTINGS = {"cluster_key": "clusters", "max_epochs": 15, "n_latent": 5}
 
 
+@pytest.fixture(scope="module")
+def simulated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "cells.h5ad"
+    datasets.simulate(240, 80, n_batches=2, mean_depth=300, seed=5).write_h5ad(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def halves(simulated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    out = tmp_path_factory.mktemp("benchmark") / "halves"
+    return benchmark.run(simulated_file, out, design="halves", seeds=[0], **SETTINGS)
+
+
 def test_halves_train_for_each_other(halves: Benchmark) -> None:
     runs = [Run(halves.path / "runs" / f"seed0_fold{fold}") for fold in (0, 1)]
     held_out = [run.predictions.obs[Obs.SPLIT].astype(str) == Split.HELD_OUT for run in runs]
