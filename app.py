@@ -13,7 +13,7 @@ from splicedvae.dashboard import address, cards, choice, server
 
 def _root() -> None:
     """Lead on from the bare address: the page that opens has an address of its own."""
-    st.switch_page(cards.COMPARE, query_params=st.query_params.to_dict())
+    st.switch_page(cards.VELOCITY, query_params=st.query_params.to_dict())
 
 
 def _visit() -> None:
@@ -32,9 +32,27 @@ def _visit() -> None:
     train = st.Page(
         cards.TRAIN, title="Train and watch", icon=":material/model_training:", url_path="train"
     )
-    compare = st.Page(cards.COMPARE, title="Compare", icon=":material/compare:", url_path="compare")
+    velocity = st.Page(cards.VELOCITY, title="Velocity", icon=":material/air:", url_path="velocity")
+    diagnostics = st.Page(
+        cards.DIAGNOSTICS, title="Diagnostics", icon=":material/straighten:", url_path="diagnostics"
+    )
+    latent = st.Page(
+        cards.LATENT, title="Latent spaces", icon=":material/scatter_plot:", url_path="latent"
+    )
+    genes = st.Page(cards.GENES, title="Genes", icon=":material/genetics:", url_path="genes")
+    provenance = st.Page(
+        cards.PROVENANCE,
+        title="How it was made",
+        icon=":material/history_edu:",
+        url_path="provenance",
+    )
     page = st.navigation(
-        {"": [home], "Your data": [inspect], "Models": [train], "Results": [compare]}
+        {
+            "": [home],
+            "Your data": [inspect],
+            "Models": [train],
+            "Results": [velocity, diagnostics, latent, genes, provenance],
+        }
     )
     server.begin()
     address.drop_unknown()

@@ -14,9 +14,7 @@ import streamlit as st
 from splicedvae.dashboard.text import plain
 
 #: Every name a page of this app may put into the address.
-KNOWN: Final = frozenset(
-    {"run", "data", "view", "color", "density", "coverage", "shown", "clusters"}
-)
+KNOWN: Final = frozenset({"run", "data", "color", "density", "coverage", "shown", "clusters"})
 _REMARKS: Final = "_address_remarks"
 
 

@@ -22,7 +22,11 @@ ICON: Final = Path(__file__).with_name("icon.svg")
 #: The same with the name beside it.
 LOGO: Final = Path(__file__).with_name("logo.svg")
 
-COMPARE: Final = "pages/results/compare.py"
+VELOCITY: Final = "pages/results/velocity.py"
+DIAGNOSTICS: Final = "pages/results/diagnostics.py"
+LATENT: Final = "pages/results/latent.py"
+GENES: Final = "pages/results/genes.py"
+PROVENANCE: Final = "pages/results/provenance.py"
 TRAIN: Final = "pages/model/train.py"
 INSPECT: Final = "pages/data/inspect.py"
 
@@ -110,7 +114,7 @@ def steps() -> None:
             "With both counts, train here; with totals only, a trained model predicts them.",
         ),
         (
-            COMPARE,
+            VELOCITY,
             "3 · Compare",
             ":material/compare:",
             "Streams, accuracy and latent spaces of SplicedVAE and scVI, side by side.",

@@ -95,7 +95,7 @@ def _at_rest(run: Run, status: Status) -> None:
         if run.notes:
             st.caption("\n".join(f"- {plain(note, 400)}" for note in run.notes))
         if st.button("Compare", type="primary", icon=":material/compare:", key="to-compare"):
-            st.switch_page(cards.COMPARE, query_params={"run": choice.run_id(run)})
+            st.switch_page(cards.VELOCITY, query_params={"run": choice.run_id(run)})
         return
     cards.how_it_ended(run, status)
     with st.container(horizontal=True):

@@ -57,7 +57,7 @@ def _row(run: Run, chosen: Run | None) -> None:
 def _actions(run: Run, key: str, *, is_open: bool) -> None:
     if run.is_finished:
         if st.button("Compare", key=f"compare-{key}"):
-            st.switch_page(cards.COMPARE, query_params={"run": key})
+            st.switch_page(cards.VELOCITY, query_params={"run": key})
     elif st.button(
         "Open" if run.status.is_final else "Watch", key=f"watch-{key}", disabled=is_open
     ):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
 from splicedvae import plotting
+from splicedvae._errors import DataError, RunError
+from splicedvae.dashboard.tables import Column
+from splicedvae.dashboard.text import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,3 +62,47 @@ def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
 def training_curves(history: pd.DataFrame) -> go.Figure:
     """Draw a training's losses for the visitor's theme; see `plotting.training_curves`."""
     return plotting.training_curves(history, labels=_LOSSES, dark=is_dark())
+
+
+def shown_or_told(draw: Callable[[], go.Figure], key: str) -> None:
+    """Show a figure, or the sentence that says why there is none.
+
+    Parameters
+    ----------
+    draw
+        Draws it for `is_dark`.
+    key
+        As for `show`.
+    """
+    try:
+        show(draw(), key=key, name=key)
+    except (DataError, RunError) as failure:
+        st.caption(plain(failure, 400))
+
+
+def numbers_table(table: pd.DataFrame, columns: Sequence[Column], alt: str) -> None:
+    """Show numbers of `dashboard.tables` with the words for their columns.
+
+    Parameters
+    ----------
+    table
+        The numbers.
+    columns
+        What their columns mean.
+    alt
+        What the table shows, for readers who cannot see it.
+    """
+    st.dataframe(
+        table,
+        column_config={
+            "_index": st.column_config.TextColumn("", pinned=True),
+            **{
+                column.title: st.column_config.NumberColumn(
+                    column.title, format=f"%.{column.digits}f", help=column.words
+                )
+                for column in columns
+            },
+        },
+        placeholder="–",
+        alt=alt,
+    )

@@ -102,7 +102,7 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage) ->
     page = new_page()
     page.goto(server.url)
     ready(page)
-    assert "/compare" in page.url
+    assert "/velocity" in page.url
     assert "run=demo" in page.url
     expect(page.get_by_text("Three steps to your own file")).to_be_visible()
     drawn = traces(page, "streams")
@@ -119,7 +119,11 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage) ->
     [
         ("data", "What is in a file"),
         ("train", "Train and watch"),
-        ("compare?view=Accuracy", "Velocities among held-out cells"),
+        ("velocity", "RNA velocity without spliced and unspliced counts"),
+        ("diagnostics", "Velocities among held-out cells"),
+        ("latent", "Latent spaces"),
+        ("genes", "Genes"),
+        ("provenance", "How it was made"),
     ],
 )
 def test_deep_link_into_a_fresh_process(serve, new_page: NewPage, path: str, title: str) -> None:
@@ -133,7 +137,7 @@ def test_deep_link_into_a_fresh_process(serve, new_page: NewPage, path: str, tit
 
 def test_values_of_the_address_that_mean_nothing_are_told(server, new_page: NewPage) -> None:
     page = new_page()
-    page.goto(f"{server.url}/compare?run=../../&k=1e99&color=<script>&density=9")
+    page.goto(f"{server.url}/velocity?run=../../&k=1e99&color=<script>&density=9")
     ready(page)
     said = page.get_by_test_id("stAlert").all_inner_texts()
     assert len(said) >= 4, said
@@ -169,16 +173,10 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     expect(other_tab.get_by_role("heading", name="cells with both")).to_be_visible()
 
     page.locator(".st-key-to-compare button").click(timeout=WHOLE_RUN)
-    page.wait_for_url(re.compile(rf"/compare\?.*run={run}"), timeout=SLOW)
+    page.wait_for_url(re.compile(rf"/velocity\?.*run={run}"), timeout=SLOW)
     ready(page)
     drawn = traces(page, "streams")
     assert sum(trace["name"] == "stream lines" for trace in drawn) >= 3
-    for view, key in (("Latent spaces", "latents"), ("Accuracy", "ratios")):
-        page.get_by_role("tab", name=view).click()
-        chart(page, key)
-    page.get_by_role("tab", name="Genes").click()
-    expect(page.get_by_text(re.compile(r"\d+ genes, held-out"))).to_be_visible()
-
     with page.expect_download(timeout=SLOW) as waited:
         page.get_by_role("button", name="Metrics (.csv)").click()
     assert "velocity_cosine" in Path(waited.value.path()).read_text()
@@ -186,6 +184,12 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
         page.get_by_role("button", name="Report (.html)").click()
     report = Path(waited.value.path()).read_text()
     assert report.lstrip().lower().startswith("<!doctype html")
+    for view, key in (("Latent spaces", "latents"), ("Diagnostics", "ratios")):
+        page.get_by_test_id("stSidebarNav").get_by_text(view).click()
+        chart(page, key)
+        assert run_of(page) == run
+    page.get_by_test_id("stSidebarNav").get_by_text("Genes").click()
+    expect(page.get_by_text(re.compile(r"\d+ genes, held-out"))).to_be_visible()
 
 
 def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> None:
@@ -198,7 +202,7 @@ def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> 
     expect(page.get_by_text("This run was stopped")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Start it again")).to_be_visible()
     ready(page)
-    page.goto(f"{server.url}/compare?run={run_of(page)}")
+    page.goto(f"{server.url}/velocity?run={run_of(page)}")
     ready(page)
     expect(page.get_by_text("This run was stopped")).to_be_visible()
 
@@ -235,10 +239,10 @@ def test_totals_are_predicted_with_the_trained_model(
     page.get_by_role("button", name="Predict with this model").click()
     page.wait_for_url(re.compile(r"/train\?.*run=[0-9a-f]{16}"), timeout=SLOW)
     page.locator(".st-key-to-compare button").click(timeout=WHOLE_RUN)
-    page.wait_for_url(re.compile("/compare"), timeout=SLOW)
+    page.wait_for_url(re.compile("/velocity"), timeout=SLOW)
     ready(page)
     drawn = traces(page, "streams")
     assert sum(trace["name"] == "stream lines" for trace in drawn) == 2
     expect(page.get_by_text("nothing here could be compared")).to_be_visible()
-    page.get_by_role("tab", name="Accuracy").click()
+    page.get_by_test_id("stSidebarNav").get_by_text("Diagnostics").click()
     expect(page.get_by_text("nothing to compare the predictions with")).to_be_visible()

@@ -24,7 +24,10 @@ from splicedvae.datasets import simulate
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = "pages/data/inspect.py"
 TRAIN = "pages/model/train.py"
-COMPARE = "pages/results/compare.py"
+VELOCITY = "pages/results/velocity.py"
+RESULTS = {
+    name: f"pages/results/{name}.py" for name in ("diagnostics", "latent", "genes", "provenance")
+}
 LOST = "0123456789abcdef"
 
 
@@ -86,7 +89,7 @@ def test_bare_address_opens_the_demo(runs_folder: Path) -> None:
 
 
 def _accuracy() -> AppTest:
-    return open_page(COMPARE, run="demo", view="Accuracy")
+    return open_page(RESULTS["diagnostics"], run="demo")
 
 
 def test_the_gene_mean_is_told_beside_the_table(runs_folder: Path) -> None:
@@ -101,11 +104,11 @@ def test_the_gene_mean_is_told_beside_the_table(runs_folder: Path) -> None:
     assert table.index[-1] == "best possible"
 
 
-@pytest.mark.parametrize("view", ["Latent spaces", "Genes", "How it was made"])
-def test_every_view_of_the_demo_opens(runs_folder: Path, view: str) -> None:
-    app = open_page(COMPARE, run="demo", view=view)
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_every_view_of_the_demo_opens(runs_folder: Path, name: str) -> None:
+    app = open_page(RESULTS[name], run="demo")
     assert not app.error, told(app)
-    if view == "Genes":
+    if name == "genes":
         app.text_input(key="find-genes").set_value("no such gene").run()
         assert len(app.dataframe[0].value) == 0
 
@@ -168,7 +171,7 @@ def test_a_damaged_file_is_one_sentence(runs_folder: Path, cells_file: Path) -> 
 def test_a_failed_run_says_why_and_what_to_do(runs_folder: Path, cells_file: Path) -> None:
     reason = "No gene has 20 shared counts: lower min_shared_counts."
     prepared_run(cells_file, runs_folder, "broken", {"state": "failed", "message": reason})
-    for page in (TRAIN, COMPARE):
+    for page in (TRAIN, VELOCITY, *RESULTS.values()):
         app = open_page(page, run=LOST)
         said = told(app).replace("\\", "")
         assert "This run failed" in said
@@ -249,13 +252,18 @@ def test_an_unreadable_run_is_left_out_and_told(runs_folder: Path) -> None:
         {"k": "1e99"},
         {"color": "<script>alert(1)</script>"},
         {"density": "1e99"},
-        {"view": "![x](http://h/p)"},
-        {"coverage": "-1", "view": "Accuracy"},
+        {"shown": "![x](http://h/p)"},
         {"data": "../../x"},
     ],
 )
 def test_an_address_that_means_nothing_is_told(runs_folder: Path, query: dict[str, str]) -> None:
-    app = open_page(COMPARE, **query)
+    app = open_page(VELOCITY, **query)
     assert len(app.warning) == 1, told(app)
     assert "ignored" in app.warning[0].value or "usual" in app.warning[0].value
     assert "![x](http" not in app.warning[0].value
+
+
+def test_a_coverage_of_the_address_that_means_nothing_is_told(runs_folder: Path) -> None:
+    app = open_page(RESULTS["diagnostics"], coverage="-1")
+    assert len(app.warning) == 1, told(app)
+    assert "usual" in app.warning[0].value

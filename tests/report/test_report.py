@@ -371,7 +371,7 @@ def test_metrics_stand_beside_what_is_possible(run: Run) -> None:
     tables = [set(part.index) for part in (table, velocity, latent)]
     assert sum(map(len, tables)) == len(set.union(*tables))
     # Every metric has words of its own.
-    assert set(run.metrics["metric"]) <= set(views._METRICS)
+    assert set(run.metrics["metric"]) <= set(views._parts.METRICS)
 
 
 def test_gain_runs_from_the_gene_mean_to_the_best_possible(run: Run) -> None:

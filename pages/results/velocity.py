@@ -1,0 +1,19 @@
+"""Velocity: streams of the measured counts, SplicedVAE and scVI on one run; the first page."""
+
+from __future__ import annotations
+
+from splicedvae.dashboard import cards, downloads, result, velocity_view
+
+
+def _page() -> None:
+    opened = result.frame("Velocity", colored=True, greet=True)
+    if opened is None:
+        return
+    run, color = opened
+    with cards.told():
+        result.headline(run)
+        velocity_view.show(run, color)
+        downloads.buttons(run)
+
+
+_page()

@@ -1,0 +1,238 @@
+"""What stands around every view of a finished run: which run, its headline numbers, colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from splicedvae._errors import RunError
+from splicedvae._keys import Obs, Sources, Split
+from splicedvae.dashboard import address, cards, choice, downloads, held, tables, welcome
+from splicedvae.report import views
+from splicedvae.runs import Run, find_run
+
+if TYPE_CHECKING:
+    pass
+
+#: Preferred least S + U of an entry.
+_COVERAGE: Final = 5
+
+
+def frame(
+    title: str, *, colored: bool = False, greet: bool = False
+) -> tuple[held.HeldRun, str] | None:
+    """Open a page on the chosen run, or say why there is nothing to see.
+
+    Parameters
+    ----------
+    title
+        The page's.
+    colored
+        Whether the page draws cells, so that a visitor chooses their colours.
+    greet
+        Whether the page explains the app instead, as long as the demo is open.
+
+    Returns
+    -------
+    The run and what its cells are coloured by (empty if not ``colored``); None where the run has no
+    results, which the page then says.
+    """
+    run = choice.chosen_run() or choice.opening_run()
+    if run is None:
+        welcome.show()
+        st.info(
+            "There is no finished run on this server yet, and this installation has no demo run: "
+            "bring a file to make the first.",
+            icon=":material/hourglass_empty:",
+        )
+        return None
+    choice.choose_run(run)
+    if greet and choice.run_id(run) == choice.DEMO:
+        welcome.show()
+    else:
+        st.title(title, anchor=False)
+    left, right = st.columns([3, 2])
+    with left:
+        run = pick_run(run)
+    status = run.status
+    if status.state == "finished":
+        with cards.told():
+            whole = held.hold(run)
+            color = ""
+            if colored:
+                with right:
+                    color = pick_color(whole)
+            return whole, color
+        return None
+    if status.is_final:
+        cards.how_it_ended(run, status)
+        _watch(run, "See its log, or start it again", ":material/replay:")
+    else:
+        st.info(
+            "This run is still at work; its results appear here when it is finished.",
+            icon=":material/progress_activity:",
+        )
+        _watch(run, "Watch it", ":material/monitoring:")
+    return None
+
+
+def _watch(run: Run, label: str, icon: str) -> None:
+    where = {"run": choice.run_id(run)}
+    st.page_link(cards.TRAIN, label=label, icon=icon, query_params=where)
+
+
+def pick_run(run: Run) -> Run:
+    """Let a visitor choose among the finished runs.
+
+    Parameters
+    ----------
+    run
+        The run that is open.
+
+    Returns
+    -------
+    The run to show.
+    """
+    found = [item for item in choice.all_runs()[0] if item.is_finished]
+    demo = choice.shipped_run()
+    if demo is not None:
+        found.append(demo)
+    if all(item.path != run.path for item in found):
+        found.insert(0, run)
+    labels = choice.run_labels(found)
+    by_id = {choice.run_id(item): item for item in found}
+    st.session_state["pick-run"] = choice.run_id(run)
+    picked = st.selectbox(
+        "Run",
+        list(labels),
+        format_func=lambda key: labels.get(key, key),
+        key="pick-run",
+        on_change=_picked,
+    )
+    return by_id.get(picked, run)
+
+
+def _picked() -> None:
+    try:
+        choice.choose_run(find_run(st.session_state["pick-run"]))
+    except RunError:
+        # Deleted in another tab: the page then opens on the first run.
+        choice.forget_run()
+
+
+def pick_color(run: Run) -> str:
+    """Let a visitor choose what the cells of all maps are coloured by: a column or a gene."""
+    columns = views.color_choices(run)
+    genes = [str(gene) for gene in run.predictions.var_names if gene not in columns]
+    options = [*columns, *genes]
+    address.check("color", options, "colour")
+    return str(
+        st.selectbox(
+            "Colour by",
+            options,
+            key="color",
+            bind="query-params",
+            help="Columns of the cells, then genes by their total counts: type to search.",
+        )
+        or options[0]
+    )
+
+
+def headline(run: Run) -> None:
+    """Show the numbers a lab asks for first."""
+    cells = run.predictions
+    st.caption(f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {_held_out_words(run)}")
+    if not downloads.has_metrics(run):
+        return
+    with st.container(horizontal=True):
+        metrics = run.metrics
+        coverage = default_coverage(tables.coverages(metrics))
+        if coverage is not None:
+            _number(
+                metrics,
+                f"Pearson r, entries with ≥ {coverage} counts",
+                "pearson",
+                coverage,
+                2,
+                "Most of it is differences between genes, which a constant per gene knows as well.",
+            )
+        _number(
+            metrics,
+            "Within-gene r by cluster",
+            "within_gene_r_by_cluster",
+            None,
+            2,
+            "Correlation across clusters within a gene: what a velocity needs. A constant has 0.",
+        )
+        _number(
+            metrics,
+            "Velocity cosine to measured, genes",
+            "velocity_cosine_genes",
+            None,
+            2,
+            "Among held-out cells. Shuffled: the same ratios dealt out anew among cells, what "
+            "chance reaches. Measured halves: how far two velocities agree that were each "
+            "computed from half of the measured molecules; a prediction, which has less noise, can "
+            "lie above.",
+            limit="measured halves",
+        )
+
+
+def _held_out_words(run: Run) -> str:
+    obs = run.predictions.obs
+    if Obs.SPLIT not in obs:
+        return "none of them trained"
+    return f"{int((obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).sum()):,} cells held out"
+
+
+def _number(
+    metrics: pd.DataFrame,
+    label: str,
+    metric: str,
+    coverage: int | None,
+    digits: int,
+    words: str,
+    *,
+    limit: str = tables.CEILING,
+) -> None:
+    """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
+    ours = tables.value_of(metrics, Sources.SPLICEDVAE, metric, coverage)
+    if not np.isfinite(ours):
+        return
+    said = []
+    for source, words_for_it in (
+        (Sources.SCVI, "scVI"),
+        (Sources.GENE_MEAN, "gene mean"),
+        (Sources.SHUFFLED, "shuffled"),
+    ):
+        theirs = tables.value_of(metrics, source, metric, coverage)
+        if np.isfinite(theirs):
+            said.append(f"{words_for_it} {theirs:.{digits}f}")
+    ceiling = tables.value_of(metrics, Sources.SPLICEDVAE, metric, coverage, column="ceiling")
+    if np.isfinite(ceiling):
+        said.append(f"{limit} {ceiling:.{digits}f}")
+    st.metric(
+        label,
+        f"{ours:.{digits}f}",
+        delta=" · ".join(said) or None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=words,
+    )
+
+
+def default_coverage(known: list[int]) -> int | None:
+    """Choose the coverage that a page opens on.
+
+    Parameters
+    ----------
+    known
+        Least S + U of an entry, those at which there are numbers.
+    """
+    if not known:
+        return None
+    return _COVERAGE if _COVERAGE in known else known[0]

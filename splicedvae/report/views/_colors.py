@@ -1,0 +1,107 @@
+"""What the cells of a run can be coloured by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from splicedvae import plotting
+from splicedvae._errors import DataError
+from splicedvae._keys import Obs, Sources
+from splicedvae.report.views._parts import (
+    categories,
+    cluster_key,
+    column_of,
+    depth_of,
+    is_colorable,
+    is_number,
+    log_depth,
+)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from splicedvae.runs import Run
+
+#: Colour by the total counts of a cell.
+CELL_DEPTH: Final = "total counts"
+
+
+#: Numbers of a cell that each velocity has of its own, and what they are called.
+_PER_SOURCE: Final[Mapping[str, str]] = {
+    Obs.CONFIDENCE: "velocity confidence (smoothness, not correctness)",
+    Obs.LENGTH: "velocity length",
+}
+
+
+def color_choices(run: Run) -> tuple[str, ...]:
+    """Return what the cells of a run can be coloured by, the most useful first.
+
+    Returns
+    -------
+    Columns of ``obs`` that are categories or numbers, `CELL_DEPTH`, and, if the run has a
+    velocity, its confidence and length. A gene's name is accepted by `cell_colors` as well.
+    """
+    obs = run.predictions.obs
+    named = [str(name) for name in obs.columns if is_colorable(obs[name])]
+    first = [name for name in (cluster_key(run), Obs.SPLIT) if name in named]
+    choices = [*first, CELL_DEPTH, *(name for name in named if name not in first)]
+    if any(source != Sources.TRUE for source in run.velocity_sources):
+        choices += [name for name in _PER_SOURCE if name not in choices]
+    return tuple(choices)
+
+
+def default_color(run: Run) -> str:
+    """Return the cells' clusters if the run knows them, else their depth."""
+    return cluster_key(run) or CELL_DEPTH
+
+
+def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plotting.CellColors:
+    """Take the colours of a run's cells.
+
+    Parameters
+    ----------
+    run
+        The run.
+    color_by
+        One of `color_choices`, or the name of a gene of the model, for the logarithm of its
+        total count per 10,000.
+    velocity
+        The velocity whose own numbers are meant where ``color_by`` is its confidence or
+        length; the numbers are missing if it is None.
+
+    Returns
+    -------
+    Categories or numbers, one for each cell of the run's predictions.
+
+    Raises
+    ------
+    DataError
+        If the run has no such column, gene or number.
+    """
+    cells = run.predictions
+    if color_by in _PER_SOURCE:
+        values = np.full(cells.n_obs, np.nan, dtype=np.float32)
+        if velocity is not None and color_by in velocity.obs:
+            values = velocity.obs[color_by].reindex(cells.obs_names).to_numpy(dtype=np.float32)
+        return plotting.Values(_PER_SOURCE[color_by], values)
+    if color_by in cells.obs:
+        column = cells.obs[color_by]
+        if is_number(column):
+            return plotting.Values(color_by, column.to_numpy(dtype=np.float32))
+        return categories(cells, color_by)
+    if color_by == CELL_DEPTH:
+        return plotting.Values("total counts of a cell, log10", log_depth(cells))
+    if color_by in cells.var_names:
+        depth = np.maximum(depth_of(cells), 1.0)
+        counts = column_of(cells.X, int(cells.var_names.get_loc(color_by)))
+        return plotting.Values(
+            f"{color_by}, log(1 + counts per 10,000)",
+            np.log1p(1e4 * counts / depth).astype(np.float32),
+        )
+    raise DataError(
+        f"The run has no column or gene {color_by[:60]!r} to colour by: choose one of "
+        f"{', '.join(color_choices(run))}, or a gene of the model."
+    )

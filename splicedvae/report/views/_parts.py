@@ -1,0 +1,154 @@
+"""What several views take from a run: its clusters, depths, maps, and numbers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from splicedvae import plotting
+from splicedvae._keys import Obs, Sources, Split
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from splicedvae.runs import Run
+
+#: Names of metrics and their digits, in the order of the tables.
+METRICS: Final[Mapping[str, tuple[str, int]]] = {
+    "rmse": ("RMSE", 4),
+    "pearson": ("Pearson r", 3),
+    "nll": ("negative log-likelihood per count", 4),
+    "skill": ("likelihood skill over gene mean", 4),
+    "within_gene_r": ("within-gene r", 3),
+    "within_gene_r_by_cluster": ("within-gene r, pooled by cluster", 3),
+    "within_gene_r_by_cluster_50": ("within-gene r, pooled by cluster, 50 counts or more", 3),
+    "within_gene_slope": ("slope of measured on predicted, within genes", 2),
+    "calibration_error": ("calibration error", 4),
+    "interval_coverage": ("counts inside 90% intervals", 3),
+    "interval_coverage_inclusive": ("counts inside 90% intervals, ends included", 3),
+    "velocity_cosine_genes": ("cosine to the measured velocity, genes", 3),
+    "velocity_cosine_umap": ("cosine to the measured velocity, map", 3),
+    "velocity_cosine_genes_true": ("cosine to the true velocity, genes", 3),
+    "velocity_cosine_umap_true": ("cosine to the true velocity, map", 3),
+    "velocity_cosine_genes_own_graph": ("cosine to the measured, genes, own latent graph", 3),
+    "velocity_cosine_umap_own_graph": ("cosine to the measured, map, own latent graph", 3),
+    "cbdir": ("known transitions (CBDir)", 3),
+    "cbdir_null": ("known transitions, random neighbours", 3),
+    "time_order": ("pairs of cells in the right order of time", 3),
+    "velocity_confidence": ("velocity confidence (smoothness)", 3),
+    "coherence_genes": ("coherence within clusters, genes (smoothness)", 3),
+    "coherence_umap": ("coherence within clusters, map (smoothness)", 3),
+    "velocity_evidence": ("evidence of a velocity in the counts, log2", 2),
+    "velocity_evidence_p": ("the same, p by permutation", 3),
+    "expression_nll": ("negative log-likelihood of expression per cell", 1),
+    "expression_elbo": ("negative evidence lower bound per cell", 1),
+    "silhouette_clusters": ("silhouette of clusters, 0 to 1", 3),
+    "nmi_kmeans": ("NMI of k-means with clusters", 3),
+    "ari_kmeans": ("ARI of k-means with clusters", 3),
+    "silhouette_batches": ("mixing of batches (1 - silhouette)", 3),
+    "time_r2": ("R² of time from neighbours", 3),
+}
+
+
+#: Metrics for which "n" is the least number of counts of an entry.
+BY_COVERAGE: Final = ("rmse", "pearson")
+WITH_COVERAGE: Final = (*BY_COVERAGE, "interval_coverage", "interval_coverage_inclusive")
+#: Columns of the tables beside the predictors.
+BEST_POSSIBLE: Final = "best possible"
+#: Column of a table of velocities: how far two halves of the measured molecules agree.
+MEASURED_HALVES: Final = "two measured halves"
+N_VALUES: Final = "values"
+NOT_MEASURED: Final = (
+    "The data has no spliced and unspliced counts, so that no unspliced fraction is known: look at "
+    "data that has them."
+)
+#: More categories than this are no legend any more.
+_MOST_CATEGORIES: Final = 60
+
+
+def points_of(cells: AnnData, key: str) -> NDArray[np.float32]:
+    return np.asarray(cells.obsm[key], dtype=np.float32)[:, :2]
+
+
+def cluster_key(run: Run) -> str | None:
+    """Return the column with the clusters; a run gives them one name, whatever the file's."""
+    return Obs.CLUSTERS if Obs.CLUSTERS in run.predictions.obs else None
+
+
+def is_number(column: pd.Series) -> bool:
+    types = pd.api.types
+    return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+
+
+def is_colorable(column: pd.Series) -> bool:
+    if is_number(column):
+        return bool(column.notna().any())
+    return 1 <= column.nunique() <= _MOST_CATEGORIES
+
+
+def categories(cells: AnnData, name: str) -> plotting.Categories:
+    column = cells.obs[name].astype("category")
+    return plotting.Categories(
+        name,
+        column.cat.codes.to_numpy(),
+        tuple(str(category) for category in column.cat.categories),
+    )
+
+
+def held_out_cells(cells: AnnData) -> NDArray[np.bool_]:
+    if Obs.SPLIT not in cells.obs:
+        return np.zeros(cells.n_obs, dtype=bool)
+    return (cells.obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).to_numpy(dtype=bool)
+
+
+def row_sums(matrix: Any) -> NDArray[np.float64]:
+    return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+
+
+def depth_of(cells: AnnData) -> NDArray[np.float64]:
+    return row_sums(cells.X)
+
+
+def log_depth(cells: AnnData) -> NDArray[np.float32]:
+    depth = depth_of(cells)
+    logged = np.full(depth.shape, np.nan)
+    np.log10(depth, out=logged, where=depth > 0)
+    return logged.astype(np.float32)
+
+
+def column_of(matrix: Any, index: int) -> NDArray[np.float64]:
+    column = matrix[:, [index]]
+    return np.asarray(column.toarray() if sparse.issparse(column) else column, float).ravel()
+
+
+def metric_value(run: Run, predictor: str, metric: str, coverage: int) -> float | None:
+    table = run.metrics
+    row = table[
+        (table["predictor"] == predictor)
+        & (table["metric"] == metric)
+        & (table["coverage"] == coverage)
+    ]
+    values = row["value"].to_numpy(dtype=float)
+    return float(values[0]) if values.size and np.isfinite(values[0]) else None
+
+
+def plain_label(predictor: str) -> str:
+    return Sources.LABELS.get(predictor, predictor.replace("_", " "))
+
+
+def number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if np.isfinite(value) else "–"
+
+
+def number_range(values: NDArray[np.float64], digits: int) -> str:
+    """Write the numbers that belong to a row once, or from the least to the largest."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "–"
+    low, high = number(values.min(), digits), number(values.max(), digits)
+    return low if low == high else f"{low} to {high}"
