@@ -41,7 +41,13 @@ def _new(stored: StoredFile) -> None:
     st.markdown(
         cards.facts(stored.name, f"{summary.n_cells:,} cells", f"{summary.n_genes:,} genes")
     )
-    if not summary.has_measured_layers:
+    if not summary.has_measured_layers and len(summary.layers) >= 2:
+        st.warning(
+            "No layers of this file are called spliced and unspliced, which training needs. If it "
+            "has such counts under other names, choose them here.",
+            icon=":material/warning:",
+        )
+    elif not summary.has_measured_layers:
         st.warning(
             "This file has no spliced and unspliced counts, which training needs. Choose another, "
             "or ask a trained model about it.",

@@ -10,6 +10,7 @@ from splicedvae import __version__
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._predicting import predict, velocity
+from splicedvae.cli._resuming import resume
 from splicedvae.cli._sharing import app as serve
 from splicedvae.cli._sharing import demo, report
 from splicedvae.cli._training import evaluate, train
@@ -61,6 +62,7 @@ for _command in (
     simulate,
     inspect,
     train,
+    resume,
     evaluate,
     benchmark,
     predict,

@@ -210,7 +210,7 @@ def train(
     with run_progress() as progress:
         run = execute(config, out, progress=progress)
     if as_json:
-        print_json(_run_as_json(run))
+        print_json(run_as_json(run))
         return
     for note in run.notes:
         console.print(f"- {escape(note)}")
@@ -292,7 +292,14 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
     shutil.rmtree(out)
 
 
-def _run_as_json(run: Run) -> dict[str, Any]:
+def print_results(run: Run) -> None:
+    """Print the metrics of a finished training and how its velocities came about."""
+    _print_metrics(run.metrics)
+    _print_velocities(run)
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return a finished training as the command prints it with ``--json``."""
     return {
         "run": str(run.path),
         "id": run.id,

@@ -145,6 +145,8 @@ def _result(
             f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
             "expected; check the filtering before it was written."
         )
+    predicted = predicted_layers(adata)
+    names = tuple(str(key) for key in adata.layers if key not in predicted)
     found = recognise(
         adata, notes, total=total, spliced_layer=layers[0], unspliced_layer=layers[1], copy=copy
     )
@@ -166,6 +168,7 @@ def _result(
         spliced_source=found.spliced_source,
         unspliced_source=found.unspliced_source,
         counts=found.counts,
+        layers=names,
     )
     _record(result)
     return result

@@ -37,6 +37,8 @@ class ReadResult:
     unspliced_source: str | None
     #: What the totals contain, judged by the measured layers; ``None`` when nothing tells.
     counts: Counts | None
+    #: Names of the layers of the file that may hold measured counts, in its order.
+    layers: tuple[str, ...] = ()
 
     @property
     def has_measured_layers(self) -> bool:

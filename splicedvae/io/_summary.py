@@ -131,6 +131,8 @@ class DataSummary:
     notes: tuple[str, ...]
     #: What a reviewer would raise, one sentence each.
     warnings: tuple[str, ...]
+    #: Names of the layers of the file that may hold measured counts, in its order.
+    layers: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain numbers, text, lists and dictionaries, ready for JSON."""
@@ -235,6 +237,7 @@ def inspect(
         species=guess_species(adata.var_names, ids),
         notes=result.notes,
         warnings=(),
+        layers=result.layers,
     )
     excess = _excess(total, spliced, unspliced)
     return dataclasses.replace(summary, warnings=tuple(_warnings(summary, excess, adata.obs)))

@@ -209,9 +209,9 @@ class Keeper(Callback):
         if "cpu" not in self._random:
             raise damaged(file)
         loop = trainer.fit_loop
-        for progress in (loop.epoch_progress.current, loop.epoch_progress.total):
-            progress.ready = progress.completed = self._saved.epoch
-            progress.started = progress.processed = self._saved.epoch
+        counted = ("ready", "started", "processed", "completed")
+        done = dict.fromkeys(counted, self._saved.epoch)
+        loop.epoch_progress.load_state_dict({"total": done, "current": done})
         step = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
         step.total.ready = step.total.completed = self._saved.steps
 

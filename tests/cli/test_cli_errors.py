@@ -34,6 +34,7 @@ def is_one_sentence(text: str) -> bool:
         ["train", "{cells}", "--out", "{tmp}/run", "--ratio-weight", "-1"],
         ["train", "{totals}", "--out", "{tmp}/run"],
         ["evaluate", "{tmp}"],
+        ["resume", "demo"],
         ["evaluate", "0123456789abcdef"],
         ["evaluate", "../../etc"],
         ["predict", "no-such-run", "{cells}", "--out", "{tmp}/p.h5ad"],
@@ -84,7 +85,18 @@ def test_wrong_use_is_exit_code_2(command: Command, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["simulate", "inspect", "train", "evaluate", "predict", "velocity", "report", "app", "demo"],
+    [
+        "simulate",
+        "inspect",
+        "train",
+        "resume",
+        "evaluate",
+        "predict",
+        "velocity",
+        "report",
+        "app",
+        "demo",
+    ],
 )
 def test_help_teaches_by_example(command: Command, name: str) -> None:
     result = command(name, "--help")
