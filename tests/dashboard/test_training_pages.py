@@ -47,7 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def open_page(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=300)
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=600)
+    app.run()
     app.switch_page(page)
     for name, value in query.items():
         app.query_params[name] = value
