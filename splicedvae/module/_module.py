@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
+from scvi.distributions import NegativeBinomial
 from scvi.module import VAE
 from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
@@ -21,6 +22,8 @@ from torch.distributions import Distribution, Normal
 
 from splicedvae._keys import HeadKind, RatioLikelihood
 from splicedvae.module._components import PrincipalComponents
+from splicedvae.module._entries import CountedEntries
+from splicedvae.module._expression import SparseNegativeBinomial
 from splicedvae.module._head import RatioHead, SlopesDraw
 
 #: Keys under which the data loader hands over the measured layers.
@@ -227,6 +230,35 @@ class SplicedVAEModule(VAE):
         loss = self.loss(tensors, inference_outputs, {}, **(kwargs.get("loss_kwargs") or {}))
         return inference_outputs, {}, loss
 
+    @auto_move_data
+    def generative(
+        self,
+        z: torch.Tensor,
+        library: torch.Tensor,
+        batch_index: torch.Tensor,
+        cont_covs: torch.Tensor | None = None,
+        cat_covs: torch.Tensor | None = None,
+        size_factor: torch.Tensor | None = None,
+        y: torch.Tensor | None = None,
+        transform_batch: torch.Tensor | None = None,
+    ) -> dict[str, Distribution | None]:
+        """Return scVI's distributions, the negative binomial in its form for sparse counts.
+
+        Parameters
+        ----------
+        z, library, batch_index, cont_covs, cat_covs, size_factor, y, transform_batch
+            As for `scvi.module.VAE`.
+        """
+        outputs: dict[str, Distribution | None] = super().generative(
+            z, library, batch_index, cont_covs, cat_covs, size_factor, y, transform_batch
+        )
+        px = outputs[MODULE_KEYS.PX_KEY]
+        if type(px) is NegativeBinomial:
+            # A dispersion per gene comes back from the broadcast as a view of it.
+            theta = torch.exp(self.px_r) if self.dispersion == "gene" else px.theta
+            outputs[MODULE_KEYS.PX_KEY] = SparseNegativeBinomial(px.mu, theta, px.scale)
+        return outputs
+
     def loss(
         self,
         tensors: dict[str, torch.Tensor],
@@ -263,6 +295,7 @@ class SplicedVAEModule(VAE):
         if SPLICED_KEY in tensors and UNSPLICED_KEY in tensors:
             z = cast(torch.Tensor, inference_outputs[MODULE_KEYS.Z_KEY])
             batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+            entries = CountedEntries.find(tensors[SPLICED_KEY], tensors[UNSPLICED_KEY])
             experts = [(self.ratio_head, z)]
             if self.components is not None and self.ratio_head_components is not None:
                 experts.append((self.ratio_head_components, self.components(x, batch_index)))
@@ -270,9 +303,7 @@ class SplicedVAEModule(VAE):
                 if self.training:
                     head.expression.observe(head.features(state), x, n_obs)
                 mean, variance = head.moments(state, batch_index, x)
-                loss = head.negative_log_likelihood(
-                    mean, tensors[SPLICED_KEY], tensors[UNSPLICED_KEY], variance
-                )
+                loss = head.negative_log_likelihood(mean, entries, variance)
                 ratio_nll = ratio_nll + loss / n_cells
                 # Where nothing is said of the ratio, the prior alone would make it forget.
                 prior = prior + head.penalty() / n_obs
