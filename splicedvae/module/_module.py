@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
-from scvi.distributions import NegativeBinomial
+from scvi.distributions import NegativeBinomial, ZeroInflatedNegativeBinomial
 from scvi.module import VAE
 from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
@@ -253,7 +253,7 @@ class SplicedVAEModule(VAE):
             z, library, batch_index, cont_covs, cat_covs, size_factor, y, transform_batch
         )
         px = outputs[MODULE_KEYS.PX_KEY]
-        if type(px) is NegativeBinomial:
+        if isinstance(px, NegativeBinomial) and not isinstance(px, ZeroInflatedNegativeBinomial):
             # A dispersion per gene comes back from the broadcast as a view of it.
             theta = torch.exp(self.px_r) if self.dispersion == "gene" else px.theta
             outputs[MODULE_KEYS.PX_KEY] = SparseNegativeBinomial(px.mu, theta, px.scale)

@@ -53,16 +53,15 @@ def test_the_expected_loss_is_the_integral_over_the_logit():
     s, u = torch.tensor([[3.0, 0.0, 40.0]]), torch.tensor([[1.0, 2.0, 5.0]])
     mean, variance = torch.tensor([[0.4, -1.0, 2.0]]), torch.tensor([[0.09, 0.04, 0.02]])
     head = RatioHead(2, 3)
-    got = head.negative_log_likelihood(mean, CountedEntries.find(s, u), variance)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     counted = CountedEntries.find(s, u)
+    got = head.negative_log_likelihood(mean, counted, variance)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     expected = sum(
-        float(w)
-        * head.negative_log_likelihood(mean + float(x) * variance.sqrt(), CountedEntries.find(s, u))
+        float(w) * head.negative_log_likelihood(mean + float(x) * variance.sqrt(), counted)
         for x, w in zip(nodes, weights / weights.sum(), strict=True)
     )
     assert got.item() == pytest.approx(expected.item(), rel=1e-3)
-    certain = head.negative_log_likelihood(mean, CountedEntries.find(s, u))
+    certain = head.negative_log_likelihood(mean, counted)
     assert got.item() > certain.item()
 
 
