@@ -12,6 +12,7 @@ on where it was interrupted:
     halves    pancreas in two halves, the protocol for velocities
     transfer  the pancreas models of `cells` on cells of the dentate gyrus
     back      a model of the dentate gyrus on the pancreas
+    novelty   how unlike their own the models of both find these and the other cells
     stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
     page      docs/results.md from what the other parts wrote
@@ -92,7 +93,11 @@ def default(out: Path, seeds: list[int]) -> None:
 
 
 def stock(out: Path, seeds: list[int]) -> None:
-    """Train scVI as it comes out of the box on the cells and genes of `cells`."""
+    """Train scVI with its own options on the cells and genes of `cells`.
+
+    Once on all training cells, as SplicedVAE trains, and once as scVI comes out of the box, which
+    keeps every tenth cell for monitoring.
+    """
     import scvi
 
     rows = []
@@ -100,17 +105,22 @@ def stock(out: Path, seeds: list[int]) -> None:
         file = out / "stock" / f"{seed}.csv"
         if not file.is_file():
             train, test, _ = _split(seed, held_out=0.2)
-            scvi.settings.seed = seed
-            known = train.copy()
-            scvi.model.SCVI.setup_anndata(known)
-            model = scvi.model.SCVI(known)
-            model.train(enable_progress_bar=False)
-            query = _totals(test)
-            losses = [
-                float(model.get_reconstruction_error(query)["reconstruction_loss"])
-                for _ in range(5)
-            ]
-            _write(pd.DataFrame({"seed": [seed], "expression_nll": [np.mean(losses)]}), file)
+            table = []
+            for share in (1.0, None):
+                scvi.settings.seed = seed
+                known = train.copy()
+                scvi.model.SCVI.setup_anndata(known)
+                model = scvi.model.SCVI(known)
+                model.train(train_size=share, enable_progress_bar=False)
+                query = _totals(test)
+                losses = [
+                    float(model.get_reconstruction_error(query)["reconstruction_loss"])
+                    for _ in range(5)
+                ]
+                trained_on = "all" if share else "nine tenths"
+                table.append((seed, trained_on, np.mean(losses)))
+            columns = ["seed", "trained_on", "expression_nll"]
+            _write(pd.DataFrame(table, columns=columns), file)
         rows.append(pd.read_csv(file))
     _write(pd.concat(rows), out / "stock.csv")
 
@@ -123,7 +133,8 @@ def transfer(out: Path, seeds: list[int]) -> None:
     other = io.read(DENTATE)
     rows = []
     for seed in seeds:
-        metrics, _ = evaluate_on(Run(out / "cells" / "runs" / f"seed{seed}_fold0"), other)
+        run = Run(out / "cells" / "runs" / f"seed{seed}_fold0")
+        metrics, _ = evaluate_on(run, other)
         rows.append(metrics.assign(seed=seed))
     _write(pd.concat(rows), out / "transfer.csv")
 
@@ -139,9 +150,28 @@ def back(out: Path, seeds: list[int]) -> None:
         seeds=seeds,
         test=PANCREAS,
         min_cells=10,
-        keep_runs=False,
         **SEEN,
     )
+
+
+def novelty(out: Path, seeds: list[int]) -> None:
+    """Ask the models of `cells` and `back` how unlike their training cells some cells are."""
+    from splicedvae import io
+    from splicedvae._keys import Obs, Split
+    from splicedvae.runs import Run
+
+    pancreas, dentate = io.read(PANCREAS).adata, io.read(DENTATE).adata
+    rows = []
+    for seed in seeds:
+        for part, other in (("cells", dentate), ("back", pancreas)):
+            run = Run(out / part / "runs" / f"seed{seed}_fold0")
+            cells = run.predictions
+            known = _totals(cells[cells.obs[Obs.SPLIT] == Split.HELD_OUT].copy())
+            model = run.model()
+            rows.append((seed, part, "same", model.get_novelty(known)))
+            shared = _totals(other[:, other.var_names.isin(model.genes)].copy())
+            rows.append((seed, part, "other", model.get_novelty(shared)))
+    _write(pd.DataFrame(rows, columns=["seed", "model", "cells", "value"]), out / "novelty.csv")
 
 
 def depth(out: Path, seeds: list[int]) -> None:
@@ -448,17 +478,23 @@ def page(out: Path, seeds: list[int]) -> None:
 
     found = {name: _metrics(out, name) for name in PARTS if name != "page"}
     depth_figure(found["depth"], REPOSITORY / "docs" / "images" / "depth.svg")
-    stock_nll = found["stock"].set_index("seed")["expression_nll"]
+    stock_nll = found["stock"].pivot(index="seed", columns="trained_on", values="expression_nll")
     ours = found["cells"].query("metric == 'expression_nll' and predictor == 'splicedvae'")
     twin = found["cells"].query("metric == 'expression_nll' and predictor == 'scvi'")
     by_seed = ours.set_index("seed")["value"]
     ratios = {
-        "stock": 100 * (by_seed / stock_nll - 1),
+        "stock": 100 * (by_seed / stock_nll["all"] - 1),
+        "box": 100 * (by_seed / stock_nll["nine tenths"] - 1),
         "twin": 100 * (by_seed / twin.set_index("seed")["value"] - 1),
+    }
+    strange = {
+        f"novelty_{model}_{cells}": written(part["value"], 2)
+        for (model, cells), part in found["novelty"].groupby(["model", "cells"])
     }
     template = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
     text = template.format(
         version=__version__,
+        **strange,
         python=platform.python_version(),
         seeds=", ".join(map(str, seeds)),
         cells=table(found["cells"], RATIO),
@@ -470,6 +506,7 @@ def page(out: Path, seeds: list[int]) -> None:
         n_halves=found["halves"].groupby(["seed", "fold"]).ngroups,
         latent=table(found["cells"], LATENT, limit="ceiling"),
         stock=written(ratios["stock"], 2),
+        box=written(ratios["box"], 2),
         twin=written(ratios["twin"], 2),
         depth=depth_table(found["depth"]),
         transfer=table(found["transfer"], (RATIO[0], RATIO[1], RATIO[5], RATIO[9], RATIO[14])),
@@ -486,6 +523,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "stock": stock,
     "transfer": transfer,
     "back": back,
+    "novelty": novelty,
     "page": page,
 }
 

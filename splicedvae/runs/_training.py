@@ -175,6 +175,8 @@ def _train(
         model.train(
             max_epochs=max_epochs,
             batch_size=config.batch_size,
+            # The run's held-out cells judge; none is kept from training besides them.
+            train_size=1.0,
             check_val_every_n_epoch=max(1, math.ceil(max_epochs / 100)),
             callbacks=[watch],
             enable_progress_bar=False,
