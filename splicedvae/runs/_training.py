@@ -6,7 +6,6 @@ epochs, then the same ratio head on its frozen latent space.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import scvi
@@ -107,14 +106,10 @@ class _Watch(Callback):
             The training plan.
         """
         self.epoch += 1
-        every = trainer.check_val_every_n_epoch or 1
-        # Lightning keeps the last validation's numbers until the next one.
-        validated = self.epoch % every == 0
         metrics = {
             curve: float(value)
             for name, value in trainer.callback_metrics.items()
             if (curve := _curve(str(name)))
-            and (validated or not curve.endswith("_validation"))
             and (not self._only_ratio or curve.startswith("ratio"))
         }
         self._journal.live(self._predictor, self.epoch, metrics)
@@ -149,8 +144,8 @@ class _Watch(Callback):
         )
 
 
-#: scvi-tools' names of the total loss, and those of the run's curves.
-_LOSSES = {"train_loss": "loss_train", "validation_loss": "loss_validation"}
+#: scvi-tools' name of the total loss, and that of the run's curves.
+_LOSSES = {"train_loss": "loss_train"}
 
 
 def _curve(name: str) -> str:
@@ -160,7 +155,7 @@ def _curve(name: str) -> str:
     """
     if name.startswith("kl_global"):
         return ""
-    return _LOSSES.get(name, name if name.endswith(("_train", "_validation")) else "")
+    return _LOSSES.get(name, name if name.endswith("_train") else "")
 
 
 def _train(
@@ -177,7 +172,6 @@ def _train(
             batch_size=config.batch_size,
             # The run's held-out cells judge; none is kept from training besides them.
             train_size=1.0,
-            check_val_every_n_epoch=max(1, math.ceil(max_epochs / 100)),
             callbacks=[watch],
             enable_progress_bar=False,
             **plan,
