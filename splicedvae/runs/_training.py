@@ -109,8 +109,7 @@ class _Watch(Callback):
         metrics = {
             curve: float(value)
             for name, value in trainer.callback_metrics.items()
-            if (curve := _curve(str(name)))
-            and (not self._only_ratio or curve.startswith("ratio"))
+            if (curve := _curve(str(name))) and (not self._only_ratio or curve.startswith("ratio"))
         }
         self._journal.live(self._predictor, self.epoch, metrics)
         self._journal.advance(
