@@ -13,6 +13,7 @@ on where it was interrupted:
     transfer  the pancreas models of `cells` on cells of the dentate gyrus
     back      a model of the dentate gyrus on the pancreas
     novelty   how unlike their own the models of both find these and the other cells
+    tried     variants of the model on the cells of `default`, two seeds
     stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
     page      docs/results.md from what the other parts wrote
@@ -46,6 +47,15 @@ SEEN = {"min_shared_counts": 0, "n_top_genes": None}
 TOPOLOGIES = ("linear", "bifurcation", "tree")
 #: Counts per cell and gene, on average; 0.86 is the pancreas experiment's.
 DEPTHS = (0.22, 0.43, 0.86, 1.7)
+
+#: Variants of the model for `tried`: name, words, options.
+TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
+    ("more_components", "50 components in place of 20", {"n_components": 50}),
+    ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
+    ("unshrunk", "no shrinkage", {"ratio_shrinkage": 0.0}),
+    ("beta_binomial", "beta-binomial likelihood", {"ratio_likelihood": "beta-binomial"}),
+)
 
 
 def cells(out: Path, seeds: list[int]) -> None:
@@ -90,6 +100,23 @@ def default(out: Path, seeds: list[int]) -> None:
             _write(_ratio_rows(train, test, {**ratio, **baselines(test)}).assign(seed=seed), file)
         rows.append(pd.read_csv(file))
     _write(pd.concat(rows), out / "default.csv")
+
+
+def tried(out: Path, seeds: list[int]) -> None:
+    """Train variants of the model on the cells of `default`, to see what each part is worth."""
+    rows = []
+    for name, _, options in TRIED:
+        for seed in seeds[:2]:
+            file = out / "tried" / f"{name}_{seed}.csv"
+            if not file.is_file():
+                train, test, baselines = _split(seed, held_out=0.1)
+                model = _trained(train, seed, **options)
+                ratio = {"splicedvae": model.get_splicing_ratio(test).to_numpy()}
+                constant = {"gene_mean": baselines(test)["gene_mean"]}
+                table = _ratio_rows(train, test, {**ratio, **constant})
+                _write(table.assign(seed=seed, variant=name), file)
+            rows.append(pd.read_csv(file))
+    _write(pd.concat(rows), out / "tried.csv")
 
 
 def stock(out: Path, seeds: list[int]) -> None:
@@ -229,7 +256,7 @@ def _one_depth(topology: str, per_gene: float, seed: int) -> pd.DataFrame:
     return table.assign(topology=topology, depth=per_gene, seed=seed)
 
 
-def _trained(train, seed: int):
+def _trained(train, seed: int, **options):
     import scvi
 
     from splicedvae import SplicedVAE
@@ -237,7 +264,7 @@ def _trained(train, seed: int):
     scvi.settings.seed = seed
     known = train.copy()
     SplicedVAE.setup_anndata(known)
-    model = SplicedVAE(known)
+    model = SplicedVAE(known, **options)
     model.train(enable_progress_bar=False)
     return model
 
@@ -364,6 +391,23 @@ def table(metrics: pd.DataFrame, rows: tuple[Row, ...], *, limit: str = "noise c
         cells = [written(part.loc[part["predictor"] == name, "value"], digits) for name in names]
         by_run = part.groupby([c for c in ("seed", "fold") if c in part])["ceiling"].first()
         lines.append(f"| {words} | {' | '.join([*cells, written(by_run, digits)])} |")
+    return "\n".join(lines)
+
+
+def tried_table(variants: pd.DataFrame, default: pd.DataFrame) -> str:
+    """Write what each variant of the model reaches, beside the default on the same seeds."""
+    metrics = (("skill", "skill", 4), ("within_gene_r", "r within genes", 3))
+    seeds = set(variants["seed"])
+    lines = [
+        "| | " + " | ".join(words for _, words, _ in metrics) + " |",
+        f"| --- |{' --- |' * len(metrics)}",
+    ]
+    parts = [("the default", default[default["seed"].isin(seeds)])]
+    parts += [(words, variants[variants["variant"] == name]) for name, words, _ in TRIED]
+    for words, part in parts:
+        ours = part[(part["predictor"] == "splicedvae") & (part["coverage"] == 1)]
+        cells = [written(ours.loc[ours["metric"] == m, "value"], d) for m, _, d in metrics]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -500,6 +544,7 @@ def page(out: Path, seeds: list[int]) -> None:
         cells=table(found["cells"], RATIO),
         cells_better=differences(found["cells"], RATIO[:12]),
         default=table(found["default"], RATIO[:14]),
+        tried=tried_table(found["tried"], found["default"]),
         halves=table(found["halves"], VELOCITY, limit="two measured halves"),
         halves_better=differences(found["halves"], (*VELOCITY[:2], VELOCITY[4])),
         halves_ratio=table(found["halves"], RATIO[:1]),
@@ -520,6 +565,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "halves": halves,
     "default": default,
     "depth": depth,
+    "tried": tried,
     "stock": stock,
     "transfer": transfer,
     "back": back,
