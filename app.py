@@ -46,12 +46,15 @@ def _visit() -> None:
         icon=":material/history_edu:",
         url_path="provenance",
     )
+    two_runs = st.Page(
+        cards.TWO_RUNS, title="Two runs", icon=":material/difference:", url_path="two-runs"
+    )
     page = st.navigation(
         {
             "": [home],
             "Your data": [inspect],
             "Models": [train],
-            "Results": [velocity, diagnostics, latent, genes, provenance],
+            "Results": [velocity, diagnostics, latent, genes, provenance, two_runs],
         }
     )
     server.begin()

@@ -27,6 +27,7 @@ DIAGNOSTICS: Final = "pages/results/diagnostics.py"
 LATENT: Final = "pages/results/latent.py"
 GENES: Final = "pages/results/genes.py"
 PROVENANCE: Final = "pages/results/provenance.py"
+TWO_RUNS: Final = "pages/results/two_runs.py"
 TRAIN: Final = "pages/model/train.py"
 INSPECT: Final = "pages/data/inspect.py"
 

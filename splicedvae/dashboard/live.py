@@ -6,14 +6,29 @@ show the same.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
+from splicedvae import plotting
 from splicedvae._errors import DataError, RunError
 from splicedvae.dashboard import cards, choice, theme, uploads
 from splicedvae.dashboard.text import duration, plain
-from splicedvae.runs import Run, Status, find_run, start, stop
+from splicedvae.report import views
+from splicedvae.runs import (
+    TRAININGS,
+    Record,
+    Run,
+    Status,
+    find_run,
+    resumable,
+    resume,
+    start,
+    stop,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Seconds between two looks at a run that works.
 POLL: Final = 1.5
@@ -79,7 +94,7 @@ def _at_work(run: Run, status: Status) -> None:
                 st.rerun()
             st.caption("The run goes on by itself: this page may be closed or refreshed.")
             return
-        st.markdown("Stop this run? What is trained so far is lost.")
+        st.markdown(_what_a_stop_means(run))
         if st.button("Stop it", type="primary", key="stop-yes"):
             st.session_state.pop(_CONFIRM, None)
             with st.spinner("Stopping …"):
@@ -90,6 +105,12 @@ def _at_work(run: Run, status: Status) -> None:
             st.rerun()
 
 
+def _what_a_stop_means(run: Run) -> str:
+    if run.config.kind == "train":
+        return "Stop this run? What is trained so far is kept, and it can go on later."
+    return "Stop this run? A prediction cannot go on later, only start again."
+
+
 def _at_rest(run: Run, status: Status) -> None:
     if status.state == "finished":
         if run.notes:
@@ -98,7 +119,15 @@ def _at_rest(run: Run, status: Status) -> None:
             st.switch_page(cards.VELOCITY, query_params={"run": choice.run_id(run)})
         return
     cards.how_it_ended(run, status)
+    record, reason = resumable(run)
+    if record is not None:
+        st.caption(_where_it_stands(record))
+    elif reason:
+        st.caption(f"It cannot go on: {plain(reason, 400)}")
     with st.container(horizontal=True):
+        go_on = record is not None and st.button(
+            "Go on", type="primary", icon=":material/resume:", key="go-on"
+        )
         again = st.button("Start it again", icon=":material/replay:", key="again")
         stored = _file_to_train_on(run)
         if stored is not None and st.button(
@@ -106,10 +135,24 @@ def _at_rest(run: Run, status: Status) -> None:
         ):
             choice.choose_file(stored)
             st.rerun()
+    if go_on:
+        with cards.told():
+            choice.choose_run(resume(run))
+            st.rerun()
     if again:
         with cards.told():
             choice.choose_run(start(run.config))
             st.rerun()
+
+
+def _where_it_stands(record: Record) -> str:
+    """Say what was kept of a run and where it would go on."""
+    label = TRAININGS[record.training]
+    if record.finished:
+        kept = f"Kept: {label} is trained, and no finished training is repeated."
+    else:
+        kept = f"Kept: {label} after epoch {record.epoch:,} of {record.epochs:,}."
+    return f"{kept} “Go on” continues from there, “Start it again” drops it."
 
 
 def _file_to_train_on(run: Run) -> uploads.StoredFile | None:
@@ -143,3 +186,25 @@ def _curves(run: Run, status: Status) -> None:
         st.caption("The first epoch is at work.")
         return
     theme.show(figure, key="curves", name="training-curves")
+    watched_curves(history, run)
+
+
+def watched_curves(history: pd.DataFrame, run: Run) -> None:
+    """Show the accuracy on watched held-out cells, with what a reader must know of it.
+
+    Parameters
+    ----------
+    history
+        Curves of a training, finished or not.
+    run
+        The training.
+    """
+    try:
+        figure = plotting.watched_curves(history, dark=theme.is_dark())
+    except DataError as missing:
+        if run.status.is_final:
+            st.caption(plain(missing, 300))
+        return
+    st.markdown("**Accuracy on held-out cells, only watched**")
+    theme.show(figure, key="watched", name="watched-curves")
+    st.caption(views.WATCHED_WORDS)

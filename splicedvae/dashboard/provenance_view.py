@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from splicedvae.dashboard import theme
-from splicedvae.dashboard.text import defuse, line, moment, plain
+from splicedvae.dashboard import live, theme
+from splicedvae.dashboard.text import defuse, line, moment, paragraph, plain
 from splicedvae.dashboard.theme import shown_or_told
 from splicedvae.report import views
 from splicedvae.runs import Run
@@ -25,6 +25,9 @@ def show(run: Run) -> None:
         A finished run.
     """
     config, made = run.config, run.provenance
+    if run.annotation:
+        st.subheader("Note on this run", anchor=False)
+        st.markdown(paragraph(run.annotation))
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("What was done to the data", anchor=False)
@@ -50,3 +53,4 @@ def show(run: Run) -> None:
     if config.kind == "train":
         st.subheader("Training curves", anchor=False)
         shown_or_told(lambda: theme.training_curves(run.history), "training-curves")
+        live.watched_curves(run.history, run)

@@ -1,19 +1,32 @@
-"""The list of runs: open, rename, delete."""
+"""The list of runs: find, open, name, annotate, delete."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
 
 import streamlit as st
 
 from splicedvae.dashboard import cards, choice
-from splicedvae.dashboard.text import duration, moment, plain
-from splicedvae.runs import Run, delete, rename
+from splicedvae.dashboard.text import duration, moment, paragraph, plain, size
+from splicedvae.runs import NOTE_LENGTH, Run, annotate, delete, rename
 
 #: Rows before the rest is folded away.
 FIRST = 8
+#: From so many runs on, they can be searched and sorted.
+MANY: Final = 5
+
+_STATES: Final = ("running", "queued", "finished", "stopped", "failed", "lost")
+_ORDERS: Final[dict[str, Callable[[Run], Any]]] = {
+    "newest": lambda run: -run.created,
+    "oldest": lambda run: run.created,
+    "name": lambda run: (run.name.casefold(), -run.created),
+    "state": lambda run: (_STATES.index(run.status.state), -run.created),
+}
 
 
 def show(chosen: Run | None) -> None:
-    """Show all runs, the newest first.
+    """Show all runs, the newest first unless another order is asked for.
 
     Parameters
     ----------
@@ -26,14 +39,38 @@ def show(chosen: Run | None) -> None:
         found.append(demo)
     if not found:
         st.caption("No run yet: the first one appears here once it is started.")
+    if len(found) >= MANY:
+        found = _asked_for(found)
     for run in found[:FIRST]:
         _row(run, chosen)
     if len(found) > FIRST:
-        with st.expander(f"{len(found) - FIRST} older runs"):
+        with st.expander(f"{len(found) - FIRST} more runs"):
             for run in found[FIRST:]:
                 _row(run, chosen)
     for sentence in unreadable:
         st.caption(f":material/folder_off: {plain(sentence)}")
+
+
+def _asked_for(found: list[Run]) -> list[Run]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input(
+            "Find a run",
+            key="find-runs",
+            placeholder="part of its name or note",
+            icon=":material/search:",
+        )
+        order = st.segmented_control(
+            "Order", list(_ORDERS), default="newest", required=True, key="order-runs"
+        )
+    words = wanted.casefold().split()
+    kept = [
+        run
+        for run in found
+        if all(word in f"{run.name}\n{run.annotation}".casefold() for word in words)
+    ]
+    if not kept:
+        st.caption("No run has this in its name or note: try fewer letters.")
+    return sorted(kept, key=_ORDERS[order or "newest"])
 
 
 def _row(run: Run, chosen: Run | None) -> None:
@@ -43,6 +80,7 @@ def _row(run: Run, chosen: Run | None) -> None:
     told = [kind, moment(run.created)]
     if status.started and status.is_final:
         told.append(f"took {duration(max(status.updated - status.started, 0))}")
+    told.append(size(run.size))
     with st.container(border=True):
         facts, actions = st.columns([2, 1], vertical_alignment="center")
         with facts, st.container(gap="xsmall"):
@@ -50,6 +88,8 @@ def _row(run: Run, chosen: Run | None) -> None:
                 st.markdown(f"**{plain(run.name, 80)}**", width="content")
                 cards.state_badge(status)
             st.caption(" · ".join(told))
+            if run.annotation:
+                st.markdown(paragraph(run.annotation))
         with actions, st.container(horizontal=True, horizontal_alignment="right"):
             _actions(run, key, is_open=chosen is not None and chosen.path == run.path)
 
@@ -65,12 +105,30 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
         st.rerun()
     if key == choice.DEMO:
         return
-    with st.popover("", icon=":material/more_horiz:", help="Rename or delete", key=f"more-{key}"):
+    with st.popover(
+        "", icon=":material/more_horiz:", help="Rename, note, delete", key=f"more-{key}"
+    ):
         name = st.text_input("Name", run.name, max_chars=120, key=f"name-{key}")
         if st.button("Rename", key=f"rename-{key}"):
             with cards.told():
                 rename(run, name)
                 st.rerun()
+        text = st.text_area(
+            "Note",
+            run.annotation,
+            max_chars=NOTE_LENGTH,
+            key=f"note-{key}",
+            height="content",
+            help="Plain text; stands in this list, under “How it was made” and in the report.",
+        )
+        if st.button("Keep the note", key=f"annotate-{key}"):
+            with cards.told():
+                annotate(run, text)
+                st.rerun()
+        if run.is_finished and st.button(
+            "Beside another run", icon=":material/difference:", key=f"beside-{key}"
+        ):
+            st.switch_page(cards.TWO_RUNS, query_params={"run": key})
         if not run.status.is_final:
             st.caption("Stop the run before deleting it.")
             return

@@ -62,6 +62,23 @@ def plain(text: object, longest: int = LONGEST) -> str:
     return _PUNCTUATION.sub(r"\\\1", unlinked)
 
 
+def paragraph(text: str, longest: int = 2000) -> str:
+    """Make a person's lines stand in Markdown as they are, one under the other.
+
+    Parameters
+    ----------
+    text
+        Plain text.
+    longest
+        Characters kept of each line before escaping.
+
+    Returns
+    -------
+    Markdown that shows the text.
+    """
+    return "  \n".join(plain(row, longest) for row in text.splitlines())
+
+
 def defuse(table: pd.DataFrame) -> pd.DataFrame:
     """Keep a spreadsheet from running text of a table as a formula.
 
@@ -90,6 +107,15 @@ def _defused(value: object) -> object:
     if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return value
+
+
+def size(n_bytes: int) -> str:
+    """Say how much room something takes, such as ``"12 MB"``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= scale:
+            value = n_bytes / scale
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{max(n_bytes / 1e3, 0):.0f} kB"
 
 
 def duration(seconds: float) -> str:

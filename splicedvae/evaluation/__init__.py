@@ -36,6 +36,7 @@ from splicedvae.evaluation._velocity import (
     velocity_cautions,
     velocity_metrics,
 )
+from splicedvae.evaluation._watched import WatchedRatio
 
 __all__ = [
     "GeneMean",
@@ -43,6 +44,7 @@ __all__ = [
     "NearestNeighbours",
     "RatioDensity",
     "RidgeOnPCA",
+    "WatchedRatio",
     "ceiling_from_halves",
     "cell_cosines",
     "cell_metrics",

@@ -41,6 +41,7 @@ from splicedvae.plotting._types import (
     StreamPanel,
     Values,
 )
+from splicedvae.plotting._watched import WATCHED_LABELS, watched_curves
 
 __all__ = [
     "BENCHMARK_LABELS",
@@ -53,6 +54,7 @@ __all__ = [
     "PREDICTOR_COLORS",
     "SAFE_COLORS",
     "SEQUENTIAL",
+    "WATCHED_LABELS",
     "Categories",
     "CellColors",
     "Density",
@@ -75,5 +77,6 @@ __all__ = [
     "template",
     "training_curves",
     "unspliced_fraction_by_cluster",
+    "watched_curves",
     "within_gene_correlation",
 ]

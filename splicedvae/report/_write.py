@@ -137,6 +137,7 @@ def _contents(run: Run, dark: bool) -> dict[str, Any]:
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "facts": _facts(run),
         "notes": run.notes,
+        "annotation": run.annotation.splitlines(),
         "has_measured": Layers.SPLICED in cells.layers and Layers.UNSPLICED in cells.layers,
         "has_split": Obs.SPLIT in cells.obs,
         "clusters": _table(partial(_cluster_rows, run)),
@@ -151,6 +152,8 @@ def _contents(run: Run, dark: bool) -> dict[str, Any]:
         "ratios": figure("ratios", views.ratio_figure, run),
         "within_gene": figure("within-gene", views.within_gene_figure, run),
         "training": figure("training", views.training_figure, run) if trained else None,
+        "watched": figure("watched", views.watched_figure, run) if trained else None,
+        "watched_words": views.WATCHED_WORDS,
         "latents": figure("latents", views.latent_figure, run),
         "streams": figure("streams", views.stream_figure, run),
         "simulated": Sources.TRUE in run.velocity_account,
@@ -251,7 +254,9 @@ def _settings(run: Run) -> list[tuple[str, str]]:
 def _provenance(run: Run) -> list[tuple[str, str]]:
     told = dict(run.provenance)
     packages = told.pop("packages", {}) or {}
-    told.pop("stages", None)
+    # The notes tell of resumptions in words.
+    for name in ("stages", "resumed"):
+        told.pop(name, None)
     for name in ("started", "finished"):
         if told.get(name) is not None:
             moment = datetime.datetime.fromtimestamp(float(told[name]), datetime.UTC)

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from splicedvae.runs._checkpoint import TRAININGS, Record
 from splicedvae.runs._config import FORMAT, RunConfig, code_version
 from splicedvae.runs._manage import (
+    NOTE_LENGTH,
+    annotate,
     delete,
     demo_run,
     find_run,
@@ -15,6 +18,8 @@ from splicedvae.runs._manage import (
     open_run,
     reconcile,
     rename,
+    resumable,
+    resume,
     runs_folder,
     start,
     stop,
@@ -29,9 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "NOTE_LENGTH",
+    "TRAININGS",
+    "Record",
     "Run",
     "RunConfig",
     "Status",
+    "annotate",
     "code_version",
     "delete",
     "demo_run",
@@ -42,6 +51,8 @@ __all__ = [
     "open_run",
     "reconcile",
     "rename",
+    "resumable",
+    "resume",
     "runs_folder",
     "start",
     "stop",
@@ -52,6 +63,7 @@ def execute(
     config: RunConfig,
     folder: Path | str,
     *,
+    resume: bool = False,
     progress: Callable[[Status], None] | None = None,
 ) -> Run:
     """Do everything a run consists of, in this process.
@@ -62,6 +74,9 @@ def execute(
         What to do.
     folder
         Where to write. It must not exist, be empty, or be prepared for the same configuration.
+    resume
+        Whether the folder holds a run that was stopped, lost or failed, which now goes on from
+        where its training was kept.
     progress
         Called with each new status.
 
@@ -74,15 +89,15 @@ def execute(
     SplicedVAEError
         If the data or settings do not allow it; the status is then ``"failed"`` with the message.
     RunError
-        If the folder holds another run, memory or disk run out, or something unforeseen
-        happens, the details of which are in the log.
+        If the folder holds another run or none that could go on, memory or disk run out, or
+        something unforeseen happens, the details of which are in the log.
     KeyboardInterrupt
         If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
     """
     # torch takes seconds to import, and a page that lists runs does not need it.
     from splicedvae.runs._execute import execute as work
 
-    return work(config, folder, progress=progress)
+    return work(config, folder, resume=resume, progress=progress)
 
 
 def evaluate_on(

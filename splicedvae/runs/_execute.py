@@ -14,7 +14,7 @@ import platform
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,25 +35,29 @@ from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import SplicedVAE
 from splicedvae.runs import _assessment, _files, _prediction, _training, _velocities
+from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig, code_version
 from splicedvae.runs._journal import Journal
-from splicedvae.runs._manage import available_threads, open_run, prepare_folder
+from splicedvae.runs._manage import (
+    available_threads,
+    open_run,
+    prepare_folder,
+    ready_to_resume,
+)
 from splicedvae.runs._run import HISTORY_COLUMNS, Run
 from splicedvae.runs._status import Status, read_status, write_worker
 from splicedvae.runs._stopping import StopRequested, stop_signals
 
-#: Stages with weights of about their share of the time.
+#: Stages with weights of about their share of the time; those of trainings grow with the epochs.
 TRAIN_STAGES: Final = (
     ("reading the data", 2.0),
     ("choosing cells and genes", 1.0),
-    (_training.STAGE_SPLICEDVAE, 30.0),
-    (_training.STAGE_SCVI, 22.0),
-    (_training.STAGE_HEAD, 14.0),
-    ("predicting ratios", 2.0),
-    ("evaluating on held-out cells", 5.0),
-    ("drawing latent spaces", 8.0),
-    ("computing velocities", 10.0),
-    ("comparing velocities among held-out cells", 5.0),
+    *_training.stage_weights(None).items(),
+    ("predicting ratios", 1.0),
+    ("evaluating on held-out cells", 4.0),
+    ("drawing latent spaces", 10.0),
+    ("computing velocities", 13.0),
+    ("comparing velocities among held-out cells", 6.0),
     ("writing the results", 1.0),
 )
 PREDICT_STAGES: Final = (
@@ -97,13 +101,18 @@ def execute(
     config: RunConfig,
     folder: Path | str,
     *,
+    resume: bool = False,
     progress: Callable[[Status], None] | None = None,
 ) -> Run:
     """Do the work of `splicedvae.runs.execute`, which says what is given, returned and raised."""
     folder = Path(folder)
+    if resume:
+        ready_to_resume(Run(folder))
     _take_folder(folder, config)
     torch.set_num_threads(available_threads())
-    stages = TRAIN_STAGES if config.kind == "train" else PREDICT_STAGES
+    stages: Sequence[tuple[str, float]] = PREDICT_STAGES
+    if config.kind == "train":
+        stages = list({**dict(TRAIN_STAGES), **_training.stage_weights(config.max_epochs)}.items())
     with (
         stop_signals() as stop,
         _everything_to_log(folder),
@@ -111,11 +120,13 @@ def execute(
     ):
         write_worker(folder, os.getpid())
         try:
+            checkpoints = Checkpoints(folder, config)
             if config.kind == "train":
-                _train_run(config, folder, journal)
+                _train_run(config, folder, journal, checkpoints)
             else:
                 _predict_run(config, folder, journal)
-            _write_provenance(config, folder, journal)
+            _write_provenance(config, folder, journal, checkpoints.resumed())
+            checkpoints.clear()
             journal.close("finished")
         except StopRequested:
             journal.close("stopped", "Stopped before it was finished.")
@@ -308,7 +319,10 @@ def _known_transitions(cells: AnnData, config: RunConfig) -> tuple[tuple[str, st
 # Training -----------------------------------------------------------------------------------
 
 
-def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
+def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: Checkpoints) -> None:
+    resumed = checkpoints.go_on()
+    for time_and_place in resumed:
+        journal.note(_resumption(time_and_place))
     taken = _read(config, journal)
     if not taken.measured:
         raise DataError(
@@ -317,7 +331,9 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         )
     journal.stage("choosing cells and genes")
     cells, train, held_out = _choose(taken.cells, config, journal)
-    models = _training.train_models(cells[train].copy(), config, journal)
+    models = _training.train_models(
+        cells[train].copy(), config, journal, checkpoints, cells[held_out], resumed=bool(resumed)
+    )
     for source, model in models.items():
         _write_model(folder, source, model)
     _write_history(folder)
@@ -365,6 +381,19 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     _write_table(folder / _files.METRICS, pd.concat(tables, ignore_index=True))
     journal.stage("writing the results")
     _write_predictions(folder, cells)
+
+
+def _resumption(told: Mapping[str, Any]) -> str:
+    """Say that a run was interrupted, and where it went on."""
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(float(told["time"])))
+    sentence = (
+        f"The run was interrupted; on {when} it went on after epoch {told['epoch']:,} of "
+        f"{told['epochs']:,} of training {TRAININGS[told['training']]}"
+    )
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    if told["device"] != here:
+        sentence += f", begun on {told['device']} and gone on with on {here}"
+    return sentence + "."
 
 
 def _choose(
@@ -694,7 +723,9 @@ def _write_predictions(folder: Path, cells: AnnData) -> None:
         )
 
 
-def _write_provenance(config: RunConfig, folder: Path, journal: Journal) -> None:
+def _write_provenance(
+    config: RunConfig, folder: Path, journal: Journal, resumed: Sequence[Mapping[str, Any]]
+) -> None:
     status = read_status(folder)
     now = time.time()
     _files.write_json(
@@ -712,8 +743,11 @@ def _write_provenance(config: RunConfig, folder: Path, journal: Journal) -> None
             "seed": config.seed,
             "started": status.started,
             "finished": now,
-            "seconds": None if status.started is None else round(now - status.started, 3),
+            "seconds": None
+            if status.started is None
+            else round(now - status.started + journal.seconds_before, 3),
             "stages": journal.seconds,
+            "resumed": list(resumed),
         },
     )
 

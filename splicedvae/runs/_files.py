@@ -34,6 +34,8 @@ PREDICTIONS: Final = "predictions.h5ad"
 VELOCITY: Final = "velocity"
 VELOCITY_ACCOUNT: Final = "velocity.json"
 NOTES: Final = "notes.json"
+CHECKPOINT: Final = "checkpoint"
+ANNOTATION: Final = "annotation.json"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What a run tells while it works: status, heartbeat, live curves, notes and log.
 
 Stages have weights that are about their share of the time, so that the bar moves evenly and
-the time left can be estimated.
+the time left can be estimated (`_time_left`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from typing import Any, Self
 from splicedvae.runs import _files
 from splicedvae.runs._status import State, Status, write_status
 from splicedvae.runs._stopping import StopSignal
+from splicedvae.runs._time_left import TimeLeft
 
 #: Seconds between two heartbeats.
 HEARTBEAT = 2.0
@@ -48,20 +49,22 @@ class Journal:
     ) -> None:
         self._folder = folder
         self._stages = tuple(stages)
-        self._total = sum(weight for _, weight in stages)
+        self._time = TimeLeft(stages)
         self._progress = progress
         self._stop = stop
         self._position = -1
-        self._share = 0.0
         self._message = ""
         self._started = time.time()
         self._stage_started = self._started
+        self._stage_before = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.notes: list[str] = []
-        #: Seconds each stage took.
+        #: Seconds each stage took, with what an earlier process spent on it.
         self.seconds: dict[str, float] = {}
+        #: Seconds that earlier processes spent on this run.
+        self.seconds_before = 0.0
 
     def __enter__(self) -> Self:
         self._write()
@@ -84,29 +87,15 @@ class Journal:
     def _status(self) -> Status:
         if self._position < 0:
             return Status("running", "starting", pid=os.getpid(), started=self._started)
-        before = sum(weight for _, weight in self._stages[: self._position])
-        name, weight = self._stages[self._position]
         return Status(
             state="running",
-            stage=name,
-            fraction=(before + weight * self._share) / self._total,
+            stage=self._stages[self._position][0],
+            fraction=self._time.fraction,
             message=self._message,
             pid=os.getpid(),
             started=self._started,
-            seconds_left=self._seconds_left(weight),
+            seconds_left=self._time.seconds(),
         )
-
-    def _seconds_left(self, weight: float) -> float | None:
-        """Estimate from the present stage's pace, else from the pace of those before it."""
-        now = time.time()
-        after = sum(item for _, item in self._stages[self._position + 1 :])
-        if self._share > 0.02:
-            whole = (now - self._stage_started) / self._share
-            return (1 - self._share) * whole + after * whole / weight
-        done = sum(item for _, item in self._stages[: self._position])
-        if done == 0:
-            return None
-        return (weight + after) * (self._stage_started - self._started) / done
 
     def _write(self) -> None:
         with self._lock:
@@ -143,15 +132,19 @@ class Journal:
         position = names.index(name)
         if position < self._position:
             raise ValueError(f"stage {name!r} comes before {names[self._position]!r}")
-        self._position, self._share, self._message = position, 0.0, ""
-        self._stage_started = time.time()
+        with self._lock:
+            self._position, self._message = position, ""
+            self._stage_started = time.time()
+            self._stage_before = 0.0
+            self._time.begin(name)
         self.log(name)
         self._write()
 
     def _end_stage(self) -> None:
         if self._position >= 0:
             name = self._stages[self._position][0]
-            self.seconds[name] = round(time.time() - self._stage_started, 3)
+            spent = time.time() - self._stage_started + self._stage_before
+            self.seconds[name] = round(spent, 3)
 
     def advance(self, share: float, message: str = "") -> None:
         """Tell how much of the present stage is done.
@@ -164,8 +157,34 @@ class Journal:
             A few words, such as the epoch.
         """
         self.check()
-        self._share, self._message = min(max(share, 0.0), 1.0), message
+        with self._lock:
+            self._message = message
+            self._time.advance(share)
         self._write()
+
+    def reweigh(self, weights: Mapping[str, float]) -> None:
+        """Give stages other weights, as when the number of epochs becomes known.
+
+        Parameters
+        ----------
+        weights
+            New weights of some of the stages.
+        """
+        with self._lock:
+            self._time.reweigh(weights)
+
+    def credit(self, seconds: float) -> None:
+        """Count time that an earlier process spent on the present stage of this run.
+
+        Parameters
+        ----------
+        seconds
+            The time.
+        """
+        with self._lock:
+            self._stage_before += seconds
+            self.seconds_before += seconds
+            self._time.credit(seconds)
 
     def live(self, predictor: str, epoch: int, metrics: dict[str, float]) -> None:
         """Add a line to the live curves.

@@ -26,6 +26,7 @@ import psutil
 
 from splicedvae._errors import RunError
 from splicedvae.runs import _files
+from splicedvae.runs._checkpoint import Record, newest
 from splicedvae.runs._config import FORMAT, RunConfig
 from splicedvae.runs._lock import locked
 from splicedvae.runs._run import Run, lost
@@ -46,6 +47,10 @@ DEMO: Final = "demo"
 
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _NAME_LENGTH: Final = 120
+#: Most characters of a person's note on a run.
+NOTE_LENGTH: Final = 2000
+#: States of a run that came to rest before its end.
+_UNFINISHED: Final = ("failed", "stopped", "lost")
 
 
 def runs_folder() -> Path:
@@ -173,22 +178,116 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
             config = dataclasses.replace(config, model_run=str(model_run.path.absolute()))
     folder = runs_folder() / config.digest()
     with locked(runs_folder()):
-        if folder.exists():
-            if not _may_begin_anew(folder):
-                return Run(folder)
-            _remove(folder)
+        if folder.exists() and not _may_begin_anew(folder):
+            return Run(folder)
         fresh = folder.with_name(f".new-{uuid.uuid4().hex[:8]}")
         fresh.mkdir()
         prepare_folder(fresh, config)
+        if folder.exists():
+            _keep_note(folder, fresh)
+            _remove(folder)
         fresh.rename(folder)
         process = _spawn(folder)
         write_worker(folder, process.pid)
     return Run(folder)
 
 
+def _keep_note(old: Path, new: Path) -> None:
+    """Bring a person's note along when a run is begun anew."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copyfile(old / _files.ANNOTATION, new / _files.ANNOTATION)
+
+
+def resume(run: Run) -> Run:
+    """Have a run that came to rest before its end go on from where its training was kept.
+
+    Parameters
+    ----------
+    run
+        A run that was stopped, lost or failed. One that waits or works is returned as it is.
+
+    Returns
+    -------
+    The run, worked on by a process of its own. Trainings that were finished are not repeated.
+
+    Raises
+    ------
+    RunError
+        If it is finished, nothing of it was kept, the code or a package that trains has
+        changed since, or the data file is not there any more.
+    """
+    with locked(run.path.parent):
+        if not run.status.is_final:
+            return run
+        ready_to_resume(run)
+        process = _spawn(run.path)
+        write_worker(run.path, process.pid)
+    return Run(run.path)
+
+
+def resumable(run: Run) -> tuple[Record | None, str]:
+    """Say whether a run could go on, and from where.
+
+    Parameters
+    ----------
+    run
+        Any run.
+
+    Returns
+    -------
+    record
+        How far its training was kept; None if the run cannot go on.
+    reason
+        Why it cannot although something was kept; empty otherwise.
+    """
+    if run.status.state not in _UNFINISHED:
+        return None, ""
+    try:
+        record = newest(run.path)
+        refusal = None if record is None else record.refusal(run.config)
+    except RunError as error:
+        return None, str(error)
+    return (record, "") if refusal is None else (None, refusal)
+
+
+def ready_to_resume(run: Run) -> None:
+    """Set a run's status so that a worker takes it up again.
+
+    Parameters
+    ----------
+    run
+        The run.
+
+    Raises
+    ------
+    RunError
+        As for `resume`; also if the run waits or works.
+    """
+    status = run.status
+    record, reason = resumable(run)
+    if record is None:
+        if reason:
+            raise RunError(reason)
+        if status.state in _UNFINISHED:
+            raise RunError(
+                f"Nothing of the run {run.name!r} was kept that it could go on from: start it "
+                "again."
+            )
+        raise RunError(
+            f"The run {run.name!r} is {status.state}, and only a run that was stopped, failed or "
+            "lost can go on: choose such a run, or start a new one."
+        )
+    if not Path(run.config.data).exists():
+        raise RunError("The data file of the run is not there any more: upload or choose it again.")
+    write_status(
+        run.path,
+        Status(stage=status.stage, fraction=status.fraction, updated=time.time()),
+    )
+
+
 def _may_begin_anew(folder: Path) -> bool:
     try:
-        return Run(folder).status.state in ("failed", "stopped", "lost")
+        return Run(folder).status.state in _UNFINISHED
     except RunError:
         # Not readable: nothing in it can be kept.
         return True
@@ -321,6 +420,37 @@ def rename(run: Run, name: str) -> None:
         record = _files.read_json(run.path / _files.CONFIG, "the configuration")
         record["config"]["name"] = name
         _files.write_json(run.path / _files.CONFIG, record)
+
+
+def annotate(run: Run, text: str) -> None:
+    """Keep a person's own words about a run; they change no result and not its id.
+
+    Parameters
+    ----------
+    run
+        A run of `runs_folder`, in any state.
+    text
+        Plain text of any lines, at most `NOTE_LENGTH` characters; empty removes the note.
+
+    Raises
+    ------
+    RunError
+        If the text is too long, or the run lies elsewhere, as the demo does.
+    """
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    cleaned = "\n".join(lines).strip()
+    if len(cleaned) > NOTE_LENGTH:
+        raise RunError(
+            f"The note has {len(cleaned):,} characters, and at most {NOTE_LENGTH:,} are kept: "
+            "shorten it."
+        )
+    _refuse_elsewhere(run)
+    with locked(run.path.parent):
+        file = run.path / _files.ANNOTATION
+        if not cleaned:
+            file.unlink(missing_ok=True)
+        elif run.path.is_dir():
+            _files.write_json(file, {"text": cleaned, "written": time.time()})
 
 
 def _clean_name(name: str) -> str:

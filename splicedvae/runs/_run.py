@@ -5,8 +5,10 @@ Pages and the report read nothing else, so everything they show is in the folder
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -205,6 +207,25 @@ class Run:
         if not file.exists():
             return ()
         return tuple(str(note) for note in _files.read_json(file, "the notes").get("notes", ()))
+
+    @property
+    def annotation(self) -> str:
+        """What a person wrote about the run, plain text; empty if nothing was written."""
+        file = self._path / _files.ANNOTATION
+        if not file.exists():
+            return ""
+        return str(_files.read_json(file, "the note").get("text", ""))
+
+    @property
+    def size(self) -> int:
+        """Bytes that the folder takes on disk."""
+        total = 0
+        for file in self._path.rglob("*"):
+            # A worker may replace or remove a file between the two looks.
+            with contextlib.suppress(FileNotFoundError):
+                told = file.lstat()
+                total += told.st_size if stat.S_ISREG(told.st_mode) else 0
+        return total
 
     def model(self, predictor: str = Sources.SPLICEDVAE) -> SplicedVAE:
         """Load a trained model.

@@ -6,7 +6,7 @@ epochs, then the same ratio head on its frozen latent space.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import scvi
 import torch
@@ -14,11 +14,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model import SCVI
 from scvi.model._utils import get_max_epochs_heuristic
 
-from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
 from splicedvae.model import SplicedVAE
+from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._journal import Journal
+from splicedvae.runs._keeper import Keeper, keep_finished, restore_finished
+from splicedvae.runs._watching import HeldOutCurves, Watched
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,6 +30,23 @@ if TYPE_CHECKING:
 STAGE_SPLICEDVAE = "training SplicedVAE"
 STAGE_SCVI = "training scVI"
 STAGE_HEAD = "fitting the ratio head on scVI"
+
+#: Epochs of scvi-tools' default up to 20,000 cells, and seconds for them beside those of the other
+#: stages of a run; both grow with the cells, these with the epochs as well.
+_USUAL_EPOCHS: Final = 400
+_WEIGHTS: Final = {STAGE_SPLICEDVAE: 75.0, STAGE_SCVI: 40.0, STAGE_HEAD: 40.0}
+
+
+def stage_weights(epochs: int | None) -> dict[str, float]:
+    """Return the weights of the trainings beside a run's other stages.
+
+    Parameters
+    ----------
+    epochs
+        How many there will be, None for the default.
+    """
+    share = (epochs or _USUAL_EPOCHS) / _USUAL_EPOCHS
+    return {stage: weight * share for stage, weight in _WEIGHTS.items()}
 
 
 class _Watch(Callback):
@@ -42,14 +62,18 @@ class _Watch(Callback):
         Its name in a sentence.
     only_ratio
         Whether to record the ratio's losses alone, as the others stand still.
+    done
+        Epochs that were done before this process.
     """
 
-    def __init__(self, journal: Journal, predictor: str, label: str, only_ratio: bool) -> None:
+    def __init__(
+        self, journal: Journal, predictor: str, label: str, only_ratio: bool, done: int
+    ) -> None:
         self._journal = journal
         self._predictor = predictor
         self._label = label
         self._only_ratio = only_ratio
-        self.epoch = 0
+        self.epoch = done
         self.epochs = 0
         self.diverged = False
 
@@ -64,7 +88,9 @@ class _Watch(Callback):
             The training plan.
         """
         self.epochs = trainer.max_epochs or 0
-        self._journal.advance(0.0, f"epoch 0 of {self.epochs}")
+        self._journal.advance(
+            self.epoch / max(self.epochs, 1), f"epoch {self.epoch} of {self.epochs}"
+        )
 
     def on_train_batch_end(
         self,
@@ -157,32 +183,113 @@ def _curve(name: str) -> str:
     return _LOSSES.get(name, name if name.endswith("_train") else "")
 
 
-def _train(
-    model: Any, watch: _Watch, config: RunConfig, max_epochs: int | None, n_cells: int
-) -> None:
-    """Train one model under watch; a training that diverged ends with a sentence."""
-    scvi.settings.seed = config.seed
-    if max_epochs is None:
-        max_epochs = get_max_epochs_heuristic(n_cells)
-    plan = {} if config.learning_rate is None else {"plan_kwargs": {"lr": config.learning_rate}}
-    try:
-        model.train(
-            max_epochs=max_epochs,
-            batch_size=config.batch_size,
-            # The run's held-out cells judge; none is kept from training besides them.
-            train_size=1.0,
-            callbacks=[watch],
-            enable_progress_bar=False,
-            **plan,
+class _Trainings:
+    """One training after the other, each kept, watched and told.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    journal
+        Is told each epoch.
+    checkpoints
+        Where each training stands; those that are finished are not repeated.
+    watched
+        Held-out cells to look at meanwhile, or None.
+    epochs
+        How many each training takes.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        journal: Journal,
+        checkpoints: Checkpoints,
+        watched: Watched | None,
+        epochs: int,
+    ) -> None:
+        self._config = config
+        self._journal = journal
+        self._checkpoints = checkpoints
+        self._watched = watched
+        self._epochs = epochs
+
+    def run(self, model: Any, training: str, predictor: str, *, head: bool) -> None:
+        """Do one training, or what is left of it.
+
+        Parameters
+        ----------
+        model
+            A model that was just made, with the run's seed.
+        training
+            One of `TRAININGS`.
+        predictor
+            Whose curves these are.
+        head
+            Whether only the ratio's head is trained.
+
+        Raises
+        ------
+        RunError
+            If the training diverges.
+        """
+        saved = self._checkpoints.record(training)
+        if saved is not None:
+            self._journal.credit(saved.seconds)
+            if saved.finished:
+                restore_finished(self._checkpoints, training, model)
+                return
+        keeper = Keeper(self._checkpoints, training)
+        label = TRAININGS[training]
+        watch = _Watch(self._journal, predictor, label, only_ratio=head, done=keeper.epoch)
+        callbacks: list[Callback] = [watch]
+        if self._watched is not None and isinstance(model, SplicedVAE):
+            callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
+        # Last, so that what is kept holds what was told of the epoch.
+        callbacks.append(keeper)
+        try:
+            self._fit(model, watch, callbacks)
+        except BaseException:
+            if watch.diverged:
+                # It would diverge again from there.
+                self._checkpoints.clear()
+            else:
+                keeper.flush()
+            raise
+        record = self._checkpoints.new_record(
+            training,
+            epoch=self._epochs,
+            epochs=self._epochs,
+            finished=True,
+            seconds=keeper.seconds,
+            device=next(model.module.parameters()).device.type,
         )
-    except SplicedVAEError:
-        raise
-    except (ValueError, RuntimeError) as error:
-        if watch.diverged:
-            raise watch.divergence() from error
-        raise
-    if any(not bool(torch.isfinite(weights).all()) for weights in model.module.parameters()):
-        raise watch.divergence()
+        keep_finished(self._checkpoints, training, model, record)
+
+    def _fit(self, model: Any, watch: _Watch, callbacks: list[Callback]) -> None:
+        """Train a model; a training that diverged ends with a sentence."""
+        config = self._config
+        scvi.settings.seed = config.seed
+        plan = {} if config.learning_rate is None else {"plan_kwargs": {"lr": config.learning_rate}}
+        try:
+            model.train(
+                max_epochs=self._epochs,
+                batch_size=config.batch_size,
+                # The run's held-out cells judge; none is kept from training besides them.
+                train_size=1.0,
+                callbacks=callbacks,
+                enable_progress_bar=False,
+                **plan,
+            )
+        except SplicedVAEError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            if watch.diverged:
+                raise watch.divergence() from error
+            raise
+        if any(not bool(torch.isfinite(weights).all()) for weights in model.module.parameters()):
+            watch.diverged = True
+            raise watch.divergence()
 
 
 def _head_options(config: RunConfig) -> dict[str, Any]:
@@ -197,7 +304,29 @@ def _head_options(config: RunConfig) -> dict[str, Any]:
     return options
 
 
-def train_models(cells: AnnData, config: RunConfig, journal: Journal) -> dict[str, SplicedVAE]:
+def _watched(
+    held_out: AnnData, train: AnnData, config: RunConfig, journal: Journal
+) -> Watched | None:
+    """Choose the cells that are watched, or note why there are none."""
+    try:
+        return Watched(held_out, train, batch_key=config.batch_key, seed=config.seed)
+    except DataError:
+        journal.note(
+            "No held-out cell has counts in the chosen genes and a batch that was trained on, so "
+            "no accuracy was watched while the models trained."
+        )
+        return None
+
+
+def train_models(
+    cells: AnnData,
+    config: RunConfig,
+    journal: Journal,
+    checkpoints: Checkpoints,
+    held_out: AnnData,
+    *,
+    resumed: bool,
+) -> dict[str, SplicedVAE]:
     """Train SplicedVAE and the baseline on the same cells and genes.
 
     Parameters
@@ -209,6 +338,13 @@ def train_models(cells: AnnData, config: RunConfig, journal: Journal) -> dict[st
         The settings.
     journal
         Is told each epoch.
+    checkpoints
+        Where the trainings stood, and where they are kept.
+    held_out
+        Held-out cells x the same genes, some of which are watched meanwhile; nothing is chosen by
+        them.
+    resumed
+        Whether a run goes on that was begun before.
 
     Returns
     -------
@@ -217,10 +353,17 @@ def train_models(cells: AnnData, config: RunConfig, journal: Journal) -> dict[st
     Raises
     ------
     RunError
-        If a training diverges.
+        If a training diverges, or a checkpoint is damaged.
     DataError
         If the cells cannot be trained on.
     """
+    epochs = config.max_epochs or get_max_epochs_heuristic(cells.n_obs)
+    journal.reweigh(stage_weights(epochs))
+    watched = _watched(held_out, cells, config, journal)
+    if watched is not None and not resumed:
+        watched.tell_limits(journal)
+    trainings = _Trainings(config, journal, checkpoints, watched, epochs)
+
     journal.stage(STAGE_SPLICEDVAE)
     scvi.settings.seed = config.seed
     SplicedVAE.setup_anndata(
@@ -230,16 +373,13 @@ def train_models(cells: AnnData, config: RunConfig, journal: Journal) -> dict[st
         batch_key=config.batch_key,
     )
     joint = SplicedVAE(cells, n_latent=config.n_latent, **_head_options(config))
-    watch = _Watch(journal, Sources.SPLICEDVAE, "SplicedVAE", only_ratio=False)
-    _train(joint, watch, config, config.max_epochs, cells.n_obs)
-    epochs = watch.epochs
+    trainings.run(joint, "splicedvae", Sources.SPLICEDVAE, head=False)
 
     journal.stage(STAGE_SCVI)
     scvi.settings.seed = config.seed
     SCVI.setup_anndata(cells, batch_key=config.batch_key)
     standard = SCVI(cells, n_latent=config.n_latent, gene_likelihood="nb")
-    watch = _Watch(journal, Sources.SCVI, "scVI", only_ratio=False)
-    _train(standard, watch, config, epochs, cells.n_obs)
+    trainings.run(standard, "scvi", Sources.SCVI, head=False)
 
     journal.stage(STAGE_HEAD)
     scvi.settings.seed = config.seed
@@ -250,6 +390,5 @@ def train_models(cells: AnnData, config: RunConfig, journal: Journal) -> dict[st
         unspliced_layer=Layers.UNSPLICED,
         **_head_options(config),
     )
-    watch = _Watch(journal, Sources.SCVI, "the ratio head on scVI", only_ratio=True)
-    _train(baseline, watch, config, epochs, cells.n_obs)
+    trainings.run(baseline, "scvi_head", Sources.SCVI, head=True)
     return {Sources.SPLICEDVAE: joint, Sources.SCVI: baseline}

@@ -84,7 +84,7 @@ def test_worker_is_stopped_while_it_trains(small_config: RunConfig) -> None:
     assert status.pid == process_of(run).pid
     assert os.getsid(process_of(run).pid) == status.pid != os.getsid(0)
     assert 0 < status.fraction < 1
-    assert status.seconds_left is not None
+    wait_until(lambda: run.status.seconds_left is not None, "an estimate of the time left")
     assert status.message.startswith("epoch ")
     process = process_of(run)
 

@@ -40,16 +40,30 @@ from splicedvae.report.views._streams import (
     velocity_table,
 )
 from splicedvae.report.views._tables import metrics_table
+from splicedvae.report.views._training import WATCHED_WORDS, watched_figure
+from splicedvae.report.views._two_runs import (
+    LEFT,
+    RIGHT,
+    compared_cautions,
+    compared_metrics,
+    compared_settings,
+)
 
 __all__ = [
     "BEST_POSSIBLE",
     "CELL_DEPTH",
     "DENSITY",
+    "LEFT",
     "MEASURED_HALVES",
     "N_VALUES",
+    "RIGHT",
+    "WATCHED_WORDS",
     "cell_colors",
     "cluster_table",
     "color_choices",
+    "compared_cautions",
+    "compared_metrics",
+    "compared_settings",
     "coverage_figure",
     "data_depth_figure",
     "data_fraction_figure",
@@ -69,5 +83,6 @@ __all__ = [
     "training_figure",
     "unspliced_figure",
     "velocity_table",
+    "watched_figure",
     "within_gene_figure",
 ]

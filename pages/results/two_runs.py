@@ -1,0 +1,17 @@
+"""Two runs: settings, numbers and streams of one run beside another."""
+
+from __future__ import annotations
+
+from splicedvae.dashboard import cards, result, two_runs_view
+
+
+def _page() -> None:
+    opened = result.frame("Two runs", colored=True)
+    if opened is None:
+        return
+    run, color = opened
+    with cards.told():
+        two_runs_view.show(run, color)
+
+
+_page()
