@@ -12,6 +12,9 @@ on where it was interrupted:
     halves    pancreas in two halves, the protocol for velocities
     transfer  the pancreas models of `cells` on cells of the dentate gyrus
     back      a model of the dentate gyrus on the pancreas
+    novelty   how unlike their own the models of both find these and the other cells
+    pooled    the runs of `cells`, counts pooled by cluster at several least numbers
+    tried     variants of the model on the cells of `default`, two seeds
     stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
     page      docs/results.md from what the other parts wrote
@@ -45,6 +48,17 @@ SEEN = {"min_shared_counts": 0, "n_top_genes": None}
 TOPOLOGIES = ("linear", "bifurcation", "tree")
 #: Counts per cell and gene, on average; 0.86 is the pancreas experiment's.
 DEPTHS = (0.22, 0.43, 0.86, 1.7)
+
+#: Least molecules of a gene in a cluster for `pooled`.
+POOLS = (10, 20, 50, 75, 100, 200)
+#: Variants of the model for `tried`: name, words, options.
+TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
+    ("more_components", "50 components in place of 20", {"n_components": 50}),
+    ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
+    ("unshrunk", "no shrinkage", {"ratio_shrinkage": 0.0}),
+    ("beta_binomial", "beta-binomial likelihood", {"ratio_likelihood": "beta-binomial"}),
+)
 
 
 def cells(out: Path, seeds: list[int]) -> None:
@@ -91,8 +105,62 @@ def default(out: Path, seeds: list[int]) -> None:
     _write(pd.concat(rows), out / "default.csv")
 
 
+def pooled(out: Path, seeds: list[int]) -> None:
+    """Pool held-out counts of the runs of `cells` by cluster, at several least numbers."""
+    from splicedvae._keys import Layers, Obs, Split
+    from splicedvae.evaluation import GeneMean, NearestNeighbours, RidgeOnPCA, ratio_metrics
+    from splicedvae.runs import Run
+
+    rows = []
+    for seed in seeds:
+        cells = Run(out / "cells" / "runs" / f"seed{seed}_fold0").predictions
+        held_out = (cells.obs[Obs.SPLIT] == Split.HELD_OUT).to_numpy()
+        train, test = cells[~held_out].copy(), cells[held_out].copy()
+        constant = GeneMean().fit(train).predict(test)
+        found = {
+            "splicedvae": test.layers[Layers.RATIO].toarray(),
+            "scvi": test.layers[Layers.RATIO_SCVI].toarray(),
+            "ridge": RidgeOnPCA(seed=seed).fit(train).predict(test),
+            "knn": NearestNeighbours(seed=seed).fit(train).predict(test),
+            "gene_mean": constant,
+        }
+        # Ratios are stored where something was counted, and only there they are looked at.
+        table = ratio_metrics(
+            test.layers[Layers.SPLICED],
+            test.layers[Layers.UNSPLICED],
+            {name: np.where(ratio > 0, ratio, constant) for name, ratio in found.items()},
+            gene_mean=constant[0],
+            clusters=list(test.obs[Obs.CLUSTERS]),
+            min_pooled={f"pooled_{least}": least for least in POOLS},
+            seed=seed,
+        )
+        rows.append(table.assign(seed=seed))
+    _write(pd.concat(rows), out / "pooled.csv")
+
+
+def tried(out: Path, seeds: list[int]) -> None:
+    """Train variants of the model on the cells of `default`, to see what each part is worth."""
+    rows = []
+    for name, _, options in TRIED:
+        for seed in seeds[:2]:
+            file = out / "tried" / f"{name}_{seed}.csv"
+            if not file.is_file():
+                train, test, baselines = _split(seed, held_out=0.1)
+                model = _trained(train, seed, **options)
+                ratio = {"splicedvae": model.get_splicing_ratio(test).to_numpy()}
+                constant = {"gene_mean": baselines(test)["gene_mean"]}
+                table = _ratio_rows(train, test, {**ratio, **constant})
+                _write(table.assign(seed=seed, variant=name), file)
+            rows.append(pd.read_csv(file))
+    _write(pd.concat(rows), out / "tried.csv")
+
+
 def stock(out: Path, seeds: list[int]) -> None:
-    """Train scVI as it comes out of the box on the cells and genes of `cells`."""
+    """Train scVI with its own options on the cells and genes of `cells`.
+
+    Once on all training cells, as SplicedVAE trains, and once as scVI comes out of the box, which
+    keeps every tenth cell for monitoring.
+    """
     import scvi
 
     rows = []
@@ -100,17 +168,22 @@ def stock(out: Path, seeds: list[int]) -> None:
         file = out / "stock" / f"{seed}.csv"
         if not file.is_file():
             train, test, _ = _split(seed, held_out=0.2)
-            scvi.settings.seed = seed
-            known = train.copy()
-            scvi.model.SCVI.setup_anndata(known)
-            model = scvi.model.SCVI(known)
-            model.train(enable_progress_bar=False)
-            query = _totals(test)
-            losses = [
-                float(model.get_reconstruction_error(query)["reconstruction_loss"])
-                for _ in range(5)
-            ]
-            _write(pd.DataFrame({"seed": [seed], "expression_nll": [np.mean(losses)]}), file)
+            table = []
+            for share in (1.0, None):
+                scvi.settings.seed = seed
+                known = train.copy()
+                scvi.model.SCVI.setup_anndata(known)
+                model = scvi.model.SCVI(known)
+                model.train(train_size=share, enable_progress_bar=False)
+                query = _totals(test)
+                losses = [
+                    float(model.get_reconstruction_error(query)["reconstruction_loss"])
+                    for _ in range(5)
+                ]
+                trained_on = "all" if share else "nine tenths"
+                table.append((seed, trained_on, np.mean(losses)))
+            columns = ["seed", "trained_on", "expression_nll"]
+            _write(pd.DataFrame(table, columns=columns), file)
         rows.append(pd.read_csv(file))
     _write(pd.concat(rows), out / "stock.csv")
 
@@ -123,7 +196,8 @@ def transfer(out: Path, seeds: list[int]) -> None:
     other = io.read(DENTATE)
     rows = []
     for seed in seeds:
-        metrics, _ = evaluate_on(Run(out / "cells" / "runs" / f"seed{seed}_fold0"), other)
+        run = Run(out / "cells" / "runs" / f"seed{seed}_fold0")
+        metrics, _ = evaluate_on(run, other)
         rows.append(metrics.assign(seed=seed))
     _write(pd.concat(rows), out / "transfer.csv")
 
@@ -139,9 +213,28 @@ def back(out: Path, seeds: list[int]) -> None:
         seeds=seeds,
         test=PANCREAS,
         min_cells=10,
-        keep_runs=False,
         **SEEN,
     )
+
+
+def novelty(out: Path, seeds: list[int]) -> None:
+    """Ask the models of `cells` and `back` how unlike their training cells some cells are."""
+    from splicedvae import io
+    from splicedvae._keys import Obs, Split
+    from splicedvae.runs import Run
+
+    pancreas, dentate = io.read(PANCREAS).adata, io.read(DENTATE).adata
+    rows = []
+    for seed in seeds:
+        for part, other in (("cells", dentate), ("back", pancreas)):
+            run = Run(out / part / "runs" / f"seed{seed}_fold0")
+            cells = run.predictions
+            known = _totals(cells[cells.obs[Obs.SPLIT] == Split.HELD_OUT].copy())
+            model = run.model()
+            rows.append((seed, part, "same", model.get_novelty(known)))
+            shared = _totals(other[:, other.var_names.isin(model.genes)].copy())
+            rows.append((seed, part, "other", model.get_novelty(shared)))
+    _write(pd.DataFrame(rows, columns=["seed", "model", "cells", "value"]), out / "novelty.csv")
 
 
 def depth(out: Path, seeds: list[int]) -> None:
@@ -199,7 +292,7 @@ def _one_depth(topology: str, per_gene: float, seed: int) -> pd.DataFrame:
     return table.assign(topology=topology, depth=per_gene, seed=seed)
 
 
-def _trained(train, seed: int):
+def _trained(train, seed: int, **options):
     import scvi
 
     from splicedvae import SplicedVAE
@@ -207,7 +300,7 @@ def _trained(train, seed: int):
     scvi.settings.seed = seed
     known = train.copy()
     SplicedVAE.setup_anndata(known)
-    model = SplicedVAE(known)
+    model = SplicedVAE(known, **options)
     model.train(enable_progress_bar=False)
     return model
 
@@ -337,6 +430,23 @@ def table(metrics: pd.DataFrame, rows: tuple[Row, ...], *, limit: str = "noise c
     return "\n".join(lines)
 
 
+def tried_table(variants: pd.DataFrame, default: pd.DataFrame) -> str:
+    """Write what each variant of the model reaches, beside the default on the same seeds."""
+    metrics = (("skill", "skill", 4), ("within_gene_r", "r within genes", 3))
+    seeds = set(variants["seed"])
+    lines = [
+        "| | " + " | ".join(words for _, words, _ in metrics) + " |",
+        f"| --- |{' --- |' * len(metrics)}",
+    ]
+    parts = [("the default", default[default["seed"].isin(seeds)])]
+    parts += [(words, variants[variants["variant"] == name]) for name, words, _ in TRIED]
+    for words, part in parts:
+        ours = part[(part["predictor"] == "splicedvae") & (part["coverage"] == 1)]
+        cells = [written(ours.loc[ours["metric"] == m, "value"], d) for m, _, d in metrics]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def differences(metrics: pd.DataFrame, rows: tuple[Row, ...]) -> str:
     """Write how far SplicedVAE is better than each other predictor, run by run."""
     from splicedvae._keys import Sources
@@ -363,6 +473,69 @@ def differences(metrics: pd.DataFrame, rows: tuple[Row, ...]) -> str:
             cells.append(f"**{text}**" if clear else text)
         lines.append(f"| {words} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def targets(found: dict[str, pd.DataFrame], expression: dict[str, pd.Series]) -> str:
+    """Write what was set as a target beside what was reached."""
+
+    def reached(part: str, metric: str, digits: int, who: str = "splicedvae", coverage: int = 1):
+        rows = found[part]
+        rows = rows[(rows["metric"] == metric) & (rows["predictor"] == who)]
+        return written(rows.loc[rows["coverage"] == coverage, "value"], digits)
+
+    def at_depth(who: str, mode: str) -> str:
+        rows = found["depth"]
+        rows = rows[(rows["metric"] == "velocity_cosine_genes") & (rows["predictor"] == who)]
+        return written(rows.loc[(rows["mode"] == mode) & (rows["depth"] == 0.86), "value"], 2)
+
+    lines = [
+        ("skill, out of the box", "0.010", reached("default", "skill", 4)),
+        (
+            "r within genes, pooled by cluster",
+            "0.62, where the ceiling is 0.69",
+            f"{reached('pooled', 'pooled_50', 3)} with 50 molecules or more, "
+            f"{reached('pooled', 'pooled_75', 3)} with 75, "
+            f"{reached('pooled', 'pooled_100', 3)} with 100 (ceilings above)",
+        ),
+        (
+            "two halves: cosine over genes",
+            "0.30, the others clearly below",
+            f"{reached('halves', 'velocity_cosine_genes', 2)} (ridge "
+            f"{reached('halves', 'velocity_cosine_genes', 2, 'ridge')})",
+        ),
+        (
+            "two halves: cosine on the map",
+            "0.65, the others clearly below",
+            f"{reached('halves', 'velocity_cosine_umap', 2)} (ridge "
+            f"{reached('halves', 'velocity_cosine_umap', 2, 'ridge')})",
+        ),
+        (
+            "two halves: known transitions",
+            f"that of the measured, {reached('halves', 'cbdir', 2, 'measured')}",
+            reached("halves", "cbdir", 2),
+        ),
+        (
+            "simulation, cosine to the truth over genes",
+            f"that from measured S/U: {at_depth('measured', 'balanced')} balanced, "
+            f"{at_depth('measured', 'stochastic')} scVelo stochastic",
+            at_depth("splicedvae", "balanced"),
+        ),
+        ("other tissue: skill over the gene mean", "0", reached("transfer", "skill", 4)),
+        ("the other way round", "0", reached("back", "skill", 4)),
+        (
+            "90% intervals, 5 molecules or more",
+            "0.88 to 0.92",
+            reached("cells", "interval_coverage", 3, coverage=5),
+        ),
+        (
+            "expression NLL against scVI's, in per cent",
+            "at most 0.5",
+            f"{written(expression['twin'], 2)} (same options), "
+            f"{written(expression['stock'], 2)} (scVI's own)",
+        ),
+    ]
+    body = [f"| {what} | {asked} | {got} |" for what, asked, got in lines]
+    return "\n".join(["| | target | reached |", "| --- | --- | --- |", *body])
 
 
 def depth_table(found: pd.DataFrame) -> str:
@@ -448,28 +621,41 @@ def page(out: Path, seeds: list[int]) -> None:
 
     found = {name: _metrics(out, name) for name in PARTS if name != "page"}
     depth_figure(found["depth"], REPOSITORY / "docs" / "images" / "depth.svg")
-    stock_nll = found["stock"].set_index("seed")["expression_nll"]
+    stock_nll = found["stock"].pivot(index="seed", columns="trained_on", values="expression_nll")
     ours = found["cells"].query("metric == 'expression_nll' and predictor == 'splicedvae'")
     twin = found["cells"].query("metric == 'expression_nll' and predictor == 'scvi'")
     by_seed = ours.set_index("seed")["value"]
     ratios = {
-        "stock": 100 * (by_seed / stock_nll - 1),
+        "stock": 100 * (by_seed / stock_nll["all"] - 1),
+        "box": 100 * (by_seed / stock_nll["nine tenths"] - 1),
         "twin": 100 * (by_seed / twin.set_index("seed")["value"] - 1),
+    }
+    strange = {
+        f"novelty_{model}_{cells}": written(part["value"], 2)
+        for (model, cells), part in found["novelty"].groupby(["model", "cells"])
     }
     template = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
     text = template.format(
         version=__version__,
+        **strange,
         python=platform.python_version(),
         seeds=", ".join(map(str, seeds)),
         cells=table(found["cells"], RATIO),
         cells_better=differences(found["cells"], RATIO[:12]),
         default=table(found["default"], RATIO[:14]),
+        pooled=table(
+            found["pooled"],
+            tuple((f"pooled_{least}", 1, f"{least} molecules or more", 3) for least in POOLS),
+        ),
+        targets=targets(found, ratios),
+        tried=tried_table(found["tried"], found["default"]),
         halves=table(found["halves"], VELOCITY, limit="two measured halves"),
         halves_better=differences(found["halves"], (*VELOCITY[:2], VELOCITY[4])),
         halves_ratio=table(found["halves"], RATIO[:1]),
         n_halves=found["halves"].groupby(["seed", "fold"]).ngroups,
         latent=table(found["cells"], LATENT, limit="ceiling"),
         stock=written(ratios["stock"], 2),
+        box=written(ratios["box"], 2),
         twin=written(ratios["twin"], 2),
         depth=depth_table(found["depth"]),
         transfer=table(found["transfer"], (RATIO[0], RATIO[1], RATIO[5], RATIO[9], RATIO[14])),
@@ -483,9 +669,12 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "halves": halves,
     "default": default,
     "depth": depth,
+    "pooled": pooled,
+    "tried": tried,
     "stock": stock,
     "transfer": transfer,
     "back": back,
+    "novelty": novelty,
     "page": page,
 }
 

@@ -59,6 +59,7 @@ def ratio_metrics(
     gene_mean: ArrayLike,
     clusters: Sequence[object] | None = None,
     coverages: Sequence[int] = COVERAGES,
+    min_pooled: Mapping[str, int] = MIN_POOLED,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Judge predicted splicing ratios on held-out cells.
@@ -77,6 +78,8 @@ def ratio_metrics(
         A label per held-out cell, for the metric pooled by cluster; ``None`` leaves it out.
     coverages
         Least numbers of molecules for which RMSE and Pearson r are given.
+    min_pooled
+        Least numbers of molecules of a gene in a cluster for the pooled metrics, by their names.
     seed
         Seed of the thinning behind the pooled ceiling.
 
@@ -108,7 +111,7 @@ def ratio_metrics(
     constant_nll = entries.nll(np.asarray(gene_mean, dtype=np.float64)[entries.genes])
     pooled: dict[str, tuple[_Pooled, float]] = {}
     if clusters is not None:
-        for name, least in MIN_POOLED.items():
+        for name, least in min_pooled.items():
             summed = _Pooled.of(csr_matrix(spliced), csr_matrix(unspliced), clusters, least)
             pooled[name] = (summed, summed.ceiling(seed))
     within_ceiling = _within_ceiling(entries)

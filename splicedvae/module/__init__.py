@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._dispersion import DispersionFit
+from splicedvae.module._entries import CountedEntries
+from splicedvae.module._expression import SparseNegativeBinomial
 from splicedvae.module._head import RatioHead, SlopesDraw
 from splicedvae.module._likelihoods import (
     beta_binomial_log_prob,
@@ -14,12 +16,14 @@ from splicedvae.module._module import SplicedVAEModule
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
 
 __all__ = [
+    "CountedEntries",
     "DispersionFit",
     "ExpressionSlopes",
     "PrincipalComponents",
     "RatioHead",
     "Slopes",
     "SlopesDraw",
+    "SparseNegativeBinomial",
     "SplicedVAEModule",
     "beta_binomial_log_prob",
     "binomial_log_prob",

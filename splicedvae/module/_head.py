@@ -24,10 +24,10 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae.module._entries import CountedEntries
 from splicedvae.module._likelihoods import (
     beta_binomial_log_prob,
     binomial_log_prob,
-    log_choose,
     weighted_squared_error,
 )
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
@@ -245,8 +245,7 @@ class RatioHead(nn.Module):
     def negative_log_likelihood(
         self,
         mean: torch.Tensor,
-        spliced: torch.Tensor,
-        unspliced: torch.Tensor,
+        entries: CountedEntries,
         variance: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Loss of the ratio, summed over the entries of the minibatch that were counted.
@@ -255,10 +254,8 @@ class RatioHead(nn.Module):
         ----------
         mean
             Logits of the ratio, shape (n_cells, n_genes).
-        spliced
-            Spliced counts, same shape.
-        unspliced
-            Unspliced counts, same shape.
+        entries
+            Where something was counted, and how much.
         variance
             Variance of the logits, same shape: the loss is then expected over them, taken at one
             standard deviation to either side, which is exact up to the third power. None takes
@@ -268,17 +265,16 @@ class RatioHead(nn.Module):
         -------
         A scalar; exactly zero, with zero gradient, where nothing was counted.
         """
-        counted = spliced + unspliced
-        cells, genes = torch.nonzero(counted, as_tuple=True)
-        s, n, logits = spliced[cells, genes], counted[cells, genes], mean[cells, genes]
+        s, n, genes = entries.spliced, entries.counted, entries.genes
+        logits = entries.of(mean)
         if variance is None:
             return self._losses(s, n, logits, genes).sum()
         # The root has no finite slope at zero.
-        deviation = variance[cells, genes].clamp_min(1e-12).sqrt()
+        deviation = entries.of(variance).clamp_min(1e-12).sqrt()
         if self.likelihood == "binomial":
             # The same as below, without its coefficient of log-gammas twice over.
             spread = softplus(logits + deviation) + softplus(logits - deviation)
-            return (0.5 * n * spread - s * logits).sum() - log_choose(n, s).sum()
+            return (0.5 * n * spread - s * logits).sum() - entries.log_choose
         upper = self._losses(s, n, logits + deviation, genes)
         lower = self._losses(s, n, logits - deviation, genes)
         return 0.5 * (upper.sum() + lower.sum())

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
+from scvi.distributions import NegativeBinomial, ZeroInflatedNegativeBinomial
 from scvi.module import VAE
 from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
@@ -21,6 +22,8 @@ from torch.distributions import Distribution, Normal
 
 from splicedvae._keys import HeadKind, RatioLikelihood
 from splicedvae.module._components import PrincipalComponents
+from splicedvae.module._entries import CountedEntries
+from splicedvae.module._expression import SparseNegativeBinomial
 from splicedvae.module._head import RatioHead, SlopesDraw
 
 #: Keys under which the data loader hands over the measured layers.
@@ -97,6 +100,8 @@ class SplicedVAEModule(VAE):
         prediction is averaged with that from the latent state; 0 leaves it out.
     """
 
+    amplitude: torch.Tensor
+
     def __init__(
         self,
         n_input: int,
@@ -169,6 +174,8 @@ class SplicedVAEModule(VAE):
             likelihood=ratio_likelihood,
             shrinkage=ratio_shrinkage,
         )
+        #: What the mean of the experts is drawn away from the gene's constant by, in logits.
+        self.register_buffer("amplitude", torch.ones(()))
         self.components: PrincipalComponents | None = None
         self.ratio_head_components: RatioHead | None = None
         if n_components:
@@ -227,6 +234,35 @@ class SplicedVAEModule(VAE):
         loss = self.loss(tensors, inference_outputs, {}, **(kwargs.get("loss_kwargs") or {}))
         return inference_outputs, {}, loss
 
+    @auto_move_data
+    def generative(
+        self,
+        z: torch.Tensor,
+        library: torch.Tensor,
+        batch_index: torch.Tensor,
+        cont_covs: torch.Tensor | None = None,
+        cat_covs: torch.Tensor | None = None,
+        size_factor: torch.Tensor | None = None,
+        y: torch.Tensor | None = None,
+        transform_batch: torch.Tensor | None = None,
+    ) -> dict[str, Distribution | None]:
+        """Return scVI's distributions, the negative binomial in its form for sparse counts.
+
+        Parameters
+        ----------
+        z, library, batch_index, cont_covs, cat_covs, size_factor, y, transform_batch
+            As for `scvi.module.VAE`.
+        """
+        outputs: dict[str, Distribution | None] = super().generative(
+            z, library, batch_index, cont_covs, cat_covs, size_factor, y, transform_batch
+        )
+        px = outputs[MODULE_KEYS.PX_KEY]
+        if isinstance(px, NegativeBinomial) and not isinstance(px, ZeroInflatedNegativeBinomial):
+            # A dispersion per gene comes back from the broadcast as a view of it.
+            theta = torch.exp(self.px_r) if self.dispersion == "gene" else px.theta
+            outputs[MODULE_KEYS.PX_KEY] = SparseNegativeBinomial(px.mu, theta, px.scale)
+        return outputs
+
     def loss(
         self,
         tensors: dict[str, torch.Tensor],
@@ -263,6 +299,7 @@ class SplicedVAEModule(VAE):
         if SPLICED_KEY in tensors and UNSPLICED_KEY in tensors:
             z = cast(torch.Tensor, inference_outputs[MODULE_KEYS.Z_KEY])
             batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+            entries = CountedEntries.find(tensors[SPLICED_KEY], tensors[UNSPLICED_KEY])
             experts = [(self.ratio_head, z)]
             if self.components is not None and self.ratio_head_components is not None:
                 experts.append((self.ratio_head_components, self.components(x, batch_index)))
@@ -270,9 +307,7 @@ class SplicedVAEModule(VAE):
                 if self.training:
                     head.expression.observe(head.features(state), x, n_obs)
                 mean, variance = head.moments(state, batch_index, x)
-                loss = head.negative_log_likelihood(
-                    mean, tensors[SPLICED_KEY], tensors[UNSPLICED_KEY], variance
-                )
+                loss = head.negative_log_likelihood(mean, entries, variance)
                 ratio_nll = ratio_nll + loss / n_cells
                 # Where nothing is said of the ratio, the prior alone would make it forget.
                 prior = prior + head.penalty() / n_obs
@@ -331,7 +366,9 @@ class SplicedVAEModule(VAE):
             qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
             noise = torch.randn(qz.loc.shape, generator=generator).to(qz.loc.device)
             state = self.z_encoder.z_transformation(qz.loc + qz.scale * noise)
-        return torch.sigmoid(self.ratio_heads[expert].at(draw, state, batch_index, x))
+        return self._amplified(
+            torch.sigmoid(self.ratio_heads[expert].at(draw, state, batch_index, x)), x is None
+        )
 
     @torch.inference_mode()
     @auto_move_data
@@ -358,25 +395,52 @@ class SplicedVAEModule(VAE):
         -----
         Minified data has no counts, so the latent state alone is heard.
         """
+        if n_samples is None:
+            experts = self._expert_ratios(tensors)
+            mean = torch.stack(experts).mean(dim=0)
+            return self._amplified(mean, len(experts) == 1)
         qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
         x = self._counts(tensors)
         batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
-        other, scores = self.ratio_head_components, None
-        if self.components is not None and x is not None:
-            scores = self.components(x, batch_index)
-        if n_samples is not None:
-            first = n_samples if scores is None else (n_samples + 1) // 2
-            z = self.z_encoder.z_transformation(qz.sample((first,)))
-            draws = _scattered(*self.ratio_head.moments(z, batch_index, x))
-            if scores is None or other is None:
-                return draws
-            mean, variance = other.moments(scores, batch_index, x)
+        other = None if x is None else self.ratio_head_components
+        first = n_samples if other is None else (n_samples + 1) // 2
+        z = self.z_encoder.z_transformation(qz.sample((first,)))
+        draws = _scattered(*self.ratio_head.moments(z, batch_index, x))
+        if other is not None and self.components is not None and x is not None:
+            mean, variance = other.moments(self.components(x, batch_index), batch_index, x)
             shape = (n_samples - first, *mean.shape)
-            return torch.cat([draws, _scattered(mean.expand(shape), variance.expand(shape))])
-        ratio = self._mean_ratio(qz, batch_index, x)
-        if scores is None or other is None:
+            draws = torch.cat([draws, _scattered(mean.expand(shape), variance.expand(shape))])
+        return self._amplified(draws, other is None)
+
+    @torch.inference_mode()
+    @auto_move_data
+    def expert_ratios(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        """Posterior mean ratio of each expert on its own, each of shape (n_cells, n_genes).
+
+        Parameters
+        ----------
+        tensors
+            A minibatch; only total counts and covariates are looked at.
+        """
+        return self._expert_ratios(tensors)
+
+    def _expert_ratios(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
+        x = self._counts(tensors)
+        batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+        ratios = [self._mean_ratio(qz, batch_index, x)]
+        if self.components is not None and self.ratio_head_components is not None and x is not None:
+            scores = self.components(x, batch_index)
+            moments = self.ratio_head_components.moments(scores, batch_index, x)
+            ratios.append(_mean_sigmoid(*moments))
+        return ratios
+
+    def _amplified(self, ratio: torch.Tensor, alone: bool) -> torch.Tensor:
+        """Give back to the mean of experts the amplitude that averaging takes."""
+        if alone or self.ratio_head_components is None:
             return ratio
-        return 0.5 * (ratio + _mean_sigmoid(*other.moments(scores, batch_index, x)))
+        log_odds = self.ratio_head.log_odds
+        return torch.sigmoid(log_odds + self.amplitude * (torch.logit(ratio, eps=1e-6) - log_odds))
 
     def _counts(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
         return None if self.minified_data_type is not None else tensors[REGISTRY_KEYS.X_KEY]

@@ -6,7 +6,6 @@ epochs, then the same ratio head on its frozen latent space.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import scvi
@@ -133,15 +132,10 @@ class _Watch(Callback):
             The training plan.
         """
         self.epoch += 1
-        every = trainer.check_val_every_n_epoch or 1
-        # Lightning keeps the last validation's numbers until the next one.
-        validated = self.epoch % every == 0
         metrics = {
             curve: float(value)
             for name, value in trainer.callback_metrics.items()
-            if (curve := _curve(str(name)))
-            and (validated or not curve.endswith("_validation"))
-            and (not self._only_ratio or curve.startswith("ratio"))
+            if (curve := _curve(str(name))) and (not self._only_ratio or curve.startswith("ratio"))
         }
         self._journal.live(self._predictor, self.epoch, metrics)
         self._journal.advance(
@@ -175,8 +169,8 @@ class _Watch(Callback):
         )
 
 
-#: scvi-tools' names of the total loss, and those of the run's curves.
-_LOSSES = {"train_loss": "loss_train", "validation_loss": "loss_validation"}
+#: scvi-tools' name of the total loss, and that of the run's curves.
+_LOSSES = {"train_loss": "loss_train"}
 
 
 def _curve(name: str) -> str:
@@ -186,7 +180,7 @@ def _curve(name: str) -> str:
     """
     if name.startswith("kl_global"):
         return ""
-    return _LOSSES.get(name, name if name.endswith(("_train", "_validation")) else "")
+    return _LOSSES.get(name, name if name.endswith("_train") else "")
 
 
 class _Trainings:
@@ -281,7 +275,8 @@ class _Trainings:
             model.train(
                 max_epochs=self._epochs,
                 batch_size=config.batch_size,
-                check_val_every_n_epoch=max(1, math.ceil(self._epochs / 100)),
+                # The run's held-out cells judge; none is kept from training besides them.
+                train_size=1.0,
                 callbacks=callbacks,
                 enable_progress_bar=False,
                 **plan,

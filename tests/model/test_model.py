@@ -19,6 +19,7 @@ from splicedvae import SplicedVAE
 from splicedvae._errors import DataError, GenesError, RunError
 from splicedvae._keys import Layers, Obsm, Uns
 from splicedvae.evaluation import GeneMean, ratio_metrics
+from splicedvae.module import CountedEntries
 from splicedvae.module._module import SplicedVAEModule
 
 OPTIONS = {"n_hidden": 32, "n_latent": 5, "ratio_shrinkage": 30.0}
@@ -293,7 +294,7 @@ def test_the_joint_loss_reaches_the_encoder_and_a_frozen_one_does_not(simulated)
         outputs = module.inference(**module._get_inference_input(tensors))
         logits = module.ratio_head(outputs["z"], tensors["batch"])
         loss = module.ratio_head.negative_log_likelihood(
-            logits, tensors["spliced"], tensors["unspliced"]
+            logits, CountedEntries.find(tensors["spliced"], tensors["unspliced"])
         )
         loss.backward()
         first = next(module.z_encoder.parameters())

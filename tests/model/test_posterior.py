@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
+from scipy.special import logit
 
 from splicedvae.evaluation import predictive_coverage
 
@@ -71,3 +72,26 @@ def test_counts_lie_in_the_predicted_intervals_as_often_as_said(trained, simulat
         coverages=(5,),
     ).set_index("metric")["value"]
     assert covered["interval_coverage"] == pytest.approx(0.9, abs=0.03)
+
+
+def test_what_averaging_takes_from_the_amplitude_is_given_back(trained, simulated):
+    """The stored factor is that of the experts' own covariance, and predictions carry it."""
+    model, train = trained, simulated[0]
+    module = model.module
+    counts = np.asarray((train.layers["spliced"] + train.layers["unspliced"]).toarray())
+    module.eval()
+    data = model._validate_anndata(train.copy())
+    tensors = next(iter(model._make_data_loader(data, batch_size=train.n_obs)))
+    first, second = (ratio.numpy().astype(float) for ratio in module.expert_ratios(tensors))
+    log_odds = module.ratio_head.log_odds.numpy().astype(float)
+    share = 1 / (1 + np.exp(-log_odds))
+    weights = (counts * share * (1 - share)).ravel()
+    one, two = ((logit(ratio) - log_odds).ravel() for ratio in (first, second))
+    variances = (weights * one**2).sum() + (weights * two**2).sum()
+    covariance = (weights * one * two).sum()
+    expected = 2 * variances / (variances + 2 * covariance)
+    assert 1 < expected < 2
+    assert float(module.amplitude) == pytest.approx(expected, rel=1e-4)
+    mean = logit((first + second) / 2) - log_odds
+    predicted = logit(model.get_splicing_ratio(train).to_numpy().astype(float)) - log_odds
+    np.testing.assert_allclose(predicted, expected * mean, atol=2e-3)

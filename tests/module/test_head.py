@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from splicedvae.module import ExpressionSlopes, RatioHead, Slopes
+from splicedvae.module import CountedEntries, ExpressionSlopes, RatioHead, Slopes
 
 
 def test_a_new_head_predicts_the_gene_intercept_whatever_the_latent():
@@ -53,14 +53,15 @@ def test_the_expected_loss_is_the_integral_over_the_logit():
     s, u = torch.tensor([[3.0, 0.0, 40.0]]), torch.tensor([[1.0, 2.0, 5.0]])
     mean, variance = torch.tensor([[0.4, -1.0, 2.0]]), torch.tensor([[0.09, 0.04, 0.02]])
     head = RatioHead(2, 3)
-    got = head.negative_log_likelihood(mean, s, u, variance)
+    counted = CountedEntries.find(s, u)
+    got = head.negative_log_likelihood(mean, counted, variance)
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     expected = sum(
-        float(w) * head.negative_log_likelihood(mean + float(x) * variance.sqrt(), s, u)
+        float(w) * head.negative_log_likelihood(mean + float(x) * variance.sqrt(), counted)
         for x, w in zip(nodes, weights / weights.sum(), strict=True)
     )
     assert got.item() == pytest.approx(expected.item(), rel=1e-3)
-    certain = head.negative_log_likelihood(mean, s, u)
+    certain = head.negative_log_likelihood(mean, counted)
     assert got.item() > certain.item()
 
 
@@ -132,7 +133,10 @@ def test_widths_are_learned_where_genes_differ_and_not_where_they_do_not():
     for _ in range(300):
         optimizer.zero_grad()
         mean, variance = head.moments(z, batch)
-        (head.negative_log_likelihood(mean, s, n - s, variance) + head.penalty()).backward()
+        (
+            head.negative_log_likelihood(mean, CountedEntries.find(s, n - s), variance)
+            + head.penalty()
+        ).backward()
         optimizer.step()
     width = head.loadings.log_width.exp().flatten()
     assert width[0].item() == pytest.approx(0.8, rel=0.3)
