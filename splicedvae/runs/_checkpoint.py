@@ -92,6 +92,11 @@ class Record:
     def read(cls, file: Path) -> Self:
         """Read the header of a checkpoint; its numbers are left alone.
 
+        Parameters
+        ----------
+        file
+            The checkpoint, named as its training.
+
         Raises
         ------
         RunError
