@@ -22,8 +22,8 @@ from splicedvae.runs import Run, demo_run
 def copy(tmp_path: Path) -> Callable[..., Run]:
     """A copy of the shipped run with other entries of its configuration."""
 
-    def make(name: str, **changes: object) -> Run:
-        folder = Path(shutil.copytree(demo_run().path, tmp_path / name))
+    def make(place: str, /, **changes: object) -> Run:
+        folder = Path(shutil.copytree(demo_run().path, tmp_path / place))
         record = json.loads((folder / "config.json").read_text())
         record["config"].update(changes)
         (folder / "config.json").write_text(json.dumps(record))
