@@ -19,6 +19,7 @@ from splicedvae.runs._manage import (
     start,
     stop,
 )
+from splicedvae.runs._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.runs._run import Run
 from splicedvae.runs._status import Status
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "RatioIntervals",
     "Run",
     "RunConfig",
     "Status",
@@ -38,8 +40,10 @@ __all__ = [
     "evaluate_on",
     "execute",
     "find_run",
+    "gene_moments",
     "list_runs",
     "open_run",
+    "ratio_intervals",
     "reconcile",
     "rename",
     "runs_folder",
