@@ -321,8 +321,13 @@ def _training(run: Run) -> None:
         return
     if said:
         st.markdown("\n".join(f"- {plain(sentence, 400)}" for sentence in said))
-    st.caption(
-        "Full lines: cells that the models learn from; dashed: training cells kept apart for "
-        "validation. The held-out cells of the other figures are neither. A dashed line that rises "
-        "while the full one falls means learning by heart."
-    )
+        st.caption(
+            "Full lines: cells that the models learn from; dashed: training cells kept apart for "
+            "validation. The held-out cells of the other figures are neither. A dashed line that "
+            "rises while the full one falls means learning by heart."
+        )
+    else:
+        st.caption(
+            "Full lines: the cells that the models learn from. None of them was kept apart, so "
+            "these curves cannot show learning by heart; the numbers on held-out cells can."
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from splicedvae import datasets, io, plotting
@@ -35,9 +36,10 @@ def run(folder: Path) -> Run:
     config = RunConfig(
         data=str(data),
         data_sha256=io.sha256(data),
+        name="trained",
         cluster_key=Obs.CLUSTERS,
         n_top_genes=None,
-        max_epochs=8,
+        max_epochs=4,
         n_latent=4,
     )
     return execute(config, folder / "trained")
@@ -47,7 +49,11 @@ def run(folder: Path) -> Run:
 def predicted(folder: Path, run: Run) -> Run:
     data = folder / "totals.h5ad"
     config = RunConfig(
-        data=str(data), data_sha256=io.sha256(data), kind="predict", model_run=str(run.path)
+        data=str(data),
+        data_sha256=io.sha256(data),
+        name="predicted",
+        kind="predict",
+        model_run=str(run.path),
     )
     return execute(config, folder / "predicted")
 
@@ -251,6 +257,21 @@ def test_published_numbers_are_found_where_the_metrics_pass_them(run: Run) -> No
 
 
 def test_how_training_ended_is_told(run: Run) -> None:
+    history = run.history
+    watched = history[history["metric"] == "ratio_loss_validation"]
     said = views.training_sentences(run)
-    assert [sentence.split(":")[0] for sentence in said] == ["SplicedVAE", "scVI + ratio head"]
-    assert all(f"of {run.config.max_epochs}" in sentence for sentence in said)
+    assert len(said) == watched["predictor"].nunique()
+    last = int(history["epoch"].max())
+    rows = [
+        {
+            "predictor": "splicedvae",
+            "metric": "ratio_loss_validation",
+            "epoch": last + n,
+            "value": v,
+        }
+        for n, v in ((1, 1.0), (2, 0.5), (3, 0.8))
+    ]
+    risen = Run(run.path)
+    risen.__dict__["history"] = pd.DataFrame(rows)
+    (sentence,) = views.training_sentences(risen)
+    assert f"lowest in epoch {last + 2} of {last + 3} and has risen by 60.0%" in sentence

@@ -317,7 +317,7 @@ def training_sentences(run: Run) -> list[str]:
 
     Returns
     -------
-    A sentence per model.
+    A sentence per model; none where no training cells were kept apart for validation.
 
     Raises
     ------
