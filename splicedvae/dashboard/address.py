@@ -15,7 +15,7 @@ from splicedvae.dashboard.text import plain
 
 #: Every name a page of this app may put into the address.
 KNOWN: Final = frozenset(
-    {"run", "data", "color", "density", "coverage", "shown", "clusters", "other"}
+    {"run", "data", "color", "density", "coverage", "shown", "clusters", "other", "gene", "part"}
 )
 _REMARKS: Final = "_address_remarks"
 

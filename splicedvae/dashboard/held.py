@@ -60,6 +60,11 @@ def hold(run: Run) -> HeldRun:
     return _held(key_of(run))
 
 
+def hold_key(key: Key) -> HeldRun:
+    """Return the kept run of a key, for caches that stand in other files."""
+    return _held(key)
+
+
 @st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)
 def _held(key: Key) -> HeldRun:
     return HeldRun(key[0])

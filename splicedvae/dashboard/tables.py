@@ -11,6 +11,7 @@ import pandas as pd
 
 from splicedvae._keys import Sources
 from splicedvae.dashboard.text import defuse
+from splicedvae.report import views
 
 #: What the noise of the measurement leaves to a predictor that knows the true fraction.
 CEILING: Final = "best possible"
@@ -280,30 +281,31 @@ def _numbers(
 
 
 def genes(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a run's gene table words for heads, and the genes most worth a look first.
+    """Give a run's gene table words for heads.
 
     Parameters
     ----------
     table
-        `Run.genes`.
+        From `report.views.gene_table`.
 
     Returns
     -------
-    A defused copy, sorted by SplicedVAE's skill where it is known.
+    A defused copy in the same order, without columns that are the same for all genes.
     """
     heads = {
         "spliced": "spliced counts",
         "unspliced": "unspliced counts",
+        "counts": "total counts",
         "cells": "cells with counts",
         "gene_mean": "mean spliced fraction",
+        "predicted": "predicted fraction",
+        views.CEILING_COLUMN: f"within-gene r, {CEILING}",
     }
     for source, words in Sources.LABELS.items():
         heads[f"within_gene_r_{source}"] = f"within-gene r, {words}"
         heads[f"skill_{source}"] = f"skill, {words}"
+        heads[f"{views.USED_COLUMN}{source}"] = f"in velocity, {words}"
     constant = [f"{part}_{Sources.GENE_MEAN}" for part in ("within_gene_r", "skill")]
     kept = table.drop(columns=[name for name in constant if name in table])
-    by = f"skill_{Sources.SPLICEDVAE}"
-    if by in kept:
-        kept = kept.sort_values(by, ascending=False, na_position="last")
     kept.index.name = "gene"
     return defuse(kept.rename(columns=heads))

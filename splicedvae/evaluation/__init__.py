@@ -8,7 +8,11 @@ from splicedvae.evaluation._baselines import (
     NearestNeighbours,
     RidgeOnPCA,
 )
-from splicedvae.evaluation._calibration import predictive_coverage, reliability
+from splicedvae.evaluation._calibration import (
+    predictive_coverage,
+    reliability,
+    reliability_within_genes,
+)
 from splicedvae.evaluation._field import (
     cell_cosines,
     cross_boundary_direction,
@@ -16,6 +20,13 @@ from splicedvae.evaluation._field import (
     time_order,
 )
 from splicedvae.evaluation._latent import latent_metrics
+from splicedvae.evaluation._one_gene import (
+    gene_ceilings,
+    pooled_by_bin,
+    predictive_interval,
+    share_interval,
+    skill_with_error,
+)
 from splicedvae.evaluation._ratio import (
     RatioDensity,
     cell_metrics,
@@ -49,15 +60,21 @@ __all__ = [
     "cell_cosines",
     "cell_metrics",
     "cross_boundary_direction",
+    "gene_ceilings",
     "gene_metrics",
     "in_cluster_coherence",
     "latent_metrics",
+    "pooled_by_bin",
     "predictive_coverage",
+    "predictive_interval",
     "ratio_density",
     "ratio_metrics",
     "reliability",
+    "reliability_within_genes",
     "select_genes",
+    "share_interval",
     "shuffle_within_genes",
+    "skill_with_error",
     "split_cells",
     "split_groups",
     "summarise_control",

@@ -47,7 +47,8 @@ def reliability(
     Returns
     -------
     A row per bin, in the order of the prediction, with the columns ``predicted`` (mean over
-    molecules), ``observed`` (spliced share of the molecules), ``molecules`` and ``entries``.
+    molecules), ``observed`` (spliced share of the molecules), ``error`` (one standard deviation of
+    the observed share by the sampling of molecules), ``molecules`` and ``entries``.
 
     Raises
     ------
@@ -66,6 +67,59 @@ def reliability(
         {
             "predicted": np.bincount(bins, weights=entries.n * values) / molecules,
             "observed": np.bincount(bins, weights=entries.s) / molecules,
+            "error": np.sqrt(np.bincount(bins, weights=entries.n**2 * entries.noise)) / molecules,
+            "molecules": molecules.astype(np.int64),
+            "entries": np.bincount(bins),
+        }
+    )
+
+
+def reliability_within_genes(
+    spliced: csr_matrix, unspliced: csr_matrix, ratio: ArrayLike, *, n_bins: int = N_BINS
+) -> pd.DataFrame:
+    """Compare how far ratios were predicted to lie from their gene's mean with how far they do.
+
+    A curve over all genes is on its diagonal for a constant per gene. After each gene's mean is
+    taken away such a predictor has nothing left, and the slope tells whether the amplitude of what
+    a velocity is made of is right.
+
+    Parameters
+    ----------
+    spliced
+        Measured spliced counts of the held-out cells, shape (n_cells, n_genes).
+    unspliced
+        Measured unspliced counts, same shape.
+    ratio
+        Predicted ratio, same shape.
+    n_bins
+        Bins of about equally many molecules, by predicted deviation.
+
+    Returns
+    -------
+    A row per bin: ``predicted`` and ``observed`` (mean deviations over molecules), ``error`` (one
+    standard deviation of the observed one by the sampling of molecules), ``molecules`` and
+    ``entries``.
+
+    Raises
+    ------
+    DataError
+        If nothing was counted, shapes do not match, or the prediction does not vary within genes.
+    """
+    entries = counted_entries(spliced, unspliced)
+    deviation = entries.within(entries.at(ratio))
+    if not np.any(np.abs(deviation) > 1e-7):
+        raise DataError(
+            "The predicted ratio is constant within every gene, some variation was expected to "
+            "compare; a constant has no slope within genes."
+        )
+    bins = _bins(entries, deviation, n_bins)
+    molecules = np.bincount(bins, weights=entries.n)
+    measured = entries.within(entries.ratio)
+    return pd.DataFrame(
+        {
+            "predicted": np.bincount(bins, weights=entries.n * deviation) / molecules,
+            "observed": np.bincount(bins, weights=entries.n * measured) / molecules,
+            "error": np.sqrt(np.bincount(bins, weights=entries.n**2 * entries.noise)) / molecules,
             "molecules": molecules.astype(np.int64),
             "entries": np.bincount(bins),
         }

@@ -7,7 +7,15 @@ dark page (``dark``).
 """
 
 from splicedvae.plotting._benchmark import BENCHMARK_LABELS, benchmark_overview
+from splicedvae.plotting._calibration import interval_coverage, reliability_curves, skill_boxes
 from splicedvae.plotting._data import depth_histogram, unspliced_fraction_by_cluster
+from splicedvae.plotting._genes import (
+    PhasePanel,
+    TimedRatios,
+    phase_portraits,
+    ratio_by_group,
+    ratio_over_time,
+)
 from splicedvae.plotting._latents import latents
 from splicedvae.plotting._metrics import (
     HISTORY_LABELS,
@@ -60,8 +68,10 @@ __all__ = [
     "Density",
     "Histogram",
     "LatentPanel",
+    "PhasePanel",
     "StreamLinesLike",
     "StreamPanel",
+    "TimedRatios",
     "Values",
     "alt_text",
     "benchmark_overview",
@@ -69,10 +79,16 @@ __all__ = [
     "coverage_curves",
     "depth_histogram",
     "escape",
+    "interval_coverage",
     "latents",
+    "phase_portraits",
     "predicted_against_measured",
     "predictors_in_order",
+    "ratio_by_group",
+    "ratio_over_time",
+    "reliability_curves",
     "shorten",
+    "skill_boxes",
     "streams",
     "template",
     "training_curves",

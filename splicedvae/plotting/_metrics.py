@@ -44,6 +44,7 @@ def coverage_curves(
     metrics: pd.DataFrame,
     *,
     labels: Mapping[str, str] = METRIC_LABELS,
+    published: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """Draw how accuracy depends on the counts an entry must have, beside what is attainable.
@@ -55,6 +56,8 @@ def coverage_curves(
         ``coverage`` (least S + U), ``value``, ``ceiling`` (NaN where unknown), ``n`` (entries).
     labels
         Metrics to draw, a panel each, and their names.
+    published
+        Numbers that others reported, by metric: a thin line each; None draws none.
     dark
         Whether the page behind the figure is dark.
 
@@ -78,7 +81,7 @@ def coverage_curves(
     predictors = predictors_in_order(table["predictor"])
     palette = predictor_colors(predictors)
     colors = ink(dark)
-    figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.09)
+    figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.12)
     named: set[str] = set()
     for index, metric in enumerate(shown):
         rows = table[table["metric"] == metric].sort_values("coverage")
@@ -124,6 +127,17 @@ def coverage_curves(
                 )
             )
             named.add("ceiling")
+        if published and metric in published:
+            figure.add_hline(
+                y=published[metric],
+                line={"color": colors.muted, "width": 1, "dash": "longdash"},
+                annotation={
+                    "text": f"published {published[metric]:g}",
+                    "font": {"color": colors.muted, "size": 11},
+                },
+                row=1,
+                col=index + 1,
+            )
         ticks = sorted(set(rows["coverage"]))
         figure.update_layout(
             {

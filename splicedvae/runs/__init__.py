@@ -24,6 +24,7 @@ from splicedvae.runs._manage import (
     start,
     stop,
 )
+from splicedvae.runs._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.runs._run import Run
 from splicedvae.runs._status import Status
 
@@ -36,6 +37,7 @@ __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
+    "RatioIntervals",
     "Record",
     "Run",
     "RunConfig",
@@ -47,8 +49,10 @@ __all__ = [
     "evaluate_on",
     "execute",
     "find_run",
+    "gene_moments",
     "list_runs",
     "open_run",
+    "ratio_intervals",
     "reconcile",
     "rename",
     "resumable",

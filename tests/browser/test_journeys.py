@@ -120,7 +120,7 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage) ->
         ("data", "What is in a file"),
         ("train", "Train and watch"),
         ("velocity", "RNA velocity without spliced and unspliced counts"),
-        ("diagnostics", "Velocities among held-out cells"),
+        ("diagnostics", "Diagnostics"),
         ("latent", "Latent spaces"),
         ("genes", "Genes"),
         ("provenance", "How it was made"),
@@ -189,7 +189,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
         chart(page, key)
         assert run_of(page) == run
     page.get_by_test_id("stSidebarNav").get_by_text("Genes").click()
-    expect(page.get_by_text(re.compile(r"\d+ genes, held-out"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ genes, numbers from held-out"))).to_be_visible()
 
 
 def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> None:

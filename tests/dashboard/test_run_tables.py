@@ -63,15 +63,17 @@ def test_coverages_are_those_of_the_ratios() -> None:
     assert tables.coverages(metrics().iloc[:0]) == []
 
 
-def test_genes_are_sorted_by_skill_and_defused() -> None:
+def test_genes_keep_their_order_and_are_defused() -> None:
     given = pd.DataFrame(
         {
+            "skill_splicedvae": [0.3, 0.1, np.nan],
             "spliced": [1, 2, 3],
-            "skill_splicedvae": [0.1, np.nan, 0.3],
+            "velocity_gene_splicedvae": [True, False, True],
             "within_gene_r_gene_mean": [0.0, 0.0, 0.0],
         },
-        index=["Sox17", "=cmd()", "Neurog3"],
+        index=["Neurog3", "Sox17", "=cmd()"],
     )
     table = tables.genes(given)
     assert list(table.index) == ["Neurog3", "Sox17", "'=cmd()"]
-    assert list(table.columns) == ["spliced counts", "skill, SplicedVAE"]
+    heads = ["skill, SplicedVAE", "spliced counts", "in velocity, SplicedVAE"]
+    assert list(table.columns) == heads

@@ -106,6 +106,12 @@ def held_out_cells(cells: AnnData) -> NDArray[np.bool_]:
     return (cells.obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).to_numpy(dtype=bool)
 
 
+def judged_cells(run: Run) -> NDArray[np.intp]:
+    """Return the rows of a run's held-out cells, of all its cells if none were held out."""
+    held_out = held_out_cells(run.predictions)
+    return np.flatnonzero(held_out) if held_out.any() else np.arange(run.predictions.n_obs)
+
+
 def row_sums(matrix: Any) -> NDArray[np.float64]:
     return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae import plotting
@@ -17,6 +18,7 @@ from splicedvae.report.views._parts import (
     BY_COVERAGE,
     METRICS,
     held_out_cells,
+    judged_cells,
     metric_value,
 )
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-_RATIO_LAYERS: Final[Mapping[str, str]] = {
+#: Layers of the predictions with each model's ratio.
+RATIO_LAYERS: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: Layers.RATIO,
     Sources.SCVI: Layers.RATIO_SCVI,
 }
@@ -37,10 +40,47 @@ def predictors(run: Run) -> tuple[str, ...]:
     cells = run.predictions
     if Layers.SPLICED not in cells.layers or Layers.UNSPLICED not in cells.layers:
         return ()
-    found = [source for source, layer in _RATIO_LAYERS.items() if layer in cells.layers]
+    found = [source for source, layer in RATIO_LAYERS.items() if layer in cells.layers]
     if Var.GENE_MEAN in cells.var:
         found.append(Sources.GENE_MEAN)
     return tuple(found)
+
+
+def judged_ratio(
+    run: Run, source: str
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix, NDArray[np.floating]]:
+    """Take measured counts and a predicted ratio of the cells that a run is judged by.
+
+    Parameters
+    ----------
+    run
+        The run.
+    source
+        One of `predictors`.
+
+    Returns
+    -------
+    Spliced counts, unspliced counts and the ratio, dense, of `judged_cells`.
+
+    Raises
+    ------
+    DataError
+        If the run has no measured counts, or no ratio from this source.
+    """
+    if source not in predictors(run):
+        raise DataError(
+            f"The run has no ratio from {source!r} to set against measured ones: choose one of "
+            f"{', '.join(predictors(run)) or 'none, its data has no spliced and unspliced counts'}."
+        )
+    cells, which = run.predictions, judged_cells(run)
+    spliced = sparse.csr_matrix(cells.layers[Layers.SPLICED][which])
+    unspliced = sparse.csr_matrix(cells.layers[Layers.UNSPLICED][which])
+    if source == Sources.GENE_MEAN:
+        ratio = np.broadcast_to(cells.var[Var.GENE_MEAN].to_numpy(dtype=np.float64), spliced.shape)
+    else:
+        layer = cells.layers[RATIO_LAYERS[source]][which]
+        ratio = layer.toarray() if sparse.issparse(layer) else np.asarray(layer)
+    return spliced, unspliced, ratio
 
 
 def ratio_density(
@@ -68,21 +108,8 @@ def ratio_density(
     DataError
         If the run has no measured counts, or no ratio from this source.
     """
-    if source not in predictors(run):
-        raise DataError(
-            f"The run has no ratio from {source!r} to set against measured ones: choose one of "
-            f"{', '.join(predictors(run)) or 'none, its data has no spliced and unspliced counts'}."
-        )
-    cells = run.predictions
-    held_out = held_out_cells(cells)
-    which = np.flatnonzero(held_out) if held_out.any() else np.arange(cells.n_obs)
-    spliced = sparse.csr_matrix(cells.layers[Layers.SPLICED][which])
-    unspliced = sparse.csr_matrix(cells.layers[Layers.UNSPLICED][which])
-    if source == Sources.GENE_MEAN:
-        ratio = np.broadcast_to(cells.var[Var.GENE_MEAN].to_numpy(dtype=np.float64), spliced.shape)
-    else:
-        layer = cells.layers[_RATIO_LAYERS[source]][which]
-        ratio = layer.toarray() if sparse.issparse(layer) else np.asarray(layer)
+    held_out = held_out_cells(run.predictions)
+    spliced, unspliced, ratio = judged_ratio(run, source)
     counted = count_density(spliced, unspliced, ratio, coverage=coverage, n_bins=n_bins)
     caption = f"{int(counted.counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
     for metric, digits in (("rmse", 3), ("pearson", 3)):
@@ -130,9 +157,25 @@ def ratio_figure(
     return plotting.predicted_against_measured(densities, columns=columns, dark=dark)
 
 
-def coverage_figure(run: Run, *, dark: bool = False) -> go.Figure:
-    """Draw RMSE and Pearson r of a run by coverage, beside what the noise allows."""
-    return plotting.coverage_curves(run.metrics, dark=dark)
+def coverage_figure(
+    run: Run, *, published: Mapping[str, float] | None = None, dark: bool = False
+) -> go.Figure:
+    """Draw RMSE and Pearson r of a run by coverage, beside what the noise allows.
+
+    Parameters
+    ----------
+    run
+        The run.
+    published
+        Numbers that others reported, by metric, for a line each.
+    dark
+        Whether the page behind the figure is dark.
+
+    Returns
+    -------
+    One figure.
+    """
+    return plotting.coverage_curves(run.metrics, published=published, dark=dark)
 
 
 def gain_table(run: Run) -> pd.DataFrame:

@@ -1,0 +1,147 @@
+"""The pages of one gene and of diagnostics: the demo, a run without counts, odd addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from splicedvae import datasets, io, runs
+from splicedvae._keys import Obs
+from splicedvae.report import views
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GENES = "pages/results/genes.py"
+DIAGNOSTICS = "pages/results/diagnostics.py"
+PREDICTED = "0123456789abcdef"
+PARTS = (
+    "Predicted and measured",
+    "By coverage",
+    "Within genes",
+    "Calibration",
+    "Cells",
+    "Velocities",
+    "Expression",
+    "Training",
+)
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path / "runs"
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """Open a page the way a link does."""
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=240)
+    app.run()
+    app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def told(app: AppTest) -> str:
+    """All that is said on a page, without Markdown's escapes."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(str(item.value) for kind in kinds for item in kind).replace("\\", "")
+
+
+def test_the_page_opens_on_the_first_gene_and_says_how_far_to_trust_it(runs_folder: Path) -> None:
+    app = open_page(GENES, run="demo")
+    demo = runs.demo_run()
+    first = str(views.gene_table(demo).index[0])
+    assert app.selectbox(key="gene").value == first
+    said = told(app)
+    for sentence in views.gene_facts(demo, first).sentences:
+        assert sentence in said
+    assert "Concentration" in said
+    heads = list(app.dataframe[0].value.columns)
+    assert heads[0] == "skill, SplicedVAE"
+    assert heads.index("skill, SplicedVAE") < heads.index("skill, k nearest neighbours")
+    metrics = {metric.label: metric for metric in app.metric}
+    assert "best possible" in metrics["Within-gene r"].delta
+    assert "scVI" in metrics["Skill over the gene mean"].delta
+
+
+def test_a_gene_of_the_address_is_shown_and_another_is_chosen(runs_folder: Path) -> None:
+    app = open_page(GENES, run="demo", gene="Gene0004")
+    assert "Gene0004" in [item.value for item in app.subheader]
+    assert not app.warning
+    app.selectbox(key="gene").select("Gene0005").run()
+    assert "Gene0005" in [item.value for item in app.subheader]
+    app.segmented_control(key="gene-cells").set_value("all cells").run()
+    assert not app.exception
+
+
+@pytest.mark.parametrize("gene", ["no such gene", "<script>alert(1)</script>", "![x](http://h/p)"])
+def test_a_gene_that_does_not_exist_is_told(runs_folder: Path, gene: str) -> None:
+    app = open_page(GENES, run="demo", gene=gene)
+    assert len(app.warning) == 1
+    assert "asks for the gene" in app.warning[0].value
+    assert "![x](http" not in app.warning[0].value
+    assert len(app.subheader) == 1
+    assert not app.error
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_the_diagnostics_opens(runs_folder: Path, part: str) -> None:
+    app = open_page(DIAGNOSTICS, run="demo", part=part)
+    assert not app.error, told(app)
+    assert not app.warning, told(app)
+    assert app.dataframe[0].value.index[-1] == "best possible"
+    said = told(app)
+    expected = {
+        "By coverage": "RMSE 0.1271: SplicedVAE",
+        "Calibration": "Slope of measured on predicted within genes: SplicedVAE",
+        "Cells": "cells are predicted better than by the gene mean",
+        "Velocities": "Two measured halves",
+        "Training": "Full lines",
+    }
+    assert expected.get(part, "gene mean") in said
+
+
+def test_a_part_that_does_not_exist_is_told(runs_folder: Path) -> None:
+    app = open_page(DIAGNOSTICS, run="demo", part="1e99")
+    assert len(app.warning) == 1
+    assert "part of the page" in app.warning[0].value
+
+
+@pytest.fixture
+def predicted(runs_folder: Path) -> str:
+    """A finished run on totals alone, of the demo's genes."""
+    runs_folder.mkdir(parents=True)
+    cells = datasets.simulate(n_cells=60, n_genes=180, seed=7)
+    for name in list(cells.layers):
+        del cells.layers[name]
+    del cells.obs[Obs.TRUE_TIME]
+    file = runs_folder.parent / "totals.h5ad"
+    cells.write_h5ad(file)
+    config = runs.RunConfig(
+        data=str(file),
+        data_sha256=io.sha256(file),
+        name="totals",
+        kind="predict",
+        model_run="demo",
+    )
+    runs.execute(config, runs_folder / PREDICTED)
+    return PREDICTED
+
+
+def test_a_run_without_measured_counts_says_what_it_cannot(predicted: str) -> None:
+    app = open_page(GENES, run=predicted)
+    assert not app.error, told(app)
+    said = told(app)
+    assert "nothing here checks this gene" in said
+    assert "no pseudotime" in said
+    assert "total counts" in app.dataframe[0].value.columns
+    app = open_page(DIAGNOSTICS, run=predicted)
+    assert "nothing to compare" in told(app)
+    assert not app.error
