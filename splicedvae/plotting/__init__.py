@@ -7,6 +7,7 @@ dark page (``dark``).
 """
 
 from splicedvae.plotting._benchmark import BENCHMARK_LABELS, benchmark_overview
+from splicedvae.plotting._cells import picture_note
 from splicedvae.plotting._data import depth_histogram, unspliced_fraction_by_cluster
 from splicedvae.plotting._latents import latents
 from splicedvae.plotting._metrics import (
@@ -15,6 +16,7 @@ from splicedvae.plotting._metrics import (
     coverage_curves,
     training_curves,
 )
+from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
@@ -37,6 +39,7 @@ from splicedvae.plotting._types import (
     Density,
     Histogram,
     LatentPanel,
+    Outline,
     StreamLinesLike,
     StreamPanel,
     Values,
@@ -50,6 +53,7 @@ __all__ = [
     "HISTORY_LABELS",
     "METRIC_LABELS",
     "MISSING",
+    "MOST_POINTS",
     "PREDICTOR_COLORS",
     "SAFE_COLORS",
     "SEQUENTIAL",
@@ -58,6 +62,7 @@ __all__ = [
     "Density",
     "Histogram",
     "LatentPanel",
+    "Outline",
     "StreamLinesLike",
     "StreamPanel",
     "Values",
@@ -68,6 +73,7 @@ __all__ = [
     "depth_histogram",
     "escape",
     "latents",
+    "picture_note",
     "predicted_against_measured",
     "predictors_in_order",
     "shorten",

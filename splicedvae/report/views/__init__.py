@@ -8,6 +8,7 @@ ratios, tables, data.
 
 from splicedvae.report.views._colors import (
     CELL_DEPTH,
+    RATIO_PREFIX,
     cell_colors,
     color_choices,
     default_color,
@@ -20,7 +21,7 @@ from splicedvae.report.views._data import (
     depth_figure,
     unspliced_figure,
 )
-from splicedvae.report.views._latents import latent_figure
+from splicedvae.report.views._latents import latent_figure, latent_maps
 from splicedvae.report.views._parts import BEST_POSSIBLE, MEASURED_HALVES, N_VALUES
 from splicedvae.report.views._ratios import (
     coverage_figure,
@@ -31,6 +32,18 @@ from splicedvae.report.views._ratios import (
     ratio_figure,
     training_figure,
     within_gene_figure,
+)
+from splicedvae.report.views._selection import (
+    SELECTION_COVERAGE,
+    SELECTION_MOLECULES,
+    SelectionSummary,
+    cells_of_clusters,
+    cells_within,
+    cluster_names,
+    outlines_of,
+    selected_cells,
+    selection_scores,
+    summarise_selection,
 )
 from splicedvae.report.views._streams import (
     DENSITY,
@@ -47,7 +60,14 @@ __all__ = [
     "DENSITY",
     "MEASURED_HALVES",
     "N_VALUES",
+    "RATIO_PREFIX",
+    "SELECTION_COVERAGE",
+    "SELECTION_MOLECULES",
+    "SelectionSummary",
     "cell_colors",
+    "cells_of_clusters",
+    "cells_within",
+    "cluster_names",
     "cluster_table",
     "color_choices",
     "coverage_figure",
@@ -59,13 +79,18 @@ __all__ = [
     "gain_figure",
     "gain_table",
     "latent_figure",
+    "latent_maps",
     "metrics_table",
+    "outlines_of",
     "predictors",
     "ratio_density",
     "ratio_figure",
+    "selected_cells",
+    "selection_scores",
     "sources",
     "stream_figure",
     "stream_lines",
+    "summarise_selection",
     "training_figure",
     "unspliced_figure",
     "velocity_table",
