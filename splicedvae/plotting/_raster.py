@@ -28,8 +28,8 @@ from splicedvae.plotting._types import Categories, CellColors, FloatArray, Value
 MOST_POINTS: Final = 30_000
 #: What is said under a figure that holds a picture.
 WORDS: Final = (
-    "each pixel has the colour of most of its cells or their mean value, darker where there are "
-    "more, and nothing is told on hover."
+    "each pixel has the colour of most of its cells, or of their mean value, and is fainter where "
+    "there are few; nothing is told on hover."
 )
 #: Pixels along the longer side of a picture.
 _SIDE: Final = 900

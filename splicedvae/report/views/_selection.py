@@ -6,7 +6,6 @@ connection bears. The line is laid over the same positions that were drawn.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,9 @@ SELECTION_MOLECULES: Final = 100
 SELECTION_COVERAGE: Final = 5
 #: Genes in each of the two lists.
 N_GENES: Final = 10
+
+#: A coordinate beyond this stands on no map.
+_LARGEST: Final = 1e30
 
 _AXIS: Final = re.compile(r"x([1-9]\d{0,2})?")
 _RATIOS: Final = {Sources.SPLICEDVAE: Layers.RATIO, Sources.SCVI: Layers.RATIO_SCVI}
@@ -100,10 +102,11 @@ def _panel(axis: object, n_panels: int) -> int | None:
 def _numbers(values: object) -> tuple[float, ...] | None:
     if not isinstance(values, Sequence) or isinstance(values, str):
         return None
-    kept = [float(value) for value in values if isinstance(value, int | float)]
-    if len(kept) != len(values) or not all(map(math.isfinite, kept)):
+    kept = [value for value in values if isinstance(value, int | float)]
+    # A whole number may be larger than any float.
+    if len(kept) != len(values) or not all(-_LARGEST <= value <= _LARGEST for value in kept):
         return None
-    return tuple(kept)
+    return tuple(map(float, kept))
 
 
 def cells_within(
