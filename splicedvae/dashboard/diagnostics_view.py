@@ -94,11 +94,10 @@ def show(run: Run) -> None:
             key="ratios",
             name=f"{downloads.file_stem(run)}-predicted-measured",
         )
-    dark = theme.is_dark()
     st.subheader("By coverage", anchor=False)
-    shown_or_told(lambda: views.coverage_figure(run, dark=dark), "coverage-curves")
+    shown_or_told(lambda: held.coverage_figure(run), "coverage-curves")
     st.subheader("Within genes", anchor=False)
-    shown_or_told(lambda: views.within_gene_figure(run, dark=dark), "within-genes")
+    shown_or_told(lambda: held.within_gene_figure(run), "within-genes")
 
 
 def _ridge_words(metrics: pd.DataFrame) -> str:

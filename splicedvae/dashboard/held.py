@@ -15,7 +15,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae import plotting
-from splicedvae.dashboard.theme import is_dark
+from splicedvae.dashboard.theme import is_dark, training_curves
 from splicedvae.report import views
 from splicedvae.runs import Run
 
@@ -150,3 +150,28 @@ def _ratios(key: Key, sources: tuple[str, ...], coverage: int, dark: bool) -> go
 def ratio_figure(run: Run, sources: Sequence[str], coverage: int) -> go.Figure:
     """Draw predicted against measured ratios; see `views.ratio_figure`."""
     return _ratios(key_of(run), tuple(sources), coverage, is_dark())
+
+
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner=False)
+def _by_metrics(key: Key, kind: str, dark: bool) -> go.Figure:
+    run = _held(key)
+    if kind == "coverage":
+        return views.coverage_figure(run, dark=dark)
+    if kind == "within genes":
+        return views.within_gene_figure(run, dark=dark)
+    return training_curves(run.history)
+
+
+def coverage_figure(run: Run) -> go.Figure:
+    """Draw the metrics by coverage for the visitor's theme; see `views.coverage_figure`."""
+    return _by_metrics(key_of(run), "coverage", is_dark())
+
+
+def within_gene_figure(run: Run) -> go.Figure:
+    """Draw the correlations within genes; see `views.within_gene_figure`."""
+    return _by_metrics(key_of(run), "within genes", is_dark())
+
+
+def training_figure(run: Run) -> go.Figure:
+    """Draw the losses of a finished run; see `theme.training_curves`."""
+    return _by_metrics(key_of(run), "training", is_dark())

@@ -29,6 +29,8 @@ _RATIO_LAYERS: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: Layers.RATIO,
     Sources.SCVI: Layers.RATIO_SCVI,
 }
+#: Cells whose entries are counted at a time.
+_CELLS_AT_A_TIME: Final = 4_000
 _WITHIN_GENE: Final = "within_gene_r_"
 
 
@@ -76,20 +78,26 @@ def ratio_density(
     cells = run.predictions
     held_out = held_out_cells(cells)
     which = np.flatnonzero(held_out) if held_out.any() else np.arange(cells.n_obs)
-    spliced = sparse.csr_matrix(cells.layers[Layers.SPLICED][which])
-    unspliced = sparse.csr_matrix(cells.layers[Layers.UNSPLICED][which])
-    if source == Sources.GENE_MEAN:
-        ratio = np.broadcast_to(cells.var[Var.GENE_MEAN].to_numpy(dtype=np.float64), spliced.shape)
-    else:
-        layer = cells.layers[_RATIO_LAYERS[source]][which]
-        ratio = layer.toarray() if sparse.issparse(layer) else np.asarray(layer)
-    counted = count_density(spliced, unspliced, ratio, coverage=coverage, n_bins=n_bins)
-    caption = f"{int(counted.counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
+    counts, edges = np.zeros((n_bins, n_bins), dtype=np.int64), np.linspace(0, 1, n_bins + 1)
+    # A part at a time: the ratios of all cells as a dense matrix would be gigabytes.
+    for start in range(0, len(which), _CELLS_AT_A_TIME):
+        part = which[start : start + _CELLS_AT_A_TIME]
+        spliced = sparse.csr_matrix(cells.layers[Layers.SPLICED][part])
+        unspliced = sparse.csr_matrix(cells.layers[Layers.UNSPLICED][part])
+        if source == Sources.GENE_MEAN:
+            means = cells.var[Var.GENE_MEAN].to_numpy(dtype=np.float64)
+            ratio = np.broadcast_to(means, spliced.shape)
+        else:
+            layer = cells.layers[_RATIO_LAYERS[source]][part]
+            ratio = layer.toarray() if sparse.issparse(layer) else np.asarray(layer)
+        counted = count_density(spliced, unspliced, ratio, coverage=coverage, n_bins=n_bins)
+        counts, edges = counts + counted.counts, counted.edges
+    caption = f"{int(counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
     for metric, digits in (("rmse", 3), ("pearson", 3)):
         value = metric_value(run, source, metric, coverage)
         if value is not None:
             caption += f", {METRICS[metric][0].replace('Pearson ', '')} {value:.{digits}f}"
-    return plotting.Density(source, counted.counts.T, counted.edges, counted.edges, caption=caption)
+    return plotting.Density(source, counts.T, edges, edges, caption=caption)
 
 
 def ratio_figure(
