@@ -133,9 +133,13 @@ def _pick_clusters(run: Run) -> None:
 
 
 def _clear_button() -> None:
-    if st.button("Clear the selection", icon=":material/deselect:", key="clear-selection"):
-        st.session_state.pop(_STATE, None)
-        st.rerun(scope="fragment")
+    st.button(
+        "Clear the selection", icon=":material/deselect:", key="clear-selection", on_click=_clear
+    )
+
+
+def _clear() -> None:
+    st.session_state.pop(_STATE, None)
 
 
 def _numbers(run: Run, chosen: held.Chosen) -> None:

@@ -131,7 +131,7 @@ def test_many_cells_are_a_picture_whose_line_is_laid_on_the_server(
 
     def watch(socket: WebSocket) -> None:
         socket.on("framesent", lambda frame: sent.append(len(frame)))
-        socket.on("close", closed.append)
+        socket.on("close", lambda gone: closed.append(gone))
 
     page.on("websocket", watch)
     page.goto(f"{server.url}/latent?run={many_cells}")
