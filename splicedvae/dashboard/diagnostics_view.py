@@ -139,9 +139,7 @@ def _density(run: Run, coverage: int | None) -> None:
 
 def _by_coverage(run: Run) -> None:
     dark = theme.is_dark()
-    shown_or_told(
-        lambda: views.coverage_figure(run, published=views.PUBLISHED, dark=dark), "coverage-curves"
-    )
+    shown_or_told(lambda: held.coverage_figure(run), "coverage-curves")
     st.caption(
         "With few counts the measured fraction is mostly noise, and every predictor has a large "
         "error; where many are asked for, every predictor looks good. What a model adds is the gap "
@@ -180,8 +178,7 @@ def _published_words(table: pd.DataFrame) -> list[str]:
 
 
 def _within_genes(run: Run) -> None:
-    dark = theme.is_dark()
-    shown_or_told(lambda: views.within_gene_figure(run, dark=dark), "within-genes")
+    shown_or_told(lambda: held.within_gene_figure(run), "within-genes")
     st.caption(
         "Each gene's own correlation between predicted and measured ratio over held-out cells; a "
         "constant for each gene has none. Single entries are noisy, so that even a perfect "

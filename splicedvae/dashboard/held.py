@@ -7,23 +7,33 @@ Lines of a stream plot do not depend on colours, and colours not on lines: each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import streamlit as st
 from anndata import AnnData
+from numpy.typing import NDArray
 
-from splicedvae._keys import Uns
-from splicedvae.dashboard.theme import is_dark
+from splicedvae import plotting
+from splicedvae.dashboard.theme import is_dark, training_curves
 from splicedvae.report import views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from splicedvae.evaluation import SelectionScores
     from splicedvae.velocity import StreamLines
 
 #: Where a run lies, and when its status was last written.
 Key = tuple[str, float]
+#: Lines around cells, each as panel and corners (`plotting.Outline`), and names of clusters.
+Chosen = tuple[
+    tuple[tuple[int, tuple[float, ...], tuple[float, ...]], ...],
+    tuple[str, ...],
+]
+#: No cell chosen.
+NOTHING: Final[Chosen] = ((), ())
 
 
 class HeldRun(Run):
@@ -33,21 +43,9 @@ class HeldRun(Run):
     what scVelo writes.
     """
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self._velocities: dict[str, AnnData] = {}
-
     def velocity(self, source: str) -> AnnData:
         """Return a velocity's cells, genes, maps and account, without layers and graphs."""
-        if source not in self._velocities:
-            whole = super().velocity(source)
-            self._velocities[source] = AnnData(
-                obs=whole.obs,
-                var=whole.var,
-                obsm=dict(whole.obsm),
-                uns={Uns.ROOT: whole.uns[Uns.ROOT]} if Uns.ROOT in whole.uns else {},
-            )
-        return self._velocities[source]
+        return self.velocity_outline(source)
 
 
 def key_of(run: Run) -> Key:
@@ -75,7 +73,9 @@ def _lines(key: Key, source: str, density: float) -> StreamLines:
     return views.stream_lines(_held(key), source, density=density)
 
 
-@st.cache_data(max_entries=48, ttl="2h", show_spinner="Drawing streams …")
+# Figures are kept as they are, not pickled: Streamlit copies what it sends, and nobody else
+# changes them.
+@st.cache_resource(max_entries=48, ttl="2h", show_spinner="Drawing streams …")
 def _streams(
     key: Key, sources: tuple[str, ...], color_by: str, density: float, dark: bool
 ) -> go.Figure:
@@ -91,17 +91,63 @@ def stream_figure(run: Run, sources: Sequence[str], color_by: str, density: floa
     return _streams(key_of(run), tuple(sources), color_by, density, is_dark())
 
 
-@st.cache_data(max_entries=32, ttl="2h", show_spinner="Drawing latent spaces …")
-def _latents(key: Key, color_by: str, dark: bool) -> go.Figure:
-    return views.latent_figure(_held(key), color_by, dark=dark)
+@st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)
+def _maps(key: Key) -> tuple[plotting.LatentPanel, ...]:
+    return views.latent_maps(_held(key))
 
 
-def latent_figure(run: Run, color_by: str) -> go.Figure:
+@st.cache_resource(max_entries=6, ttl="2h", show_spinner="Adding up the entries of all cells …")
+def _scores(key: Key) -> SelectionScores | None:
+    return views.selection_scores(_held(key))
+
+
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner=False)
+def _selected(key: Key, chosen: Chosen) -> NDArray[np.bool_]:
+    lines = [plotting.Outline(*line) for line in chosen[0]]
+    inside = views.cells_within(lines, [panel.embedding for panel in _maps(key)])
+    return inside | views.cells_of_clusters(_held(key), chosen[1])
+
+
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Looking at these cells …")
+def _summary(key: Key, chosen: Chosen) -> views.SelectionSummary:
+    return views.summarise_selection(_held(key), _selected(key, chosen), _scores(key))
+
+
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Drawing latent spaces …")
+def _latents(key: Key, color_by: str, dark: bool, chosen: Chosen) -> go.Figure:
+    inside = _selected(key, chosen) if any(chosen) else None
+    figure = views.latent_figure(
+        _held(key),
+        color_by,
+        dark=dark,
+        maps=_maps(key),
+        selected=inside if inside is not None and inside.any() else None,
+        outlines=[plotting.Outline(*line) for line in chosen[0]],
+    )
+    return figure.update_layout(dragmode="lasso")
+
+
+def latent_figure(run: Run, color_by: str, chosen: Chosen = NOTHING) -> go.Figure:
     """Draw both latent spaces for the visitor's theme; see `views.latent_figure`."""
-    return _latents(key_of(run), color_by, is_dark())
+    return _latents(key_of(run), color_by, is_dark(), chosen)
 
 
-@st.cache_data(max_entries=16, ttl="2h", show_spinner="Counting entries …")
+def n_latent_maps(run: Run) -> int:
+    """Return how many maps `latent_figure` draws."""
+    return len(_maps(key_of(run)))
+
+
+def selected(run: Run, chosen: Chosen) -> NDArray[np.bool_]:
+    """Return which cells were chosen, shape (n_cells,): inside a line, or of a cluster."""
+    return _selected(key_of(run), chosen)
+
+
+def selection_summary(run: Run, chosen: Chosen) -> views.SelectionSummary:
+    """Return the numbers of the chosen cells; see `views.summarise_selection`."""
+    return _summary(key_of(run), chosen)
+
+
+@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Counting entries …")
 def _ratios(key: Key, sources: tuple[str, ...], coverage: int, dark: bool) -> go.Figure:
     return views.ratio_figure(_held(key), sources, coverage=coverage, dark=dark)
 
@@ -109,3 +155,28 @@ def _ratios(key: Key, sources: tuple[str, ...], coverage: int, dark: bool) -> go
 def ratio_figure(run: Run, sources: Sequence[str], coverage: int) -> go.Figure:
     """Draw predicted against measured ratios; see `views.ratio_figure`."""
     return _ratios(key_of(run), tuple(sources), coverage, is_dark())
+
+
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner=False)
+def _by_metrics(key: Key, kind: str, dark: bool) -> go.Figure:
+    run = _held(key)
+    if kind == "coverage":
+        return views.coverage_figure(run, published=views.PUBLISHED, dark=dark)
+    if kind == "within genes":
+        return views.within_gene_figure(run, dark=dark)
+    return training_curves(run.history)
+
+
+def coverage_figure(run: Run) -> go.Figure:
+    """Draw the metrics by coverage for the visitor's theme; see `views.coverage_figure`."""
+    return _by_metrics(key_of(run), "coverage", is_dark())
+
+
+def within_gene_figure(run: Run) -> go.Figure:
+    """Draw the correlations within genes; see `views.within_gene_figure`."""
+    return _by_metrics(key_of(run), "within genes", is_dark())
+
+
+def training_figure(run: Run) -> go.Figure:
+    """Draw the losses of a finished run; see `theme.training_curves`."""
+    return _by_metrics(key_of(run), "training", is_dark())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from splicedvae.dashboard import live, theme
+from splicedvae.dashboard import held, live
 from splicedvae.dashboard.text import defuse, line, moment, paragraph, plain
 from splicedvae.dashboard.theme import shown_or_told
 from splicedvae.report import views
@@ -52,5 +52,5 @@ def show(run: Run) -> None:
         st.json({"python": made.get("python"), **(made.get("packages") or {})}, expanded=False)
     if config.kind == "train":
         st.subheader("Training curves", anchor=False)
-        shown_or_told(lambda: theme.training_curves(run.history), "training-curves")
+        shown_or_told(lambda: held.training_figure(run), "training-curves")
         live.watched_curves(run.history, run)

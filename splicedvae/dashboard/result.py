@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from splicedvae._errors import RunError
-from splicedvae._keys import Obs, Sources, Split
+from splicedvae._keys import Layers, Obs, Sources, Split
 from splicedvae.dashboard import address, cards, choice, downloads, held, tables, welcome
 from splicedvae.report import views
 from splicedvae.runs import Run, find_run
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Preferred least S + U of an entry.
 _COVERAGE: Final = 5
+#: Genes beyond which a visitor narrows the colours by a search, and how many are then offered:
+#: Streamlit sends all options whenever a page is drawn.
+_MOST_OPTIONS: Final = 5_000
+_SHOWN_OPTIONS: Final = 300
 
 
 def frame(
@@ -127,18 +131,41 @@ def pick_color(run: Run) -> str:
     """Let a visitor choose what the cells of all maps are coloured by: a column or a gene."""
     columns = views.color_choices(run)
     genes = [str(gene) for gene in run.predictions.var_names if gene not in columns]
+    if Layers.RATIO in run.predictions.layers:
+        genes += [f"{views.RATIO_PREFIX}{gene}" for gene in genes]
+    address.check("color", [*columns, *genes], "colour")
+    if len(genes) > _MOST_OPTIONS:
+        genes = _narrowed(genes)
     options = [*columns, *genes]
-    address.check("color", options, "colour")
     return str(
         st.selectbox(
             "Colour by",
             options,
             key="color",
             bind="query-params",
-            help="Columns of the cells, then genes by their total counts: type to search.",
+            help="Columns of the cells, then genes by their total counts, then genes by their "
+            "predicted spliced fraction (“ratio: ”): type to search.",
         )
         or options[0]
     )
+
+
+def _narrowed(genes: list[str]) -> list[str]:
+    """Offer the genes a visitor looks for: all of them would travel with every click."""
+    wanted = st.text_input(
+        "Find a gene to colour by",
+        placeholder="part of its name",
+        max_chars=60,
+        key="find-color",
+        help=f"There are {len(genes):,} choices, and the list below shows those that hold this.",
+    )
+    held_by = wanted.strip().casefold()
+    found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
+    shown = found[:_SHOWN_OPTIONS]
+    # What is chosen stays in the list, whatever is looked for.
+    chosen = st.session_state.get("color") or st.query_params.get("color")
+    known = set(genes)
+    return shown if chosen in shown or chosen not in known else [*shown, str(chosen)]
 
 
 def headline(run: Run) -> None:

@@ -36,7 +36,13 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
+def show(
+    figure: go.Figure,
+    *,
+    key: str,
+    name: str = "splicedvae",
+    on_select: Callable[[], None] | None = None,
+) -> None:
     """Show a figure of `splicedvae.plotting` as it was drawn, with its words for the blind.
 
     Parameters
@@ -47,7 +53,13 @@ def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
         Name of the element on the page.
     name
         File name of a saved picture, without ending.
+    on_select
+        Called when a line or a box was drawn around cells; what was drawn then stands in the
+        session under ``key``. Nothing can be selected if None.
     """
+    selecting: dict[str, Any] = (
+        {} if on_select is None else {"on_select": on_select, "selection_mode": ("lasso", "box")}
+    )
     options = {**_CONFIG["toImageButtonOptions"], "filename": name}
     st.plotly_chart(
         figure,
@@ -56,7 +68,11 @@ def show(figure: go.Figure, *, key: str, name: str = "splicedvae") -> None:
         key=key,
         config={**_CONFIG, "toImageButtonOptions": options},
         alt=plotting.alt_text(figure),
+        **selecting,
     )
+    note = plotting.picture_note(figure)
+    if note:
+        st.caption(f":material/image: {plain(note)}")
 
 
 def training_curves(history: pd.DataFrame) -> go.Figure:

@@ -34,6 +34,7 @@ from splicedvae.evaluation._ratio import (
     ratio_density,
     ratio_metrics,
 )
+from splicedvae.evaluation._selection import SelectionScores, fold_changes
 from splicedvae.evaluation._splits import (
     ceiling_from_halves,
     select_genes,
@@ -55,11 +56,13 @@ __all__ = [
     "NearestNeighbours",
     "RatioDensity",
     "RidgeOnPCA",
+    "SelectionScores",
     "WatchedRatio",
     "ceiling_from_halves",
     "cell_cosines",
     "cell_metrics",
     "cross_boundary_direction",
+    "fold_changes",
     "gene_ceilings",
     "gene_metrics",
     "in_cluster_coherence",

@@ -8,6 +8,7 @@ dark page (``dark``).
 
 from splicedvae.plotting._benchmark import BENCHMARK_LABELS, benchmark_overview
 from splicedvae.plotting._calibration import interval_coverage, reliability_curves, skill_boxes
+from splicedvae.plotting._cells import picture_note
 from splicedvae.plotting._data import depth_histogram, unspliced_fraction_by_cluster
 from splicedvae.plotting._genes import (
     PhasePanel,
@@ -23,6 +24,7 @@ from splicedvae.plotting._metrics import (
     coverage_curves,
     training_curves,
 )
+from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
@@ -45,6 +47,7 @@ from splicedvae.plotting._types import (
     Density,
     Histogram,
     LatentPanel,
+    Outline,
     StreamLinesLike,
     StreamPanel,
     Values,
@@ -59,6 +62,7 @@ __all__ = [
     "HISTORY_LABELS",
     "METRIC_LABELS",
     "MISSING",
+    "MOST_POINTS",
     "PREDICTOR_COLORS",
     "SAFE_COLORS",
     "SEQUENTIAL",
@@ -68,6 +72,7 @@ __all__ = [
     "Density",
     "Histogram",
     "LatentPanel",
+    "Outline",
     "PhasePanel",
     "StreamLinesLike",
     "StreamPanel",
@@ -82,6 +87,7 @@ __all__ = [
     "interval_coverage",
     "latents",
     "phase_portraits",
+    "picture_note",
     "predicted_against_measured",
     "predictors_in_order",
     "ratio_by_group",

@@ -1,19 +1,26 @@
-"""Cells as WebGL points in panels that share one legend or one colour bar.
+"""Cells in panels that share one legend or one colour bar: as points, or many as a picture.
 
-Both the stream plots and the latent maps are made of these parts. Positions are handed to
-plotly as float32 arrays, which it encodes as base64: 50,000 cells are about 1 MB a panel.
+Both the stream plots and the latent maps are made of these parts. Up to `MOST_POINTS` cells are
+WebGL points, with positions as float32 and indices as the smallest integers that hold them, which
+plotly encodes as base64: 13 bytes a cell and panel, 18 where cells have numbers. A trace for each
+category costs no more than one with an array of colours, and its legend hides and shows. More
+cells are a picture under the same axes (`_raster`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
+from splicedvae.plotting import _raster
+from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._text import escape, label, wrap
 from splicedvae.plotting._theme import MISSING, category_colors, color_axis, ink, template
 from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values
@@ -44,6 +51,8 @@ def check_colors(
 ) -> list[CellColors]:
     """Give each panel its colours and check that there is one for each cell.
 
+    Numbers without limits of their own get those of all panels, as they share one colour bar.
+
     Raises
     ------
     DataError
@@ -70,7 +79,14 @@ def check_colors(
             "Some panels are coloured by categories and others by numbers, which one legend "
             "cannot tell: colour all by the same kind."
         )
-    return each
+    numbers = [given for given in each if isinstance(given, Values)]
+    if len(numbers) < len(each) or any(given.limits is not None for given in numbers):
+        return each
+    ends = [_raster.limits_of(given) for given in numbers if np.isfinite(given.values).any()]
+    if not ends:
+        return each
+    limits = (min(low for low, _ in ends), max(high for _, high in ends))
+    return [replace(given, limits=limits) for given in numbers]
 
 
 def panels_figure(
@@ -185,8 +201,12 @@ def add_cells(
     colors: CellColors,
     *,
     faint: bool = False,
+    selected: NDArray[np.bool_] | None = None,
 ) -> None:
     """Draw the cells of a panel; each point's ``customdata`` is the cell's index.
+
+    More than `MOST_POINTS` cells become a picture, without hover, that says so in the figure's
+    ``meta`` (`picture_note`); its legend entries cannot be switched.
 
     Parameters
     ----------
@@ -202,14 +222,157 @@ def add_cells(
         One for each cell.
     faint
         Whether the cells are background only.
+    selected
+        Which cells keep their colours, shape (n_cells,); the others are grey. All if None.
+
+    Raises
+    ------
+    DataError
+        If the selection does not fit the cells.
     """
     points = np.ascontiguousarray(embedding, dtype=np.float32)
+    if selected is not None and selected.shape != points.shape[:1]:
+        raise DataError(
+            f"The selection has shape {selected.shape}, but the panel {title!r} shows "
+            f"{points.shape[0]} cells: give True or False for each cell."
+        )
+    if points.shape[0] > MOST_POINTS:
+        _add_picture(figure, panel, points, colors, selected, faint)
+        return
     size = point_size(points.shape[0])
     opacity = 0.35 if faint else 0.9
+    if selected is not None:
+        _add_points(
+            figure,
+            panel,
+            points,
+            np.flatnonzero(~selected),
+            name="not selected",
+            showlegend=False,
+            marker={"size": size, "color": MISSING, "opacity": 0.35},
+            hoverinfo="skip",
+        )
+        if isinstance(colors, Categories):
+            _add_categories(figure, panel, title, points, colors, size, opacity, selected)
+        else:
+            _add_values(figure, panel, title, points, colors, size, opacity, selected)
+        return
     if isinstance(colors, Categories):
         _add_categories(figure, panel, title, points, colors, size, opacity)
     else:
         _add_values(figure, panel, title, points, colors, size, opacity)
+
+
+def _add_picture(
+    figure: go.Figure,
+    panel: int,
+    points: FloatArray,
+    colors: CellColors,
+    selected: NDArray[np.bool_] | None,
+    faint: bool,
+) -> None:
+    """Put a picture under the panel's axes, with two corners that a lasso and a camera find."""
+    suffix = axis_suffix(panel)
+    picture = _raster.draw(points, colors, selected, faint=faint)
+    if picture is None:
+        return
+    left, right, bottom, top = picture.extent
+    figure.add_layout_image(
+        source=picture.source,
+        xref=f"x{suffix}",
+        yref=f"y{suffix}",
+        x=left,
+        y=top,
+        sizex=right - left,
+        sizey=top - bottom,
+        sizing="stretch",
+        layer="below",
+    )
+    hidden = {"hoverinfo": "skip", "xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "mode": "markers"}
+    corners: dict[str, object] = {"size": 1, "opacity": 0}
+    if isinstance(colors, Values):
+        corners |= {"color": list(_raster.limits_of(colors)), "coloraxis": "coloraxis"}
+    figure.add_trace(
+        go.Scatter(
+            x=[left, right],
+            y=[bottom, top],
+            name="corners of the map",
+            showlegend=False,
+            marker=corners,
+            **hidden,
+        )
+    )
+    note = f"{points.shape[0]:,} cells are drawn as a picture: {_raster.WORDS}"
+    figure.update_layout(meta={**(figure.layout.meta or {}), "picture": note})
+    if isinstance(colors, Categories):
+        palette = category_colors(colors.names, colors.colors)
+        shown = {trace.legendgroup for trace in figure.data if trace.showlegend}
+        named = [(code, name, palette[str(name)]) for code, name in enumerate(colors.names)]
+        named.append((-1, "none", MISSING))
+        present = set(np.unique(colors.codes).tolist())
+        for code, name, color in named:
+            group = f"category {code}"
+            if code in present and group not in shown:
+                figure.add_trace(
+                    go.Scatter(
+                        x=[None],
+                        y=[None],
+                        name=label(name),
+                        legendgroup=group,
+                        legendrank=1000 + code if code >= 0 else 5000,
+                        showlegend=True,
+                        marker={"color": color, "size": 8},
+                        **hidden,
+                    )
+                )
+        figure.update_layout(
+            legend={
+                "title": {"text": label(colors.title)},
+                "itemclick": False,
+                "itemdoubleclick": False,
+            }
+        )
+
+
+def picture_note(figure: go.Figure) -> str:
+    """Say in a sentence that the cells of a figure are drawn as a picture; empty if they are not.
+
+    Parameters
+    ----------
+    figure
+        A figure of cells.
+    """
+    meta = figure.layout.meta
+    return str(meta.get("picture", "")) if meta else ""
+
+
+def add_outline(
+    figure: go.Figure, panel: int, x: Sequence[float], y: Sequence[float], dark: bool
+) -> None:
+    """Draw the closed line of a selection over a panel.
+
+    Parameters
+    ----------
+    figure
+        Of `panels_figure`; it is changed.
+    panel
+        Counted from 0.
+    x, y
+        The line's corners in the units of the panel, at least three.
+    dark
+        Whether the page is dark.
+    """
+    suffix = axis_suffix(panel)
+    # A hand draws hundreds of corners, and a page does not need them all.
+    step = max(len(x) // 300, 1)
+    corners = [f"{a:.7g},{b:.7g}" for a, b in zip(x[::step], y[::step], strict=True)]
+    figure.add_shape(
+        type="path",
+        path="M" + "L".join(corners) + "Z",
+        xref=f"x{suffix}",
+        yref=f"y{suffix}",
+        line={"color": ink(dark).text, "width": 1.2, "dash": "dot"},
+    )
 
 
 def _add_points(
@@ -241,13 +404,15 @@ def _add_categories(
     colors: Categories,
     size: float,
     opacity: float,
+    selected: NDArray[np.bool_] | None = None,
 ) -> None:
     palette = category_colors(colors.names, colors.colors)
     shown = {trace.legendgroup for trace in figure.data if trace.showlegend}
     named = [(-1, "none", MISSING)]
     named += [(code, name, palette[str(name)]) for code, name in enumerate(colors.names)]
     for code, name, color in named:
-        cells = np.flatnonzero(colors.codes == code)
+        drawn = colors.codes == code
+        cells = np.flatnonzero(drawn if selected is None else drawn & selected)
         if not cells.size:
             continue
         group = f"category {code}"
@@ -274,21 +439,23 @@ def _add_values(
     colors: Values,
     size: float,
     opacity: float,
+    selected: NDArray[np.bool_] | None = None,
 ) -> None:
+    drawn = np.ones(len(colors), dtype=bool) if selected is None else selected
     known = np.isfinite(colors.values)
     name, where = label(colors.title), label(title)
-    if not known.all():
+    if (drawn & ~known).any():
         _add_points(
             figure,
             panel,
             points,
-            np.flatnonzero(~known),
+            np.flatnonzero(drawn & ~known),
             name="no value",
             showlegend=False,
             marker={"size": size, "color": MISSING, "opacity": 0.4 * opacity},
             hovertemplate=f"{name}: none<extra>{where}</extra>",
         )
-    cells = np.flatnonzero(known)
+    cells = np.flatnonzero(drawn & known)
     _add_points(
         figure,
         panel,

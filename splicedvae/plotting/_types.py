@@ -149,6 +149,30 @@ class LatentPanel:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """A closed line drawn around cells on one map.
+
+    Raises
+    ------
+    DataError
+        If it has fewer than three corners, or not a height for each.
+    """
+
+    #: Which map, counted from 0.
+    panel: int
+    #: Corners in the units of that map, at least three; the last is joined to the first.
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y) or len(self.x) < 3:
+            raise DataError(
+                f"The line around the cells has {len(self.x)} and {len(self.y)} coordinates: give "
+                "at least three corners."
+            )
+
+
+@dataclass(frozen=True)
 class Density:
     """How many entries fall on each pair of measured and predicted ratio.
 

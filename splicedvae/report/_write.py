@@ -52,6 +52,8 @@ class _Figure:
     html: Markup
     alt: str
     missing: str = ""
+    #: That many cells are drawn as a picture.
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _figure(name: str, draw: Callable[..., go.Figure], run: Run, *, dark: bool) 
         div_id=f"figure-{name}",
     )
     # plotly writes the figure as JSON in which "<", ">" and "/" are escaped.
-    return _Figure(Markup(html), plotting.alt_text(figure))
+    return _Figure(Markup(html), plotting.alt_text(figure), note=plotting.picture_note(figure))
 
 
 def _table(make: Callable[[], pd.DataFrame]) -> _Table:

@@ -13,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from splicedvae._errors import RunError
-from splicedvae._keys import Sources
+from splicedvae._keys import Sources, Uns
 from splicedvae.runs import _files
 from splicedvae.runs._config import FORMAT, RunConfig
 from splicedvae.runs._status import Status, is_lost, read_status
@@ -190,6 +192,42 @@ class Run:
         RunError
             If the run has no velocity of this source; the message holds the reason.
         """
+        return _read_h5ad(self._velocity_file(source))
+
+    def velocity_outline(self, source: str) -> AnnData:
+        """Read what figures need of one velocity: cells, genes, maps and account, no matrices.
+
+        That is about a hundredth of the file, which is all that is read of it.
+
+        Parameters
+        ----------
+        source
+            One of `velocity_sources`.
+
+        Returns
+        -------
+        AnnData of cells x genes without ``X``, layers and graphs; shared between calls, treat it
+        as read-only.
+
+        Raises
+        ------
+        RunError
+            If the run has no velocity of this source; the message holds the reason.
+        """
+        if source not in self._outlines:
+            self._outlines[source] = _read_outline(self._velocity_file(source))
+        return self._outlines[source]
+
+    @cached_property
+    def _outlines(self) -> dict[str, AnnData]:
+        return {}
+
+    @cached_property
+    def depths(self) -> NDArray[np.float64]:
+        """Total counts of each cell of the predictions over the model's genes; read-only."""
+        return np.asarray(self.predictions.X.sum(axis=1), dtype=np.float64).ravel()
+
+    def _velocity_file(self, source: str) -> Path:
         entry = self.velocity_account.get(source)
         if entry is None:
             raise RunError(
@@ -198,7 +236,7 @@ class Run:
             )
         if entry.get("state") != "ok":
             raise RunError(str(entry.get("message") or f"The velocity from {source} was refused."))
-        return _read_h5ad(self._need(f"{_files.VELOCITY}/{source}.h5ad", f"{source} velocity"))
+        return self._need(f"{_files.VELOCITY}/{source}.h5ad", f"{source} velocity")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -343,6 +381,23 @@ def _read_h5ad(file: Path) -> AnnData:
 
     try:
         return anndata.read_h5ad(file)
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(
+            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+        ) from error
+
+
+def _read_outline(file: Path) -> AnnData:
+    import anndata
+    import h5py
+
+    try:
+        with h5py.File(file, "r") as stored:
+            uns = stored.get("uns", {})
+            return anndata.AnnData(
+                **{name: anndata.io.read_elem(stored[name]) for name in ("obs", "var", "obsm")},
+                uns={Uns.ROOT: anndata.io.read_elem(uns[Uns.ROOT])} if Uns.ROOT in uns else {},
+            )
     except (OSError, KeyError, ValueError) as error:
         raise RunError(
             f"The file {file.name} of the run is not readable: the folder is damaged, train again."

@@ -267,3 +267,27 @@ def test_a_coverage_of_the_address_that_means_nothing_is_told(runs_folder: Path)
     app = open_page(RESULTS["diagnostics"], coverage="-1")
     assert len(app.warning) == 1, told(app)
     assert "usual" in app.warning[0].value
+
+
+def test_whole_clusters_are_selected_and_cleared(runs_folder: Path) -> None:
+    app = open_page(RESULTS["latent"], run="demo")
+    assert "cells selected" not in told(app)
+    app.multiselect(key="latent-clusters").set_value(["Progenitor"]).run()
+    assert not app.exception
+    assert "of 900 cells selected" in told(app).replace("\\", "")
+    tables = [set(map(str, table.value.columns)) for table in app.dataframe]
+    assert {"RMSE", "Pearson r", "skill over gene mean"} in tables
+    assert {"log2 fold change"} in tables
+    app.button(key="clear-selection").click().run()
+    assert "cells selected" not in told(app)
+    assert app.multiselect(key="latent-clusters").value == []
+
+
+def test_latent_maps_are_coloured_by_a_ratio(runs_folder: Path) -> None:
+    app = open_page(RESULTS["latent"], run="demo")
+    chosen = f"ratio: {runs.demo_run().predictions.var_names[0]}"
+    assert chosen in app.selectbox(key="color").options
+    app.selectbox(key="color").set_value(chosen).run()
+    assert not app.exception
+    assert not app.error, told(app)
+    assert app.query_params["color"] in (chosen, [chosen])

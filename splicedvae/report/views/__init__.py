@@ -19,6 +19,7 @@ from splicedvae.report.views._calibration import (
 )
 from splicedvae.report.views._colors import (
     CELL_DEPTH,
+    RATIO_PREFIX,
     cell_colors,
     color_choices,
     default_color,
@@ -47,7 +48,7 @@ from splicedvae.report.views._genes import (
     phase_figure,
     share_inside,
 )
-from splicedvae.report.views._latents import latent_figure
+from splicedvae.report.views._latents import latent_figure, latent_maps
 from splicedvae.report.views._parts import BEST_POSSIBLE, MEASURED_HALVES, N_VALUES, judged_cells
 from splicedvae.report.views._ratios import (
     coverage_figure,
@@ -58,6 +59,18 @@ from splicedvae.report.views._ratios import (
     ratio_figure,
     training_figure,
     within_gene_figure,
+)
+from splicedvae.report.views._selection import (
+    SELECTION_COVERAGE,
+    SELECTION_MOLECULES,
+    SelectionSummary,
+    cells_of_clusters,
+    cells_within,
+    cluster_names,
+    outlines_of,
+    selected_cells,
+    selection_scores,
+    summarise_selection,
 )
 from splicedvae.report.views._streams import (
     DENSITY,
@@ -87,16 +100,23 @@ __all__ = [
     "MIN_DRAWN",
     "N_VALUES",
     "PUBLISHED",
+    "RATIO_PREFIX",
     "RIGHT",
+    "SELECTION_COVERAGE",
+    "SELECTION_MOLECULES",
     "USED_COLUMN",
     "WATCHED_WORDS",
     "CellTime",
     "GeneFacts",
+    "SelectionSummary",
     "calibration_table",
     "cell_colors",
     "cell_figure",
     "cell_table",
     "cell_time",
+    "cells_of_clusters",
+    "cells_within",
+    "cluster_names",
     "cluster_table",
     "color_choices",
     "compared_cautions",
@@ -118,17 +138,22 @@ __all__ = [
     "interval_figure",
     "judged_cells",
     "latent_figure",
+    "latent_maps",
     "metrics_table",
+    "outlines_of",
     "phase_figure",
     "predictors",
     "published_table",
     "ratio_density",
     "ratio_figure",
     "reliability_figure",
+    "selected_cells",
+    "selection_scores",
     "share_inside",
     "sources",
     "stream_figure",
     "stream_lines",
+    "summarise_selection",
     "training_figure",
     "training_sentences",
     "unspliced_figure",

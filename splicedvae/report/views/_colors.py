@@ -9,15 +9,13 @@ import numpy as np
 
 from splicedvae import plotting
 from splicedvae._errors import DataError
-from splicedvae._keys import Obs, Sources
+from splicedvae._keys import Layers, Obs, Sources
 from splicedvae.report.views._parts import (
     categories,
     cluster_key,
     column_of,
-    depth_of,
     is_colorable,
     is_number,
-    log_depth,
 )
 
 if TYPE_CHECKING:
@@ -27,12 +25,23 @@ if TYPE_CHECKING:
 
 #: Colour by the total counts of a cell.
 CELL_DEPTH: Final = "total counts"
+#: Before a gene's name: colour by its spliced fraction.
+RATIO_PREFIX: Final = "ratio: "
 
 
 #: Numbers of a cell that each velocity has of its own, and what they are called.
 _PER_SOURCE: Final[Mapping[str, str]] = {
     Obs.CONFIDENCE: "velocity confidence (smoothness, not correctness)",
     Obs.LENGTH: "velocity length",
+}
+#: Numbers of a cell that only SplicedVAE's velocity has, as only it draws from a posterior.
+_OF_SPLICEDVAE: Final[Mapping[str, str]] = {
+    Obs.DIRECTION_UNCERTAINTY: "uncertainty of SplicedVAE's direction, 0 same to 1 any",
+}
+#: Where the spliced fraction of a source stands.
+_RATIOS: Final[Mapping[str, str]] = {
+    Sources.SPLICEDVAE: Layers.RATIO,
+    Sources.SCVI: Layers.RATIO_SCVI,
 }
 
 
@@ -42,7 +51,8 @@ def color_choices(run: Run) -> tuple[str, ...]:
     Returns
     -------
     Columns of ``obs`` that are categories or numbers, `CELL_DEPTH`, and, if the run has a
-    velocity, its confidence and length. A gene's name is accepted by `cell_colors` as well.
+    velocity, its confidence and length, and the uncertainty of its direction. A gene's name, and
+    one after `RATIO_PREFIX`, is accepted by `cell_colors` as well.
     """
     obs = run.predictions.obs
     named = [str(name) for name in obs.columns if is_colorable(obs[name])]
@@ -50,6 +60,9 @@ def color_choices(run: Run) -> tuple[str, ...]:
     choices = [*first, CELL_DEPTH, *(name for name in named if name not in first)]
     if any(source != Sources.TRUE for source in run.velocity_sources):
         choices += [name for name in _PER_SOURCE if name not in choices]
+    if Sources.SPLICEDVAE in run.velocity_sources:
+        known = run.velocity_outline(Sources.SPLICEDVAE).obs
+        choices += [name for name in _OF_SPLICEDVAE if name in known and name not in choices]
     return tuple(choices)
 
 
@@ -58,7 +71,13 @@ def default_color(run: Run) -> str:
     return cluster_key(run) or CELL_DEPTH
 
 
-def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plotting.CellColors:
+def cell_colors(
+    run: Run,
+    color_by: str,
+    velocity: AnnData | None = None,
+    *,
+    source: str = Sources.SPLICEDVAE,
+) -> plotting.CellColors:
     """Take the colours of a run's cells.
 
     Parameters
@@ -67,10 +86,14 @@ def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plo
         The run.
     color_by
         One of `color_choices`, or the name of a gene of the model, for the logarithm of its
-        total count per 10,000.
+        total count per 10,000; after `RATIO_PREFIX` for its predicted spliced fraction, in cells
+        that hold a count of it.
     velocity
         The velocity whose own numbers are meant where ``color_by`` is its confidence or
         length; the numbers are missing if it is None.
+    source
+        Whose spliced fractions are meant: ``"splicedvae"`` or ``"scvi"``; others take
+        SplicedVAE's.
 
     Returns
     -------
@@ -87,15 +110,25 @@ def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plo
         if velocity is not None and color_by in velocity.obs:
             values = velocity.obs[color_by].reindex(cells.obs_names).to_numpy(dtype=np.float32)
         return plotting.Values(_PER_SOURCE[color_by], values)
+    if color_by in _OF_SPLICEDVAE and Sources.SPLICEDVAE in run.velocity_sources:
+        known = run.velocity_outline(Sources.SPLICEDVAE).obs
+        if color_by in known:
+            values = known[color_by].reindex(cells.obs_names).to_numpy(dtype=np.float32)
+            return plotting.Values(_OF_SPLICEDVAE[color_by], values)
     if color_by in cells.obs:
         column = cells.obs[color_by]
         if is_number(column):
             return plotting.Values(color_by, column.to_numpy(dtype=np.float32))
         return categories(cells, color_by)
     if color_by == CELL_DEPTH:
-        return plotting.Values("total counts of a cell, log10", log_depth(cells))
+        logged = np.full(cells.n_obs, np.nan)
+        np.log10(run.depths, out=logged, where=run.depths > 0)
+        return plotting.Values("total counts of a cell, log10", logged.astype(np.float32))
+    gene = color_by.removeprefix(RATIO_PREFIX)
+    if gene != color_by and gene in cells.var_names:
+        return _ratio_colors(run, gene, source)
     if color_by in cells.var_names:
-        depth = np.maximum(depth_of(cells), 1.0)
+        depth = np.maximum(run.depths, 1.0)
         counts = column_of(cells.X, int(cells.var_names.get_loc(color_by)))
         return plotting.Values(
             f"{color_by}, log(1 + counts per 10,000)",
@@ -104,4 +137,18 @@ def cell_colors(run: Run, color_by: str, velocity: AnnData | None = None) -> plo
     raise DataError(
         f"The run has no column or gene {color_by[:60]!r} to colour by: choose one of "
         f"{', '.join(color_choices(run))}, or a gene of the model."
+    )
+
+
+def _ratio_colors(run: Run, gene: str, source: str) -> plotting.Values:
+    cells = run.predictions
+    known = source if source in _RATIOS and _RATIOS[source] in cells.layers else Sources.SPLICEDVAE
+    if _RATIOS[known] not in cells.layers:
+        raise DataError("The run holds no predicted spliced fractions: train again.")
+    index = int(cells.var_names.get_loc(gene))
+    ratio = column_of(cells.layers[_RATIOS[known]], index)
+    counted = column_of(cells.X, index) > 0
+    return plotting.Values(
+        f"{gene}, predicted spliced fraction where counted",
+        np.where(counted, ratio, np.nan).astype(np.float32),
     )

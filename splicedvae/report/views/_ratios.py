@@ -32,6 +32,8 @@ RATIO_LAYERS: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: Layers.RATIO,
     Sources.SCVI: Layers.RATIO_SCVI,
 }
+#: Cells whose entries are counted at a time.
+_CELLS_AT_A_TIME: Final = 4_000
 _WITHIN_GENE: Final = "within_gene_r_"
 
 
@@ -47,7 +49,7 @@ def predictors(run: Run) -> tuple[str, ...]:
 
 
 def judged_ratio(
-    run: Run, source: str
+    run: Run, source: str, which: NDArray[np.int_] | None = None
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix, NDArray[np.floating]]:
     """Take measured counts and a predicted ratio of the cells that a run is judged by.
 
@@ -57,10 +59,12 @@ def judged_ratio(
         The run.
     source
         One of `predictors`.
+    which
+        Some of `judged_cells`; all of them if None.
 
     Returns
     -------
-    Spliced counts, unspliced counts and the ratio, dense, of `judged_cells`.
+    Spliced counts, unspliced counts and the ratio, dense, of these cells.
 
     Raises
     ------
@@ -72,7 +76,8 @@ def judged_ratio(
             f"The run has no ratio from {source!r} to set against measured ones: choose one of "
             f"{', '.join(predictors(run)) or 'none, its data has no spliced and unspliced counts'}."
         )
-    cells, which = run.predictions, judged_cells(run)
+    cells = run.predictions
+    which = judged_cells(run) if which is None else which
     spliced = sparse.csr_matrix(cells.layers[Layers.SPLICED][which])
     unspliced = sparse.csr_matrix(cells.layers[Layers.UNSPLICED][which])
     if source == Sources.GENE_MEAN:
@@ -109,14 +114,19 @@ def ratio_density(
         If the run has no measured counts, or no ratio from this source.
     """
     held_out = held_out_cells(run.predictions)
-    spliced, unspliced, ratio = judged_ratio(run, source)
-    counted = count_density(spliced, unspliced, ratio, coverage=coverage, n_bins=n_bins)
-    caption = f"{int(counted.counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
+    which = judged_cells(run)
+    counts, edges = np.zeros((n_bins, n_bins), dtype=np.int64), np.linspace(0, 1, n_bins + 1)
+    # A part at a time: the ratios of all cells as a dense matrix would be gigabytes.
+    for start in range(0, max(len(which), 1), _CELLS_AT_A_TIME):
+        part = judged_ratio(run, source, which[start : start + _CELLS_AT_A_TIME])
+        counted = count_density(*part, coverage=coverage, n_bins=n_bins)
+        counts, edges = counts + counted.counts, counted.edges
+    caption = f"{int(counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
     for metric, digits in (("rmse", 3), ("pearson", 3)):
         value = metric_value(run, source, metric, coverage)
         if value is not None:
             caption += f", {METRICS[metric][0].replace('Pearson ', '')} {value:.{digits}f}"
-    return plotting.Density(source, counted.counts.T, counted.edges, counted.edges, caption=caption)
+    return plotting.Density(source, counts.T, edges, edges, caption=caption)
 
 
 def ratio_figure(
