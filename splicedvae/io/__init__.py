@@ -17,19 +17,24 @@ from splicedvae.io._summary import (
     Quartiles,
     inspect,
 )
+from splicedvae.io._verdict import FEW_GENES, ModelFit, Verdict, judge_with_model
 
 __all__ = [
+    "FEW_GENES",
     "ClusterRow",
     "Counts",
     "DataSummary",
     "Histogram",
+    "ModelFit",
     "Quartiles",
     "ReadResult",
     "SpeciesGuess",
+    "Verdict",
     "batch_candidates",
     "cluster_candidates",
     "from_anndata",
     "inspect",
+    "judge_with_model",
     "open_checked",
     "read",
     "sha256",

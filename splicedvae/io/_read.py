@@ -166,6 +166,7 @@ def _result(
         spliced_source=found.spliced_source,
         unspliced_source=found.unspliced_source,
         counts=found.counts,
+        totals_are_sum=found.are_sum,
     )
     _record(result)
     return result

@@ -37,6 +37,8 @@ class ReadResult:
     unspliced_source: str | None
     #: What the totals contain, judged by the measured layers; ``None`` when nothing tells.
     counts: Counts | None
+    #: Whether the totals are known to be exactly spliced + unspliced.
+    totals_are_sum: bool = False
 
     @property
     def has_measured_layers(self) -> bool:
