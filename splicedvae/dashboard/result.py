@@ -42,7 +42,7 @@ def frame(
     """
     run = choice.chosen_run() or choice.opening_run()
     if run is None:
-        welcome.show()
+        welcome.show(demo=False)
         st.info(
             "There is no finished run on this server yet, and this installation has no demo run: "
             "bring a file to make the first.",

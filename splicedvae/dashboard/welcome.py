@@ -12,10 +12,23 @@ _WORDS = (
     "from the cell's total counts, predicts it where only totals exist, and hands the "
     "reconstructed layers to scVelo."
 )
+_BELOW = (
+    "Below is a finished run on simulated cells: arrows from measured counts, beside them those "
+    "that SplicedVAE predicted from totals alone. The more alike they look, the better, and the "
+    "numbers say how much of that is chance."
+)
 
 
-def show() -> None:
-    """Explain the app in one screen."""
+def show(*, demo: bool = True) -> None:
+    """Explain the app in one screen.
+
+    Parameters
+    ----------
+    demo
+        Whether the demo run stands below.
+    """
     st.title("RNA velocity without spliced and unspliced counts", anchor=False)
     st.markdown(_WORDS)
     cards.steps()
+    if demo:
+        st.markdown(_BELOW)

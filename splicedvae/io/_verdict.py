@@ -27,8 +27,10 @@ class ModelFit:
     #: Species that the names of the model's and the file's genes speak of.
     model_species: str | None
     file_species: str | None
-    #: From `splicedvae.SplicedVAE.get_novelty`; ``None`` where it was not computed.
+    #: From `splicedvae.runs.novelty`; ``None`` where it was not computed.
     novelty: float | None = None
+    #: Novelty above which a model knows hardly more than its genes' means.
+    novel_above: float = 0.25
 
     @property
     def share(self) -> float:
@@ -79,7 +81,7 @@ def judge(summary: DataSummary, doubts: Sequence[Doubt]) -> Verdict:
     return Verdict("doubtful" if against else "yes", told)
 
 
-def judge_with_model(summary: DataSummary, fit: ModelFit | None, novel_above: float) -> Verdict:
+def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
     """Say whether a velocity is worth trying on totals, with the model that fits them best.
 
     Parameters
@@ -88,9 +90,6 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None, novel_above: fl
         What is in a file without measured S/U.
     fit
         Of the best model there is, or None.
-    novel_above
-        Novelty above which a model knows no more than its genes' means
-        (`splicedvae.model.NOVEL`).
 
     Returns
     -------
@@ -122,13 +121,13 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None, novel_above: fl
             ),
         )
     unchecked = "Nothing in this file can check a prediction"
-    if fit.novelty is not None and fit.novelty > novel_above:
+    if fit.novelty is not None and fit.novelty > fit.novel_above:
         return Verdict(
             "no",
             (
-                f"The cells are of another kind than those the model was trained on (novelty "
-                f"{fit.novelty:.2f}, above {novel_above:.2f} a model knows hardly more than its "
-                "genes' means).",
+                "The cells are of another kind than those the model was trained on (novelty "
+                f"{fit.novelty:.2f}, above {fit.novel_above:.2f} a model knows hardly more than "
+                "its genes' means).",
             ),
         )
     counts = [words for words in own.reasons if "no spliced and unspliced" not in words]
@@ -145,7 +144,7 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None, novel_above: fl
         *counts,
         f"{missing}.",
         f"The cells are like those of training (novelty {fit.novelty:.2f}, below "
-        f"{novel_above:.2f}).",
+        f"{fit.novel_above:.2f}).",
         f"{unchecked}.",
     )
     return Verdict("doubtful" if counts else "yes", told)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from splicedvae.runs._asking import Novelty, TrainedOn, novelty, trained_on
 from splicedvae.runs._config import FORMAT, RunConfig, code_version
 from splicedvae.runs._manage import (
     delete,
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "Novelty",
     "Run",
     "RunConfig",
     "Status",
+    "TrainedOn",
     "code_version",
     "delete",
     "demo_run",
@@ -39,12 +42,14 @@ __all__ = [
     "execute",
     "find_run",
     "list_runs",
+    "novelty",
     "open_run",
     "reconcile",
     "rename",
     "runs_folder",
     "start",
     "stop",
+    "trained_on",
 ]
 
 

@@ -333,7 +333,7 @@ def test_totals_are_judged_with_the_best_model(
     del data.layers["spliced"], data.layers["unspliced"]
     summary = looked(data)
     assert summary.verdict.answer == "no"
-    judged = judge_with_model(summary, fit, 0.25)
+    judged = judge_with_model(summary, fit)
     assert judged.answer == answer
     assert words in " ".join(judged.reasons)
 
@@ -341,6 +341,6 @@ def test_totals_are_judged_with_the_best_model(
 def test_shallow_totals_stay_doubtful_with_a_model_that_fits() -> None:
     data = scaled_to(counted(), 0.1)
     del data.layers["spliced"], data.layers["unspliced"]
-    judged = judge_with_model(looked(data), ModelFit(100, 90, "mouse", "mouse", 0.1), 0.25)
+    judged = judge_with_model(looked(data), ModelFit(100, 90, "mouse", "mouse", 0.1))
     assert judged.answer == "doubtful"
     assert "shallow" in judged.reasons[0]
