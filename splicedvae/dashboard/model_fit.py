@@ -110,5 +110,5 @@ def _known(key: held.Key) -> tuple[runs.TrainedOn, str | None]:
 
 
 def is_simulated(genes: pd.Index) -> bool:
-    """Say whether a model knows the genes of `splicedvae.datasets.simulate` alone, as the demo does."""
+    """Say whether a model knows the genes of `datasets.simulate` alone, as the demo does."""
     return bool(genes.str.fullmatch(r"Gene\d+").all())

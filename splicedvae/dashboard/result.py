@@ -10,7 +10,17 @@ import streamlit as st
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
-from splicedvae.dashboard import address, cards, choice, downloads, held, tables, welcome
+from splicedvae.dashboard import (
+    address,
+    cards,
+    choice,
+    downloads,
+    held,
+    soundness,
+    tables,
+    welcome,
+)
+from splicedvae.dashboard.text import plain
 from splicedvae.report import views
 from splicedvae.runs import Run, find_run
 
@@ -59,6 +69,12 @@ def frame(
         run = pick_run(run)
     status = run.status
     if status.state == "finished":
+        damage = soundness.complaint(run)
+        if damage is not None:
+            st.error(plain(damage, 400), icon=":material/error:")
+            if choice.run_id(run) != choice.DEMO:
+                _watch(run, "To the list of runs", ":material/list:")
+            return None
         with cards.told():
             whole = held.hold(run)
             color = ""
