@@ -78,5 +78,6 @@ def test_links_between_documents_resolve(document: Path) -> None:
 def test_guide_pages_are_plain(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# ")
-    assert "—" not in text and "–" not in text
+    assert "—" not in text
+    assert "–" not in text
     assert max(map(len, text.splitlines())) < 200

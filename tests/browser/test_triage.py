@@ -1,4 +1,4 @@
-"""A visitor's first minutes in a real browser: the first page, files of every kind, what is wrong."""
+"""A first visit in a real browser: the first page, files of every kind, what is wrong."""
 
 from __future__ import annotations
 

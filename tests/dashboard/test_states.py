@@ -14,13 +14,12 @@ from pathlib import Path
 
 import anndata
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Sources
-from splicedvae.dashboard import cards, choice, uploads
+from splicedvae.dashboard import cards, choice, server, uploads
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,14 +40,12 @@ def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("SPLICEDVAE_DATA_PATHS", raising=False)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield tmp_path / "runs"
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    # What a server does once; all else is kept by folder and time, and each test has its own.
+    server.begin.clear()
+    return tmp_path / "runs"
 
 
 def opened(page: str, **query: str) -> AppTest:
