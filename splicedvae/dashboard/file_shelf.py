@@ -28,7 +28,7 @@ def show(chosen: StoredFile | None) -> None:
     kept = [item for item in stored if item.kind != "path"]
     used = sum(item.size for item in kept)
     free = shutil.disk_usage(uploads.folder()).free
-    title = f"Files on this server: {len(stored):,}, {size(used)} used"
+    title = f"Stored files: {len(stored):,}, {size(used)} used"
     with st.expander(title, icon=":material/folder_managed:", key="shelf"):
         st.caption(
             f"{size(free)} are free on the server's disk. Files of the operator's folders are "

@@ -191,7 +191,7 @@ def test_a_stored_file_is_deleted_in_one_tab_and_told_in_the_other(
     second.goto(f"{server.url}/data?data={key[1]}")
     ready(second)
     expect(second.get_by_role("heading", name=file.name)).to_be_visible()
-    first.get_by_text(re.compile("Files on this server: ")).click()
+    first.get_by_text(re.compile("Stored files: ")).click()
     first.locator(f".st-key-drop-{key[1]} button").click()
     first.get_by_text("Delete this file for good").click()
     first.locator(f".st-key-drop-yes-{key[1]} button").click()

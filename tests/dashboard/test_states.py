@@ -166,7 +166,7 @@ STATES: dict[str, tuple[Callable[[Path, Path], None], str, str]] = {
         "This run was stopped",
     ),
     "lost": (lost, "This run was lost", "start it again"),
-    "at work": (at_work, "still at work", "Training SplicedVAE"),
+    "at work": (at_work, "still at work", "progress_activity: at work"),
     "deleted": (lambda file, folder: None, "there is no such run", "there is no such run"),
     "without metrics": (damaged("metrics.csv", None), DAMAGED, "mine"),
     "without predictions": (damaged("predictions.h5ad", None), DAMAGED, "mine"),
@@ -247,7 +247,7 @@ def test_the_shelf_deletes_a_file_and_refuses_one_in_use(
         stored = uploads.add_upload("cells.h5ad", content)
     at_work(cells_file, runs_folder)
     app = opened(cards.INSPECT, data=stored.id)
-    (shelf,) = [item for item in app.expander if "Files on this server" in item.label]
+    (shelf,) = [item for item in app.expander if "Stored files" in item.label]
     assert "1, " in shelf.label
     assert "used" in shelf.label
     app.checkbox(key=f"drop-sure-{stored.id}").check().run()
