@@ -107,7 +107,8 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
             ),
         )
     missing = (
-        f"The best model here knows {fit.n_genes:,} genes, of which this file has "
+        "There are no spliced and unspliced counts, and the best model here knows "
+        f"{fit.n_genes:,} genes, of which this file has "
         f"{fit.n_found:,} ({fit.share:.0%})"
     )
     if not fit.fits:
