@@ -105,19 +105,19 @@ def steps() -> None:
             INSPECT,
             "1 · Bring your file",
             ":material/upload_file:",
-            "h5ad, loom, 10x, zarr or mtx: see in seconds whether a velocity is worth trying.",
+            "See whether a velocity is worth trying.",
         ),
         (
             TRAIN,
             "2 · Train, or use a trained model",
             ":material/model_training:",
-            "With both counts, train here; with totals only, a model trained on similar cells.",
+            "On your S/U, or one trained on similar cells.",
         ),
         (
             VELOCITY,
             "3 · Compare",
             ":material/compare:",
-            "Arrows and numbers of SplicedVAE and scVI beside what was measured, and chance.",
+            "Beside what was measured, and chance.",
         ),
     )
     st.markdown("**Three steps to your own file**")

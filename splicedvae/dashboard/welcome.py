@@ -13,9 +13,8 @@ _WORDS = (
     "reconstructed layers to scVelo."
 )
 _BELOW = (
-    "Below is a finished run on simulated cells: arrows from measured counts, beside them those "
-    "that SplicedVAE predicted from totals alone. The more alike they look, the better, and the "
-    "numbers say how much of that is chance."
+    "Below: a finished run on simulated cells. The more alike predicted and measured arrows are, "
+    "beyond chance, the better."
 )
 
 
@@ -31,4 +30,4 @@ def show(*, demo: bool = True) -> None:
     st.markdown(_WORDS)
     cards.steps()
     if demo:
-        st.markdown(_BELOW)
+        st.caption(_BELOW)
