@@ -109,7 +109,7 @@ def steps() -> None:
         ),
         (
             TRAIN,
-            "2 · Train, or use a trained model",
+            "2 · Train or predict",
             ":material/model_training:",
             "On your S/U, or one trained on similar cells.",
         ),

@@ -105,7 +105,7 @@ def test_first_page_explains_itself_in_one_screen(
     ready(page)
     expect(page.get_by_role("heading", name="RNA velocity without")).to_be_in_viewport()
     expect(page.get_by_text("predicts it where only totals exist")).to_be_in_viewport()
-    for step in ("1 · Bring your file", "2 · Train, or use a trained model", "3 · Compare"):
+    for step in ("1 · Bring your file", "2 · Train or predict", "3 · Compare"):
         expect(page.get_by_text(step)).to_be_in_viewport()
     if width >= 1400:
         expect(page.locator(".st-key-streams .js-plotly-plot")).to_be_in_viewport(timeout=SLOW)
@@ -143,6 +143,8 @@ def test_every_format_through_the_uploader(
     verdict = page.locator(".st-key-verdict")
     expect(verdict.get_by_text("Velocity worth trying?")).to_be_visible()
     expect(verdict.get_by_text("not a promise")).to_be_visible()
+    # A busy browser draws skeletons first.
+    expect(page.get_by_test_id("stMetric")).to_have_count(5, timeout=SLOW)
     metrics = page.get_by_test_id("stMetric").all_inner_texts()
     assert any(f"{N_CELLS}" in text for text in metrics), metrics
     assert any("Spliced" in text and ("yes" if measured else "no") in text for text in metrics)
