@@ -8,8 +8,10 @@ from splicedvae import io
 from splicedvae.dashboard import (
     cards,
     choice,
+    file_shelf,
     file_source,
     file_view,
+    model_fit,
     prediction_form,
     reading,
     training_form,
@@ -21,6 +23,7 @@ from splicedvae.runs import start
 def _page() -> None:
     st.title("What is in a file", anchor=False)
     stored = file_source.choose(choice.chosen_file())
+    file_shelf.show(stored)
     if stored is None:
         st.info(
             "No file yet. Upload one above, or try the simulated example: 1,000 cells on a "
@@ -30,18 +33,24 @@ def _page() -> None:
         return
     with cards.told():
         contents = reading.contents(stored)
-        summary = file_view.show(stored, contents)
-        _next(stored, contents, summary)
+        found = model_fit.candidates(stored, contents)
+        summary = file_view.show(stored, contents, model_fit.best(found))
+        _next(stored, contents, summary, found)
 
 
-def _next(stored: StoredFile, contents: reading.Contents, summary: io.DataSummary) -> None:
+def _next(
+    stored: StoredFile,
+    contents: reading.Contents,
+    summary: io.DataSummary,
+    found: list[model_fit.Candidate],
+) -> None:
     st.header("Next", anchor=False)
     if not summary.has_measured_layers:
         st.markdown(
             "There are no spliced and unspliced counts, so nothing can be trained here. A model "
             "trained on similar cells can predict them from the totals."
         )
-        _predict(stored, contents, summary)
+        _predict(stored, summary, found)
         return
     doubt = training_form.doubt(summary)
     st.markdown(
@@ -55,11 +64,11 @@ def _next(stored: StoredFile, contents: reading.Contents, summary: io.DataSummar
     ):
         st.switch_page(cards.TRAIN, query_params={"data": stored.id})
     with st.expander("Or ask a trained model about these cells", icon=":material/neurology:"):
-        _predict(stored, contents, summary)
+        _predict(stored, summary, found)
 
 
-def _predict(stored: StoredFile, contents: reading.Contents, summary: io.DataSummary) -> None:
-    config = prediction_form.ask(stored, summary, contents.genes)
+def _predict(stored: StoredFile, summary: io.DataSummary, found: list[model_fit.Candidate]) -> None:
+    config = prediction_form.ask(stored, summary, found)
     if config is not None:
         run = start(config)
         choice.choose_run(run)

@@ -132,6 +132,7 @@ def _print_summary(summary: DataSummary) -> None:
         rows.append(("unspliced fraction", number(summary.unspliced_fraction)))
     if summary.genes_with_shared_counts is not None:
         rows.append(("genes for velocity", f"{summary.genes_with_shared_counts:,}"))
+    rows.append(("velocity worth trying", summary.verdict.answer))
     for name, value in rows:
         facts.add_row(name, escape(value))
     console.print(facts)

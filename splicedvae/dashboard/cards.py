@@ -106,25 +106,26 @@ def steps() -> None:
             INSPECT,
             "1 · Bring your file",
             ":material/upload_file:",
-            "h5ad, loom, 10x, zarr or mtx: see whether it has spliced and unspliced counts.",
+            "See whether a velocity is worth trying.",
         ),
         (
             TRAIN,
-            "2 · Train, or use a trained model",
+            "2 · Train or predict",
             ":material/model_training:",
-            "With both counts, train here; with totals only, a trained model predicts them.",
+            "On your S/U, or one trained on similar cells.",
         ),
         (
             VELOCITY,
             "3 · Compare",
             ":material/compare:",
-            "Streams, accuracy and latent spaces of SplicedVAE and scVI, side by side.",
+            "Beside what was measured, and chance.",
         ),
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**Three steps to your own file**", width="content")
-        for page, title, icon, words in links:
-            st.page_link(page, label=title, icon=icon, help=words)
+    st.markdown("**Three steps to your own file**")
+    for column, (page, title, icon, words) in zip(st.columns(3, gap="small"), links, strict=True):
+        with column, st.container(gap="xsmall"):
+            st.page_link(page, label=title, icon=icon)
+            st.caption(words)
 
 
 def facts(name: str, *parts: str) -> str:

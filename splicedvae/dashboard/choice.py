@@ -45,7 +45,16 @@ def all_runs() -> tuple[list[Run], list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = list_runs()
-    return found, [str(item.message) for item in caught if item.category is UserWarning]
+    unreadable = [str(item.message) for item in caught if item.category is UserWarning]
+    readable = []
+    for run in found:
+        try:
+            run.status  # noqa: B018
+        except RunError as failure:
+            unreadable.append(f"The run {run.path.name} is left out: {failure}")
+            continue
+        readable.append(run)
+    return readable, unreadable
 
 
 def chosen_run() -> Run | None:
@@ -62,11 +71,12 @@ def chosen_run() -> Run | None:
             continue
         try:
             run = find_run(wanted)
+            run.status  # noqa: B018
         except RunError:
             if wanted == asked:
                 address.remark(
                     f"The address asks for the run “{plain(wanted, 40)}”, and there is no such "
-                    "run here; it was ignored."
+                    "run here that can be read; it was ignored."
                 )
                 del st.query_params[_RUN]
             st.session_state.pop(_RUN_STATE, None)

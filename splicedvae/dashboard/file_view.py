@@ -10,8 +10,8 @@ import streamlit as st
 
 from splicedvae import io, plotting
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, reading, theme
-from splicedvae.dashboard.text import defuse, line, plain
+from splicedvae.dashboard import cards, reading, theme, verdict_view
+from splicedvae.dashboard.text import defuse, line, plain, size
 from splicedvae.dashboard.uploads import StoredFile
 
 _COUNTS = {
@@ -20,7 +20,7 @@ _COUNTS = {
 }
 
 
-def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
+def show(stored: StoredFile, contents: reading.Contents, fit: io.ModelFit | None) -> io.DataSummary:
     """Show what was found in a file.
 
     Parameters
@@ -29,6 +29,8 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
         The file.
     contents
         What was read of it.
+    fit
+        How the best trained model fits it, which decides where there is no S/U.
 
     Returns
     -------
@@ -37,11 +39,15 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
     summary = contents.summary
     st.header(plain(stored.name, 80), anchor=False)
     st.caption(
-        f"{stored.size / 1e6:,.1f} MB · SHA-256 {stored.sha256[:12]}… · "
+        f"{size(stored.size)} · SHA-256 {stored.sha256[:12]}… · "
         f"gene names: {plain(summary.gene_style, 120)} · species: {plain(_species(summary), 120)}"
     )
+    measured = summary.has_measured_layers
+    verdict_view.show(
+        summary.verdict if measured else io.judge_with_model(summary, fit), measured=measured
+    )
     _numbers(summary)
-    _doubts(summary)
+    _remarks(summary)
     left, right = st.columns([4, 5], gap="medium")
     with left:
         st.subheader("Depth", anchor=False)
@@ -60,12 +66,13 @@ def show(stored: StoredFile, contents: reading.Contents) -> io.DataSummary:
     return summary
 
 
-def _doubts(summary: io.DataSummary) -> None:
-    """Show all warnings in one box: five of them would push the rest of the page away."""
-    said = [plain(warning, 600) for warning in summary.warnings]
+def _remarks(summary: io.DataSummary) -> None:
+    """Show in one box what a reviewer would ask beside what the verdict rests on."""
+    said = [plain(remark, 600) for remark in summary.remarks]
     if said:
-        mark = "- " if len(said) > 1 else ""
-        st.warning("\n".join(f"{mark}{words}" for words in said), icon=":material/warning:")
+        st.info(
+            "\n".join(["To be known:", *(f"- {words}" for words in said)]), icon=":material/info:"
+        )
 
 
 def _species(summary: io.DataSummary) -> str:

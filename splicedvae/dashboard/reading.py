@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from anndata import AnnData
 
 from splicedvae import io
 from splicedvae._errors import DataError
@@ -53,6 +54,22 @@ def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
         was stored any more.
     """
     return _contents(stored.sha256, stored.path, _stamp(stored), cluster_key)
+
+
+def cells(stored: StoredFile) -> AnnData:
+    """Return the counts of a stored file, read anew if they were let go: treat them as read-only.
+
+    Parameters
+    ----------
+    stored
+        The file.
+
+    Raises
+    ------
+    DataError
+        As for `contents`.
+    """
+    return _read(stored.sha256, stored.path, _stamp(stored)).adata
 
 
 def _stamp(stored: StoredFile) -> tuple[int, int]:

@@ -10,7 +10,17 @@ import streamlit as st
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Layers, Obs, Sources, Split
-from splicedvae.dashboard import address, cards, choice, downloads, held, tables, welcome
+from splicedvae.dashboard import (
+    address,
+    cards,
+    choice,
+    downloads,
+    held,
+    soundness,
+    tables,
+    welcome,
+)
+from splicedvae.dashboard.text import plain
 from splicedvae.report import views
 from splicedvae.runs import Run, find_run
 
@@ -46,7 +56,7 @@ def frame(
     """
     run = choice.chosen_run() or choice.opening_run()
     if run is None:
-        welcome.show()
+        welcome.show(demo=False)
         st.info(
             "There is no finished run on this server yet, and this installation has no demo run: "
             "bring a file to make the first.",
@@ -63,6 +73,12 @@ def frame(
         run = pick_run(run)
     status = run.status
     if status.state == "finished":
+        damage = soundness.complaint(run)
+        if damage is not None:
+            st.error(plain(damage, 400), icon=":material/error:")
+            if choice.run_id(run) != choice.DEMO:
+                _watch(run, "To the list of runs", ":material/list:")
+            return None
         with cards.told():
             whole = held.hold(run)
             color = ""

@@ -133,3 +133,12 @@ def moment(seconds: float) -> str:
     """Say when something was, in the server's time, such as ``"3 Nov 2025, 14:05"``."""
     then = time.localtime(seconds)
     return f"{then.tm_mday} {time.strftime('%b %Y, %H:%M', then)}"
+
+
+def size(count: float) -> str:
+    """Say a number of bytes in words a person uses, such as ``"12.3 MB"``."""
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    step = 0
+    while count >= 1000 and step + 1 < len(units):
+        count, step = count / 1000, step + 1
+    return f"{count:,.0f} bytes" if step == 0 else f"{count:,.1f} {units[step]}"

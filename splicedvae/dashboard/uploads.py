@@ -15,13 +15,14 @@ import re
 import shutil
 import time
 import uuid
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from splicedvae import io
 from splicedvae._errors import DataError
-from splicedvae.runs import runs_folder
+from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
 PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
@@ -289,6 +290,32 @@ def stored_files() -> list[StoredFile]:
 def remove(stored: StoredFile) -> None:
     """Forget a file; an upload's content is deleted, a file of an allowed folder stays."""
     shutil.rmtree(folder() / stored.id, ignore_errors=True)
+
+
+def delete(stored: StoredFile) -> None:
+    """Forget a file unless a run is reading it; see `remove`.
+
+    Parameters
+    ----------
+    stored
+        The file.
+
+    Raises
+    ------
+    DataError
+        If a run that waits or works was started on it.
+    """
+    with warnings.catch_warnings():
+        # The list of runs tells of unreadable ones.
+        warnings.simplefilter("ignore", UserWarning)
+        found = list_runs()
+    for run in found:
+        if run.config.data_sha256 == stored.sha256 and not run.status.is_final:
+            raise DataError(
+                f"{stored.name} is being used by the run “{run.name}”, which is at work: stop that "
+                "run, or wait until it is finished, then delete the file."
+            )
+    remove(stored)
 
 
 def clear_leftovers(older_than: float = 3600.0) -> None:

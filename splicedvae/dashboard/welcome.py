@@ -12,10 +12,22 @@ _WORDS = (
     "from the cell's total counts, predicts it where only totals exist, and hands the "
     "reconstructed layers to scVelo."
 )
+_BELOW = (
+    "Below: a finished run on simulated cells. The more alike predicted and measured arrows are, "
+    "beyond chance, the better."
+)
 
 
-def show() -> None:
-    """Explain the app in one screen."""
+def show(*, demo: bool = True) -> None:
+    """Explain the app in one screen.
+
+    Parameters
+    ----------
+    demo
+        Whether the demo run stands below.
+    """
     st.title("RNA velocity without spliced and unspliced counts", anchor=False)
     st.markdown(_WORDS)
     cards.steps()
+    if demo:
+        st.caption(_BELOW)

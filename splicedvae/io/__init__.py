@@ -9,7 +9,7 @@ from splicedvae.io._digest import sha256
 from splicedvae.io._gate import open_checked
 from splicedvae.io._read import from_anndata, read
 from splicedvae.io._result import Counts, ReadResult
-from splicedvae.io._species import SpeciesGuess
+from splicedvae.io._species import SpeciesGuess, guess_species
 from splicedvae.io._summary import (
     ClusterRow,
     DataSummary,
@@ -17,19 +17,26 @@ from splicedvae.io._summary import (
     Quartiles,
     inspect,
 )
+from splicedvae.io._verdict import FEW_GENES, Answer, ModelFit, Verdict, judge_with_model
 
 __all__ = [
+    "FEW_GENES",
+    "Answer",
     "ClusterRow",
     "Counts",
     "DataSummary",
     "Histogram",
+    "ModelFit",
     "Quartiles",
     "ReadResult",
     "SpeciesGuess",
+    "Verdict",
     "batch_candidates",
     "cluster_candidates",
     "from_anndata",
+    "guess_species",
     "inspect",
+    "judge_with_model",
     "open_checked",
     "read",
     "sha256",

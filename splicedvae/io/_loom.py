@@ -124,7 +124,7 @@ def _matrix(
     step = max(step // chunk * chunk, min(chunk, step * 8))
     blocks = []
     for start in range(0, n_cells, step):
-        block = sparse.csr_matrix(dataset[:, start : start + step].T)
+        block = _sparse_block(dataset[:, start : start + step])
         left -= block.nnz * (block.dtype.itemsize + 4)
         if left < 0:
             limits.check_size(limits.max_bytes + 1)
@@ -132,3 +132,19 @@ def _matrix(
     if not blocks:
         return sparse.csr_matrix((n_cells, n_genes), dtype=dataset.dtype), left
     return sparse.csr_matrix(sparse.vstack(blocks, format="csr")), left
+
+
+def _sparse_block(dense: np.ndarray) -> sparse.csr_matrix:
+    """Turn a dense block, genes x cells, into CSR, cells x genes.
+
+    The comparison with zero and the search in flat memory run several times as fast as scipy's
+    own search of a transposed block.
+    """
+    n_genes, n_cells = dense.shape
+    flat = np.ascontiguousarray(dense).ravel()
+    places = np.flatnonzero(flat != 0)
+    ends = np.searchsorted(places, np.arange(n_genes + 1) * n_cells)
+    by_gene = sparse.csc_matrix(
+        (flat[places], (places % max(n_cells, 1)).astype(np.int32), ends), shape=(n_cells, n_genes)
+    )
+    return sparse.csr_matrix(by_gene.tocsr())

@@ -413,8 +413,13 @@ class _Reader:
         name = file_name(file)
         try:
             self._check_header(file, name)
-            with self._open(file) as stream:
-                found = mmread(_Counted(stream, self))
+            if file.suffix.lower() == ".gz":
+                with self._open(file) as stream:
+                    found = mmread(_Counted(stream, self))
+            else:
+                # From the file itself it is read in large blocks, by as many threads as there are.
+                self.spend(file.stat().st_size)
+                found = mmread(file)
         except DataError:
             raise
         except (OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError) as error:

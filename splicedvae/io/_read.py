@@ -169,6 +169,7 @@ def _result(
         unspliced_source=found.unspliced_source,
         counts=found.counts,
         layers=names,
+        totals_are_sum=found.are_sum,
     )
     _record(result)
     return result

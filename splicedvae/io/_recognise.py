@@ -42,6 +42,8 @@ class Recognised:
     spliced_source: str | None = None
     unspliced_source: str | None = None
     counts: Counts | None = None
+    #: Whether the totals are exactly spliced + unspliced.
+    are_sum: bool = False
     #: Genes of the totals where these are not the AnnData's own (totals of ``raw``).
     var: pd.DataFrame | None = None
     #: Layers of the file that are now elsewhere or under another name.
@@ -112,7 +114,10 @@ def recognise(
         found.ambiguous = layers.ambiguous
         found.spliced_source = f"layers/{layers.names.spliced}"
         found.unspliced_source = f"layers/{layers.names.unspliced}"
-        found.counts = "with-introns" if source == SUM else _contents(values, layers, notes)
+        if source == SUM:
+            found.counts, found.are_sum = "with-introns", True
+        else:
+            found.counts, found.are_sum = _contents(values, layers, notes)
     if found.total.nnz == 0:
         raise DataError(
             f"its totals ({source}) hold nothing but zeros, counts were expected; check what wrote "
@@ -310,7 +315,7 @@ class _Finder:
             return False  # then the spliced counts are the sum as well
         if equal(values, layers.spliced):
             return True
-        return layers.ambiguous is not None and equal(values, add(layers.spliced, layers.ambiguous))
+        return layers.ambiguous is not None and _is_sum(values, layers.spliced, layers.ambiguous)
 
     def _proposed(self, layers: _Measured | None) -> list[Candidate]:
         proposed: list[Candidate] = []
@@ -325,26 +330,34 @@ class _Finder:
         return proposed
 
 
-def _contents(total: sparse.csr_matrix, layers: _Measured, notes: list[str]) -> Counts | None:
-    """Whether totals contain introns: exactly where they can tell, else by sums of genes."""
-    full = add(layers.spliced, layers.unspliced)
-    if total.shape != full.shape:
-        return None
-    sums: list[tuple[sparse.csr_matrix, Counts, str]] = [
-        (full, "with-introns", SUM),
-        (layers.spliced, "exonic", "spliced"),
+def _contents(
+    total: sparse.csr_matrix, layers: _Measured, notes: list[str]
+) -> tuple[Counts | None, bool]:
+    """Whether totals contain introns: exactly where they can tell, else by sums of genes.
+
+    The second value says whether they are exactly spliced + unspliced.
+    """
+    spliced, unspliced, ambiguous = layers.spliced, layers.unspliced, layers.ambiguous
+    if total.shape != spliced.shape:
+        return None, False
+    sums: list[tuple[tuple[sparse.csr_matrix, ...], Counts, str]] = [
+        ((spliced, unspliced), "with-introns", SUM),
+        ((spliced,), "exonic", "spliced"),
     ]
-    if layers.ambiguous is not None:
+    if ambiguous is not None:
         sums += [
-            (add(full, layers.ambiguous), "with-introns", f"{SUM} + ambiguous"),
-            (add(layers.spliced, layers.ambiguous), "exonic", "spliced + ambiguous"),
+            ((spliced, unspliced, ambiguous), "with-introns", f"{SUM} + ambiguous"),
+            ((spliced, ambiguous), "exonic", "spliced + ambiguous"),
         ]
-    for matrix, counts, words in sums:
-        if equal(total, matrix):
+    for parts, counts, words in sums:
+        if _is_sum(total, *parts):
             notes.append(f"The totals equal {words}.")
-            return counts
+            return counts, words == SUM
     of_genes = _gene_sums(total)
-    distances = [float(np.abs(of_genes - _gene_sums(matrix)).sum()) for matrix, _, _ in sums]
+    distances = [
+        float(np.abs(of_genes - sum(_gene_sums(part) for part in parts)).sum())
+        for parts, _, _ in sums
+    ]
     best = int(np.argmin(distances))
     apart = distances[best] / max(1.0, float(of_genes.sum()))
     if apart > _ALIKE:
@@ -352,12 +365,20 @@ def _contents(total: sparse.csr_matrix, layers: _Measured, notes: list[str]) -> 
             f"The totals differ from both {SUM} and spliced alone by {apart:.0%} or more, so it is "
             "not known whether they contain introns."
         )
-        return None
+        return None, False
     notes.append(
         f"The totals come from another counting than the layers; over genes they are closest to "
         f"{sums[best][2]} ({apart:.0%} apart)."
     )
-    return sums[best][1]
+    return sums[best][1], False
+
+
+def _is_sum(total: sparse.csr_matrix, *parts: sparse.csr_matrix) -> bool:
+    """Whether a matrix is the sum of others; they are added only where all their counts are."""
+    counted = [float(matrix.data.sum(dtype=np.float64)) for matrix in (total, *parts)]
+    if counted[0] != sum(counted[1:]):
+        return False
+    return equal(total, add(*([part for part in parts if part.nnz] or parts[:1])))
 
 
 def _gene_sums(matrix: sparse.csr_matrix) -> np.ndarray:

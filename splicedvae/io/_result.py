@@ -39,6 +39,8 @@ class ReadResult:
     counts: Counts | None
     #: Names of the layers of the file that may hold measured counts, in its order.
     layers: tuple[str, ...] = ()
+    #: Whether the totals are known to be exactly spliced + unspliced.
+    totals_are_sum: bool = False
 
     @property
     def has_measured_layers(self) -> bool:

@@ -51,6 +51,9 @@ _IDENTIFIERS: tuple[tuple[str, str, bool], ...] = (
     (r"Y[A-P][LR]\d{3}[WC](-[A-Z])?$", "budding yeast", False),
 )
 _COMPILED = tuple((re.compile(p), species, ens) for p, species, ens in _IDENTIFIERS)
+#: All at once, which sorts out the names that are no identifiers several times as fast.
+_ANY = re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in _IDENTIFIERS))
+_ANY_OTHER = re.compile("|".join(f"(?:{pattern})" for pattern, _, own in _IDENTIFIERS if not own))
 _ANY_ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}")
 _GENOMES = re.compile(r"^(GRCh3[78]|hg19|hg38|mm10|mm39|GRCm3[89])_+", re.IGNORECASE)
 #: Share of names that decides, and share from which a second species counts as mixed in.
@@ -94,14 +97,25 @@ def gene_style(names: Iterable[str]) -> Style:
     half = len(listed) * _MOST
     if sum(_ANY_ENSEMBL.match(name) is not None for name in listed) > half:
         return "Ensembl identifiers"
-    others = [pattern for pattern, _, ensembl in _COMPILED if not ensembl]
-    if sum(any(p.match(name) for p in others) for name in listed) > half:
+    if sum(_ANY_OTHER.match(name) is not None for name in listed) > half:
         return "other identifiers"
     if sum(name.isdigit() for name in listed) > half:
         return "numbers"
     if sum(any(c.isalpha() for c in name) for name in listed) > half:
         return "symbols"
     return "unknown"
+
+
+def ensembl_share(names: Iterable[str]) -> float:
+    """Share of genes that are named by Ensembl identifiers, 0 without genes.
+
+    Parameters
+    ----------
+    names
+        Gene names.
+    """
+    listed = [_ANY_ENSEMBL.match(_bare(name)) is not None for name in names]
+    return sum(listed) / max(len(listed), 1)
 
 
 def guess_species(names: Iterable[str], ids: Iterable[str] = ()) -> SpeciesGuess:
@@ -141,6 +155,8 @@ def _by_identifier(names: list[str], where: str) -> SpeciesGuess | None:
         return None
     counts: dict[str, int] = {}
     for name in names:
+        if _ANY.match(name) is None:
+            continue
         for pattern, species, _ in _COMPILED:
             if pattern.match(name):
                 counts[species] = counts.get(species, 0) + 1

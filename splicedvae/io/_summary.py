@@ -11,20 +11,16 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from splicedvae._counts import shared_counts
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers
 from splicedvae.io._columns import batch_candidates, cluster_candidates
+from splicedvae.io._doubts import EMPTY_DROPLET, MIN_SHARED_COUNTS, Doubt, doubts
 from splicedvae.io._messages import about, shown, shown_list
+from splicedvae.io._quality import layer_sums, marker_sums
 from splicedvae.io._result import Counts, ReadResult
-from splicedvae.io._species import SpeciesGuess, gene_style, guess_species
+from splicedvae.io._species import SpeciesGuess, ensembl_share, gene_style, guess_species
+from splicedvae.io._verdict import Verdict, judge
 
-#: scVelo's usual least number of shared counts for a gene.
-MIN_SHARED_COUNTS = 20
-_FEW_CELLS = 200
-_FEW_SHARED = 100
-_SHALLOW = 1_000
-_LOW, _HIGH, _NONE = 0.05, 0.6, 0.001
 _BINS = 40
 
 
@@ -112,6 +108,12 @@ class DataSummary:
     zero_fraction: float
     empty_cells: int
     empty_genes: int
+    #: Share of cells with fewer than 100 counts, as empty droplets have.
+    empty_droplets: float
+    #: Standard deviation of the cells' depths over their mean.
+    depth_variation: float
+    #: Largest entry of the total matrix.
+    largest_count: float
     #: Unspliced share of all spliced + unspliced counts.
     unspliced_fraction: float | None
     unspliced_fraction_per_cell: Quartiles | None
@@ -119,6 +121,14 @@ class DataSummary:
     #: Genes with at least `MIN_SHARED_COUNTS` counts in cells that have both spliced and
     #: unspliced counts of the gene (scVelo's ``min_shared_counts``).
     genes_with_shared_counts: int | None
+    #: Scatter of the ratios within genes over what counting alone gives, and its standard error
+    #: if ratios were constant within genes: 1 is no signal at all.
+    ratio_scatter: float | None
+    ratio_scatter_error: float | None
+    #: Median over cells of the share of mitochondrial counts.
+    mitochondrial_fraction: float | None
+    #: Share of cells with counts of several genes of mitosis.
+    dividing_cells: float | None
     cluster_key: str | None
     clusters: tuple[ClusterRow, ...]
     cluster_columns: tuple[str, ...]
@@ -129,8 +139,12 @@ class DataSummary:
     species: SpeciesGuess
     #: What was taken from where, from reading.
     notes: tuple[str, ...]
-    #: What a reviewer would raise, one sentence each.
+    #: What a reviewer would raise, one sentence each, the gravest first.
     warnings: tuple[str, ...]
+    #: Those of `warnings` that do not weigh on the verdict.
+    remarks: tuple[str, ...]
+    #: Whether a velocity is worth trying, by these numbers alone.
+    verdict: Verdict
     #: Names of the layers of the file that may hold measured counts, in its order.
     layers: tuple[str, ...] = ()
 
@@ -188,18 +202,25 @@ def inspect(
     batches_in = batch_key or (batch_columns[0] if batch_columns else None)
 
     overall: float | None = None
-    per_cell = shared = spliced = unspliced = s = u = None
+    per_cell = sums = s = u = None
     if result.has_measured_layers:
         spliced, unspliced = adata.layers[Layers.SPLICED], adata.layers[Layers.UNSPLICED]
         s, u = _row_sums(spliced), _row_sums(unspliced)
         overall = float(u.sum() / (s.sum() + u.sum())) if (s.sum() + u.sum()) > 0 else 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             per_cell = u / (s + u)
-        shared = shared_counts(spliced, unspliced)
+        sums = layer_sums(
+            total,
+            spliced,
+            unspliced,
+            min_shared=MIN_SHARED_COUNTS,
+            are_sum=result.totals_are_sum,
+        )
     finite = per_cell[np.isfinite(per_cell)] if per_cell is not None else np.empty(0)
     gene_counts = np.bincount(total.indices, minlength=total.shape[1])
     positive = umis[umis > 0]
     edges = np.geomspace(max(1.0, positive.min()), max(2.0, positive.max() * 1.0001), _BINS + 1)
+    markers = marker_sums(total, umis, adata.var)
     ids = adata.var["gene_ids"].astype(str) if "gene_ids" in adata.var else ()
     summary = DataSummary(
         name=result.name,
@@ -220,14 +241,21 @@ def inspect(
         zero_fraction=1.0 - total.nnz / (total.shape[0] * total.shape[1]),
         empty_cells=int(np.count_nonzero(umis == 0)),
         empty_genes=int(np.count_nonzero(gene_counts == 0)),
+        empty_droplets=float(np.mean(umis < EMPTY_DROPLET)),
+        depth_variation=float(umis.std() / umis.mean()),
+        largest_count=float(total.data.max()),
         unspliced_fraction=overall,
         unspliced_fraction_per_cell=Quartiles.of(finite) if finite.size else None,
         unspliced_histogram=Histogram.of(finite, np.linspace(0, 1, _BINS + 1))
         if finite.size
         else None,
         genes_with_shared_counts=None
-        if shared is None
-        else int(np.count_nonzero(shared >= MIN_SHARED_COUNTS)),
+        if sums is None
+        else int(np.count_nonzero(sums.shared >= MIN_SHARED_COUNTS)),
+        ratio_scatter=None if sums is None else sums.scatter,
+        ratio_scatter_error=None if sums is None else sums.scatter_error,
+        mitochondrial_fraction=markers.mitochondrial,
+        dividing_cells=markers.dividing,
         cluster_key=clusters_in,
         clusters=_cluster_rows(adata.obs[clusters_in], umis, s, u) if clusters_in else (),
         cluster_columns=tuple(cluster_columns),
@@ -238,9 +266,20 @@ def inspect(
         notes=result.notes,
         warnings=(),
         layers=result.layers,
+        remarks=(),
+        verdict=Verdict("no", ()),
     )
-    excess = _excess(total, spliced, unspliced)
-    return dataclasses.replace(summary, warnings=tuple(_warnings(summary, excess, adata.obs)))
+    found = doubts(summary, sums, ensembl_share(adata.var_names), adata.obs)
+    return _judged(summary, found)
+
+
+def _judged(summary: DataSummary, found: Sequence[Doubt]) -> DataSummary:
+    return dataclasses.replace(
+        summary,
+        warnings=tuple(doubt.words for doubt in found),
+        remarks=tuple(doubt.words for doubt in found if doubt.weight == "remark"),
+        verdict=judge(summary, found),
+    )
 
 
 def _row_sums(matrix: sparse.csr_matrix) -> np.ndarray:
@@ -283,100 +322,3 @@ def _cluster_rows(
             ClusterRow(label, int(cells.size), float(np.median(umis[cells])), fraction, quartiles)
         )
     return tuple(rows)
-
-
-def _excess(
-    total: sparse.csr_matrix,
-    spliced: sparse.csr_matrix | None,
-    unspliced: sparse.csr_matrix | None,
-) -> int:
-    """Entries where spliced + unspliced exceeds the total."""
-    if spliced is None or unspliced is None:
-        return 0
-    left = sparse.csr_matrix(spliced + unspliced - total)
-    return int(np.count_nonzero(left.data > 0))
-
-
-def _warnings(summary: DataSummary, excess: int, obs: pd.DataFrame) -> list[str]:
-    said: list[str] = []
-    fraction = summary.unspliced_fraction
-    if not summary.has_measured_layers:
-        said.append(
-            "There are no spliced and unspliced counts: a trained model can predict them, but "
-            "nothing here can check the prediction."
-        )
-    elif fraction is not None:
-        said += _fraction_warnings(summary, fraction)
-    shared = summary.genes_with_shared_counts
-    if shared is not None and shared < _FEW_SHARED:
-        said.append(
-            f"{f'Only {shared:,} genes have' if shared else 'No gene has'} {MIN_SHARED_COUNTS} or "
-            f"more shared spliced and unspliced counts, at least {_FEW_SHARED} are usual for a "
-            "velocity."
-        )
-    if excess:
-        said.append(
-            f"Spliced + unspliced exceeds the total in {excess:,} entries: totals and layers come "
-            "from different counting."
-        )
-    if summary.counts == "exonic":
-        said.append(
-            "Totals hold exonic molecules only (no introns), so unspliced counts come on top of "
-            "them."
-        )
-    median = summary.umis_per_cell.median
-    if median < _SHALLOW:
-        said.append(
-            f"Cells are shallow: the median is {median:,.0f} UMIs, {_SHALLOW:,} or more are usual."
-        )
-    if summary.n_cells < _FEW_CELLS:
-        said.append(
-            f"There are only {summary.n_cells:,} cells; a model trained on fewer than "
-            f"{_FEW_CELLS} does not generalise."
-        )
-    if summary.empty_cells:
-        said.append(f"{summary.empty_cells:,} cells hold no counts and cannot be trained on.")
-    if summary.empty_genes:
-        said.append(f"{summary.empty_genes:,} genes are counted in no cell.")
-    said += [note for note in summary.notes if "occurred before" in note]
-    if summary.cluster_key is None:
-        said.append("No column of obs holds clusters, so streams cannot be told apart by colour.")
-    if summary.batch_key is not None:
-        said.append(
-            f"The cells come from {obs[summary.batch_key].nunique():,} batches (obs column "
-            f"{shown(summary.batch_key)}): name it as batch key when training."
-        )
-    if summary.species.species is None and summary.species.confidence == "certain":
-        said.append(f"More than one species is in the data: {summary.species.how}.")
-    return said
-
-
-def _fraction_warnings(summary: DataSummary, fraction: float) -> list[str]:
-    said = []
-    if fraction < _NONE:
-        said.append(
-            f"Unspliced counts are (nearly) all zero ({fraction:.2%}): introns were not counted, "
-            "so no velocity can come from these layers."
-        )
-    elif fraction < _LOW:
-        said.append(
-            f"Only {fraction:.1%} of the counts are unspliced, 10 to 40% are usual: introns may "
-            "not have been counted in full."
-        )
-    elif fraction > _HIGH:
-        said.append(
-            f"{fraction:.0%} of the counts are unspliced, 10 to 40% are usual in whole cells: "
-            "these are nuclei, or the two layers are swapped."
-        )
-    rows = [row for row in summary.clusters if row.unspliced_fraction is not None]
-    if len(rows) > 1:
-        low = min(rows, key=lambda row: row.unspliced_fraction or 0.0)
-        high = max(rows, key=lambda row: row.unspliced_fraction or 0.0)
-        if (high.unspliced_fraction or 0) > 3 * (low.unspliced_fraction or 0) > 0:
-            said.append(
-                f"The unspliced fraction differs more than threefold between clusters, from "
-                f"{low.unspliced_fraction:.0%} in {shown(low.cluster)} to "
-                f"{high.unspliced_fraction:.0%} in {shown(high.cluster)}: damaged cells or nuclei "
-                "may be among them."
-            )
-    return said

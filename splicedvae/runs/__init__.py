@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from splicedvae.runs._asking import Novelty, TrainedOn, novelty, trained_on
 from splicedvae.runs._checkpoint import TRAININGS, Record
 from splicedvae.runs._config import FORMAT, RunConfig, code_version
 from splicedvae.runs._manage import (
@@ -37,11 +38,13 @@ __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
+    "Novelty",
     "RatioIntervals",
     "Record",
     "Run",
     "RunConfig",
     "Status",
+    "TrainedOn",
     "annotate",
     "code_version",
     "delete",
@@ -51,6 +54,7 @@ __all__ = [
     "find_run",
     "gene_moments",
     "list_runs",
+    "novelty",
     "open_run",
     "ratio_intervals",
     "reconcile",
@@ -60,6 +64,7 @@ __all__ = [
     "runs_folder",
     "start",
     "stop",
+    "trained_on",
 ]
 
 

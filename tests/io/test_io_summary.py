@@ -20,13 +20,17 @@ def warned(summary, *words) -> bool:
 
 
 def cells(n_cells=400, n_genes=150, *, spliced=20.0, unspliced=6.0, seed=0) -> anndata.AnnData:
+    """Two clusters; the first half of the genes is younger in one, the second in the other."""
     rng = np.random.default_rng(seed)
-    s = sparse.csr_matrix(rng.poisson(spliced, (n_cells, n_genes)).astype("f4"))
-    u = sparse.csr_matrix(rng.poisson(unspliced, (n_cells, n_genes)).astype("f4"))
+    clusters = rng.choice(["b", "a"], n_cells)
+    tilt = np.where((clusters == "a")[:, None] == (np.arange(n_genes) < n_genes // 2), 1.3, 0.7)
+    depth = rng.lognormal(0, 0.3, (n_cells, 1))
+    s = sparse.csr_matrix(rng.poisson(spliced * depth, (n_cells, n_genes)).astype("f4"))
+    u = sparse.csr_matrix(rng.poisson(unspliced * depth * tilt).astype("f4"))
     return anndata.AnnData(
         X=sparse.csr_matrix(s + u),
         obs=pd.DataFrame(
-            {"clusters": pd.Categorical(rng.choice(["b", "a"], n_cells), categories=["b", "a"])},
+            {"clusters": pd.Categorical(clusters, categories=["b", "a"])},
             index=[f"c{i}" for i in range(n_cells)],
         ),
         var=pd.DataFrame(index=[f"Gm{i + 1000}" for i in range(n_genes)]),

@@ -1,0 +1,83 @@
+"""The documents lead where they say, and the user guide knows every page of the dashboard."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = ROOT / "docs" / "user-guide"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+JOURNEYS = (
+    "first-visit",
+    "triage",
+    "train",
+    "diagnostics",
+    "latent",
+    "velocity",
+    "present-and-share",
+    "when-something-is-wrong",
+)
+
+
+def page_titles() -> list[str]:
+    """Titles of the pages that app.py shows in its navigation."""
+    titles = []
+    for node in ast.walk(ast.parse((ROOT / "app.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "st.Page":
+            said = {item.arg: item.value for item in node.keywords}
+            if "visibility" not in said:
+                title = said["title"]
+                assert isinstance(title, ast.Constant)
+                titles.append(str(title.value))
+    return titles
+
+
+def anchors(document: Path) -> set[str]:
+    """Anchors that a document's headings have."""
+    found = re.findall(r"^#+\s+(.*)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in found}
+
+
+def test_the_guide_has_a_page_for_each_journey_and_its_index_leads_there() -> None:
+    index = (GUIDE / "index.md").read_text(encoding="utf-8")
+    for journey in JOURNEYS:
+        assert (GUIDE / f"{journey}.md").is_file()
+        assert f"({journey}.md)" in index
+
+
+@pytest.mark.parametrize("title", page_titles())
+def test_every_page_of_the_dashboard_is_in_the_guide(title: str) -> None:
+    index = (GUIDE / "index.md").read_text(encoding="utf-8")
+    assert title in index, f"the guide's index does not name the page {title!r}"
+
+
+def test_titles_are_found() -> None:
+    assert {"What is in a file", "Velocity"} <= set(page_titles())
+
+
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix()
+)
+def test_links_between_documents_resolve(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    for link in links:
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{document.name} leads to {link}, which is not there"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{document.name}: {link} has no such heading"
+
+
+@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.name)
+def test_guide_pages_are_plain(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert "—" not in text
+    assert "–" not in text
+    assert max(map(len, text.splitlines())) < 200
