@@ -109,15 +109,6 @@ def _defused(value: object) -> object:
     return value
 
 
-def size(n_bytes: int) -> str:
-    """Say how much room something takes, such as ``"12 MB"``."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= scale:
-            value = n_bytes / scale
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    return f"{max(n_bytes / 1e3, 0):.0f} kB"
-
-
 def duration(seconds: float) -> str:
     """Say a time span in words a person uses, such as ``"3 min"``."""
     if seconds < 5:
