@@ -15,6 +15,7 @@ from splicedvae.plotting._metrics import (
     coverage_curves,
     training_curves,
 )
+from splicedvae.plotting._print import PRINT_SIZES, PrintForm, PrintSize, print_figure
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
@@ -51,6 +52,7 @@ __all__ = [
     "METRIC_LABELS",
     "MISSING",
     "PREDICTOR_COLORS",
+    "PRINT_SIZES",
     "SAFE_COLORS",
     "SEQUENTIAL",
     "Categories",
@@ -58,6 +60,8 @@ __all__ = [
     "Density",
     "Histogram",
     "LatentPanel",
+    "PrintForm",
+    "PrintSize",
     "StreamLinesLike",
     "StreamPanel",
     "Values",
@@ -70,6 +74,7 @@ __all__ = [
     "latents",
     "predicted_against_measured",
     "predictors_in_order",
+    "print_figure",
     "shorten",
     "streams",
     "template",
