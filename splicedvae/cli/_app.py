@@ -9,6 +9,7 @@ import typer
 from splicedvae import __version__
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
+from splicedvae.cli._exporting import export, figure
 from splicedvae.cli._predicting import predict, velocity
 from splicedvae.cli._sharing import app as serve
 from splicedvae.cli._sharing import demo, report
@@ -51,6 +52,8 @@ def _root(
 
     5. splicedvae report run --out report.html - everything in one file
 
+    6. splicedvae export run --out all.h5ad - for scVelo, CellRank and cellxgene
+
     No data at hand? splicedvae simulate --out cells.h5ad
 
     Exit codes: 0 done, 1 an error that says what to do, 2 wrong use, 130 interrupted.
@@ -66,6 +69,8 @@ for _command in (
     predict,
     velocity,
     report,
+    figure,
+    export,
     demo,
 ):
     app.command()(_command)

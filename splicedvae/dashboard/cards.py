@@ -27,6 +27,7 @@ DIAGNOSTICS: Final = "pages/results/diagnostics.py"
 LATENT: Final = "pages/results/latent.py"
 GENES: Final = "pages/results/genes.py"
 PROVENANCE: Final = "pages/results/provenance.py"
+PRESENT: Final = "pages/results/present.py"
 TRAIN: Final = "pages/model/train.py"
 INSPECT: Final = "pages/data/inspect.py"
 

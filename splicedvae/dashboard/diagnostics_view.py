@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from splicedvae._keys import Sources
-from splicedvae.dashboard import address, cautions, downloads, held, tables, theme
+from splicedvae.dashboard import address, cautions, downloads, export, held, tables, theme
 from splicedvae.dashboard.result import default_coverage
 from splicedvae.dashboard.text import plain
 from splicedvae.dashboard.theme import numbers_table, shown_or_told
-from splicedvae.report import views
+from splicedvae.report import FigureCall, views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -94,11 +94,14 @@ def show(run: Run) -> None:
             key="ratios",
             name=f"{downloads.file_stem(run)}-predicted-measured",
         )
+        export.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
     dark = theme.is_dark()
     st.subheader("By coverage", anchor=False)
     shown_or_told(lambda: views.coverage_figure(run, dark=dark), "coverage-curves")
+    export.buttons(run, FigureCall("coverage"))
     st.subheader("Within genes", anchor=False)
     shown_or_told(lambda: views.within_gene_figure(run, dark=dark), "within-genes")
+    export.buttons(run, FigureCall("within-gene"))
 
 
 def _ridge_words(metrics: pd.DataFrame) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from splicedvae.dashboard import downloads, held, theme
+from splicedvae.dashboard import downloads, export, held, theme
+from splicedvae.report import FigureCall
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def show(run: Run, color: str) -> None:
     """
     figure = held.latent_figure(run, color)
     theme.show(figure, key="latents", name=f"{downloads.file_stem(run)}-latent-spaces")
+    export.buttons(run, FigureCall("latents", {"color_by": color}))
     st.caption(
         "UMAPs of the two latent spaces. Positions in one cannot be compared with positions in the "
         "other; who is near whom can."

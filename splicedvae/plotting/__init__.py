@@ -15,7 +15,13 @@ from splicedvae.plotting._metrics import (
     coverage_curves,
     training_curves,
 )
-from splicedvae.plotting._print import PRINT_SIZES, PrintForm, PrintSize, print_figure
+from splicedvae.plotting._print import (
+    MOST_VECTOR_POINTS,
+    PRINT_SIZES,
+    PrintForm,
+    PrintSize,
+    print_figure,
+)
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
@@ -51,6 +57,7 @@ __all__ = [
     "HISTORY_LABELS",
     "METRIC_LABELS",
     "MISSING",
+    "MOST_VECTOR_POINTS",
     "PREDICTOR_COLORS",
     "PRINT_SIZES",
     "SAFE_COLORS",

@@ -169,20 +169,22 @@ def _draw(
     foot_height = len(foot) * small * line + (1.5 if foot else 0)
     per_row = max(1, int(width / (3.2 + 0.62 * size * 0.3528 * _longest(entries))))
     legend_rows = math.ceil(len(entries) / per_row) + (1 if _legend_title(figure) else 0)
+    legend_height = legend_rows * 1.25 * size * line + 1.5 if entries else 0.0
     if height is None:
         panel = width / columns * _aspect(figure, panels)
         heads = max(1 + len(p.captions) for p in panels) * size * line + 1.5
         below = 0.0 if _is_map(figure, panels) else 2.6 * size * line
         height = rows * (panel + heads + below) + foot_height
-        height += legend_rows * size * line + 2 if entries else 0
+        height += legend_height
         height += 4.2 * size * line if color_axis else 0
     drawn = Figure(figsize=(width * _MM, height * _MM), layout="constrained", facecolor="white")
     FigureCanvasAgg(drawn)
     layout = drawn.get_layout_engine()
     assert layout is not None
-    bottom = min(foot_height / height, 0.6)
+    bottom = min((foot_height + legend_height) / height, 0.6)
     layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
-    grid = drawn.subplots(rows, columns, squeeze=False).ravel()
+    shared = any(_axis(figure, name).matches for panel in panels for name in (panel.x, panel.y))
+    grid = drawn.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).ravel()
     scale = width * _MM * 72 / _PAGE_WIDTH * (wanted / columns) ** 0.5
     for axes, panel_ in zip(grid, panels, strict=False):
         _draw_panel(figure, axes, panel_, panels[0], scale, size, small, color_axis)
@@ -192,7 +194,7 @@ def _draw(
     if color_axis is not None:
         _draw_color_bar(drawn, used, color_axis, size)
     if entries:
-        _draw_legend(drawn, entries, figure, min(per_row, len(entries)), size)
+        _draw_legend(drawn, entries, figure, min(per_row, len(entries)), size, foot_height / height)
     for index, (text, muted) in enumerate(reversed(foot)):
         drawn.text(
             1.5 / width,
@@ -327,7 +329,12 @@ def _legend_title(figure: go.Figure) -> str:
 
 
 def _draw_legend(
-    drawn: Figure, entries: Sequence[Any], figure: go.Figure, columns: int, size: float
+    drawn: Figure,
+    entries: Sequence[Any],
+    figure: go.Figure,
+    columns: int,
+    size: float,
+    bottom: float,
 ) -> None:
     from matplotlib.lines import Line2D
 
@@ -349,10 +356,11 @@ def _draw_legend(
                 markeredgewidth=0,
             )
         )
-    drawn.legend(
+    legend = drawn.legend(
         handles,
         [_plain(trace.name) for trace in entries],
-        loc="outside lower center",
+        loc="lower center",
+        bbox_to_anchor=(0.5, bottom),
         ncols=columns,
         title=_legend_title(figure) or None,
         fontsize=size,
@@ -363,6 +371,7 @@ def _draw_legend(
         borderpad=0.1,
         labelcolor=LIGHT.text,
     )
+    legend.set_in_layout(False)
 
 
 def _color_axis(figure: go.Figure) -> dict[str, Any] | None:
@@ -483,9 +492,8 @@ def _draw_panel(
     if panel.title or panel.captions:
         width = max(20, int(axes.get_figure().get_figwidth() / _MM / 3 / (0.5 * small * 0.3528)))  # type: ignore[union-attr]
         captions = [line for text in panel.captions for line in textwrap.wrap(text, width)]
-        axes.set_title(
-            "\n".join(captions), fontsize=small, color=LIGHT.muted, pad=0.35 * size
-        ) if captions else None
+        if captions:
+            axes.set_title("\n".join(captions), fontsize=small, color=LIGHT.muted, pad=0.35 * size)
         axes.annotate(
             panel.title,
             (0.5, 1.0),

@@ -28,7 +28,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "ratios": "ratio_figure",
     "coverage": "coverage_figure",
     "gain": "gain_figure",
-    "within-genes": "within_gene_figure",
+    "within-gene": "within_gene_figure",
     "training": "training_figure",
     "depth": "depth_figure",
     "unspliced": "unspliced_figure",
@@ -176,7 +176,7 @@ def figure_caution(run: Run, name: str) -> str:
             "Most agreement over all genes is differences between genes, which a constant per gene "
             "knows as well."
         )
-    if name in ("gain", "within-genes"):
+    if name in ("gain", "within-gene"):
         return "One split and one seed: a small difference between two models may be chance."
     return ""
 
