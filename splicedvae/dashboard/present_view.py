@@ -129,7 +129,7 @@ def _numbers(run: Run) -> None:
         return
     result.headline(run)
     figure = views.gain_figure(run, dark=theme.is_dark())
-    theme.show(stage.enlarge(figure, 270), key="slide-numbers", name="numbers")
+    theme.show(stage.enlarge(figure, 230), key="slide-numbers", name="numbers")
 
 
 def _latents(run: Run) -> None:

@@ -171,7 +171,7 @@ def _add_velocity(made: AnnData, moving: AnnData) -> list[str]:
         elif name != Layers.VARIANCE_VELOCITY:
             lacks.append(f"the layer {name}")
     for name in moving.var.columns:
-        if name in made.var:
+        if name in made.var or not pd.api.types.is_numeric_dtype(moving.var[name].dtype):
             continue
         column = moving.var[name].to_numpy()
         is_bool = column.dtype == bool

@@ -145,7 +145,13 @@ class FigureCall:
 
 
 def run_name(run: Run) -> str:
-    """Return the name by which `splicedvae.runs.open_run` finds a run of the usual folder."""
+    """Return the name by which `splicedvae.runs.open_run` finds a run of the usual folder.
+
+    Parameters
+    ----------
+    run
+        The run.
+    """
     from splicedvae.runs import demo_run
 
     try:
