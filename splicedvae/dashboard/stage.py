@@ -130,7 +130,7 @@ def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
         In pixels of a screen of 1280 x 720.
     """
     for note in figure.layout.annotations:
-        note.text = str(note.text).replace("font-size:12px", "font-size:15px")
+        note.text = str(note.text or "").replace("font-size:12px", "font-size:15px")
         note.font.size = 20
     figure.update_layout(
         height=height,

@@ -266,7 +266,7 @@ def _aspect(figure: go.Figure, panels: Sequence[_Panel]) -> float:
     if not any(_is_square(figure, panel) for panel in panels):
         return 0.72
     if not _is_map(figure, panels):
-        return 0.95
+        return 0.78
     ratios = []
     for panel in panels:
         spans = []
