@@ -135,7 +135,9 @@ def print_figure(
         )
     import matplotlib as mpl
 
-    with _LOCK, mpl.rc_context(dict(_SETTINGS)):
+    # The stubs list every name there is, which a mapping of ours is not known to keep to.
+    settings: Any = dict(_SETTINGS)
+    with _LOCK, mpl.rc_context(settings):
         drawn = _draw(figure, width, height, caution, source)
         out = io.BytesIO()
         metadata = {
@@ -179,8 +181,7 @@ def _draw(
         height += 4.2 * size * line if color_axis else 0
     drawn = Figure(figsize=(width * _MM, height * _MM), layout="constrained", facecolor="white")
     FigureCanvasAgg(drawn)
-    layout = drawn.get_layout_engine()
-    assert layout is not None
+    layout: Any = drawn.get_layout_engine()
     bottom = min((foot_height + legend_height) / height, 0.6)
     layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
     shared = any(_axis(figure, name).matches for panel in panels for name in (panel.x, panel.y))
@@ -349,7 +350,7 @@ def _draw_legend(
                 [],
                 color=color,
                 alpha=alpha,
-                linestyle=_DASHES.get(trace.line.dash or "solid", "-") if as_line else "none",
+                linestyle=_dash(trace.line.dash) if as_line else "none",
                 linewidth=0.16 * size,
                 marker="o" if "markers" in mode else "none",
                 markersize=0.55 * size,
@@ -429,7 +430,7 @@ def _draw_color_bar(
         return
     mapped = ScalarMappable(Normalize(color_axis["low"], color_axis["high"]), color_axis["map"])
     bar = drawn.colorbar(mapped, ax=list(axes), location="bottom", shrink=0.5, aspect=36, pad=0.03)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.set_title(
         "\n".join(textwrap.wrap(_plain(color_axis["bar"].title.text), 60)),
         fontsize=size,
@@ -490,7 +491,8 @@ def _draw_panel(
     _draw_axes(figure, axes, panel, first, size)
     _draw_notes(figure, axes, panel, size)
     if panel.title or panel.captions:
-        width = max(20, int(axes.get_figure().get_figwidth() / _MM / 3 / (0.5 * small * 0.3528)))  # type: ignore[union-attr]
+        whole: Any = axes.get_figure()
+        width = max(20, int(whole.get_figwidth() / _MM / 3 / (0.5 * small * 0.3528)))
         captions = [line for text in panel.captions for line in textwrap.wrap(text, width)]
         if captions:
             axes.set_title("\n".join(captions), fontsize=small, color=LIGHT.muted, pad=0.35 * size)
@@ -528,7 +530,7 @@ def _draw_scatter(
     if trace.fill in ("tozeroy", "toself"):
         color, alpha = _color(trace.fillcolor or trace.line.color or LIGHT.muted)
         if trace.fill == "tozeroy":
-            step = "post" if trace.line.shape == "hv" else None
+            step: Literal["post"] | None = "post" if trace.line.shape == "hv" else None
             axes.fill_between(x, y, 0, color=color, alpha=alpha, linewidth=0, step=step)
         else:
             axes.fill(x, y, color=color, alpha=alpha, linewidth=0)
@@ -541,7 +543,7 @@ def _draw_scatter(
             color=color,
             alpha=alpha * opacity,
             linewidth=max(width * scale, 0.35),
-            linestyle=_DASHES.get(trace.line.dash or "solid", "-"),
+            linestyle=_dash(trace.line.dash),
             drawstyle="steps-post" if trace.line.shape == "hv" else "default",
             zorder=order,
         )
@@ -612,7 +614,7 @@ def _draw_arrow_heads(
             x[chosen],
             y[chosen],
             s=(2.0 * max(size, 1.6)) ** 2,
-            marker=MarkerStyle(head).rotated(deg=-4.0 * turn),  # type: ignore[arg-type]
+            marker=MarkerStyle(head).rotated(deg=-4.0 * turn),
             color=color,
             alpha=alpha,
             **common,
@@ -631,7 +633,7 @@ def _draw_bars(axes: Axes, trace: Any, size: float) -> None:
     if trace.text is not None:
         texts = [_plain(text) for text in np.broadcast_to(trace.text, len(values))]
         axes.bar_label(bars, texts, padding=2, fontsize=size, color=LIGHT.text)
-        axes.margins(**{"x" if across else "y": 0.14})
+        axes.margins(x=0.14 if across else None, y=None if across else 0.14)
 
 
 def _draw_pictures(figure: go.Figure, axes: Axes, panel: _Panel) -> None:
@@ -650,11 +652,11 @@ def _draw_shapes(figure: go.Figure, axes: Axes, panel: _Panel, scale: float) -> 
     """Draw the straight lines that a figure has beside its traces."""
     for shape in figure.layout.shapes:
         color, alpha = _color(shape.line.color or LIGHT.muted)
-        style = {
+        style: dict[str, Any] = {
             "color": color,
             "alpha": alpha,
             "linewidth": max(float(shape.line.width or 1.0) * scale, 0.5),
-            "linestyle": _DASHES.get(shape.line.dash or "solid", "-"),
+            "linestyle": _dash(shape.line.dash),
         }
         x, y = shape.xref or "x", shape.yref or "y"
         if shape.type == "path" and (x, y) == (panel.x, panel.y):
@@ -769,3 +771,8 @@ def _color(text: Any) -> tuple[str, float]:
     parts = [float(part) for part in found[1].split(",")]
     color = "#" + "".join(f"{round(part):02x}" for part in parts[:3])
     return color, parts[3] if len(parts) > 3 else 1.0
+
+
+def _dash(name: str | None) -> Any:
+    """Turn plotly's name of a dashed line into matplotlib's; a full line for any other."""
+    return _DASHES.get(name or "solid", "-")

@@ -178,9 +178,10 @@ def _add_velocity(made: AnnData, moving: AnnData) -> list[str]:
         values = np.full(made.n_vars, False if is_bool else np.nan, dtype=bool if is_bool else None)
         values[genes[known]] = column[known]
         made.var[name] = values if is_bool else values.astype(np.float32)
-    for name, column in _plain_obs(moving.obs).items():
+    plain = _plain_obs(moving.obs)
+    for name in plain.columns:
         if name not in made.obs:
-            made.obs[name] = column
+            made.obs[name] = plain[name]
     for name in moving.obsm:
         if name in (Obsm.UMAP, Obsm.PCA) or str(name).startswith(Layers.VELOCITY):
             made.obsm[name] = np.asarray(moving.obsm[name], dtype=np.float32)
