@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae.dashboard import address, cards, choice, server
+from splicedvae.dashboard import address, cards, choice, server, stage
 
 
 def _root() -> None:
@@ -49,22 +49,31 @@ def _visit() -> None:
     two_runs = st.Page(
         cards.TWO_RUNS, title="Two runs", icon=":material/difference:", url_path="two-runs"
     )
-    page = st.navigation(
-        {
-            "": [home],
-            "Your data": [inspect],
-            "Models": [train],
-            "Results": [velocity, diagnostics, latent, genes, provenance, two_runs],
-        }
+    present = st.Page(
+        cards.PRESENT, title="Present", icon=":material/slideshow:", url_path=stage.URL
     )
+    sections = {
+        "": [home],
+        "Your data": [inspect],
+        "Models": [train],
+        "Results": [velocity, diagnostics, latent, genes, two_runs, provenance, present],
+    }
+    page = st.navigation(sections)
+    on_stage = page.url_path == stage.URL
+    if on_stage:
+        page = st.navigation(sections, position="hidden")
+    else:
+        stage.remember(page.url_path)
     server.begin()
     address.drop_unknown()
     above = st.container()
     page.run()
-    cards.opened(choice.chosen_run(), choice.chosen_file())
+    if not on_stage:
+        cards.opened(choice.chosen_run(), choice.chosen_file())
     with above:
         address.show_remarks()
-    cards.footer()
+    if not on_stage:
+        cards.footer()
 
 
 if __name__ == "__main__":

@@ -154,6 +154,8 @@ class Uns:
     SIMULATION: Final = "simulation"
     #: ``uns[ROOT][SIMULATION][TRANSITIONS]``: pairs of clusters that follow each other.
     TRANSITIONS: Final = "transitions"
+    #: ``uns[ROOT][EXPORT]``: what an exported file holds, where it comes from, what it lacks.
+    EXPORT: Final = "export"
 
 
 class Split:

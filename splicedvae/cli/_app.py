@@ -9,6 +9,7 @@ import typer
 from splicedvae import __version__
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
+from splicedvae.cli._exporting import export, figure
 from splicedvae.cli._predicting import predict, velocity
 from splicedvae.cli._resuming import resume
 from splicedvae.cli._sharing import app as serve
@@ -52,6 +53,8 @@ def _root(
 
     5. splicedvae report run --out report.html - everything in one file
 
+    6. splicedvae export run --out all.h5ad - for scVelo, CellRank and cellxgene
+
     No data at hand? splicedvae simulate --out cells.h5ad
 
     Exit codes: 0 done, 1 an error that says what to do, 2 wrong use, 130 interrupted.
@@ -68,6 +71,8 @@ for _command in (
     predict,
     velocity,
     report,
+    figure,
+    export,
     demo,
 ):
     app.command()(_command)

@@ -15,7 +15,19 @@ from splicedvae.dashboard.text import plain
 
 #: Every name a page of this app may put into the address.
 KNOWN: Final = frozenset(
-    {"run", "data", "color", "density", "coverage", "shown", "clusters", "other", "gene", "part"}
+    {
+        "run",
+        "data",
+        "color",
+        "density",
+        "coverage",
+        "shown",
+        "clusters",
+        "other",
+        "gene",
+        "part",
+        "slide",
+    }
 )
 _REMARKS: Final = "_address_remarks"
 

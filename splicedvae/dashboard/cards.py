@@ -28,6 +28,7 @@ LATENT: Final = "pages/results/latent.py"
 GENES: Final = "pages/results/genes.py"
 PROVENANCE: Final = "pages/results/provenance.py"
 TWO_RUNS: Final = "pages/results/two_runs.py"
+PRESENT: Final = "pages/results/present.py"
 TRAIN: Final = "pages/model/train.py"
 INSPECT: Final = "pages/data/inspect.py"
 

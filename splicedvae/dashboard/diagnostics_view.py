@@ -18,6 +18,7 @@ from splicedvae.dashboard import (
     address,
     cautions,
     downloads,
+    export,
     held,
     held_diagnostics,
     tables,
@@ -26,7 +27,7 @@ from splicedvae.dashboard import (
 from splicedvae.dashboard.result import default_coverage
 from splicedvae.dashboard.text import defuse, plain
 from splicedvae.dashboard.theme import numbers_table, shown_or_told
-from splicedvae.report import views
+from splicedvae.report import FigureCall, views
 from splicedvae.runs import Run
 
 #: A part of the page: its name, what draws it.
@@ -130,6 +131,7 @@ def _density(run: Run, coverage: int | None) -> None:
         key="ratios",
         name=f"{downloads.file_stem(run)}-predicted-measured",
     )
+    export.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
     st.caption(
         "Colour counts entries, so that a million of them can be read. The gene mean has one "
         "number for each gene and looks much the same: this picture shows differences between "
@@ -140,6 +142,7 @@ def _density(run: Run, coverage: int | None) -> None:
 def _by_coverage(run: Run) -> None:
     dark = theme.is_dark()
     shown_or_told(lambda: held.coverage_figure(run), "coverage-curves")
+    export.buttons(run, FigureCall("coverage"))
     st.caption(
         "With few counts the measured fraction is mostly noise, and every predictor has a large "
         "error; where many are asked for, every predictor looks good. What a model adds is the gap "
@@ -179,6 +182,7 @@ def _published_words(table: pd.DataFrame) -> list[str]:
 
 def _within_genes(run: Run) -> None:
     shown_or_told(lambda: held.within_gene_figure(run), "within-genes")
+    export.buttons(run, FigureCall("within-gene"))
     st.caption(
         "Each gene's own correlation between predicted and measured ratio over held-out cells; a "
         "constant for each gene has none. Single entries are noisy, so that even a perfect "

@@ -62,6 +62,23 @@ def report_html(run: Run) -> bytes:
         return file.read_bytes()
 
 
+def everything_h5ad(run: Run) -> bytes:
+    """Write counts, latent spaces, velocity and its graph into one h5ad and return it.
+
+    Raises
+    ------
+    SplicedVAEError
+        If the run is not finished.
+    """
+    from splicedvae.report import export_h5ad
+
+    with tempfile.TemporaryDirectory(prefix="splicedvae-export-") as folder:
+        file = Path(folder) / "everything.h5ad"
+        # The kept form of a run has no matrices of its velocities.
+        export_h5ad(Run(run.path), out=file)
+        return file.read_bytes()
+
+
 def has_metrics(run: Run) -> bool:
     """Say whether a run was evaluated against measured counts."""
     try:
@@ -88,6 +105,13 @@ def buttons(run: Run) -> None:
             _button(
                 "Genes", lambda: genes_csv(run), f"{stem}-genes.csv", "text/csv", ":material/table:"
             )
+        _button(
+            "Everything",
+            lambda: everything_h5ad(run),
+            f"{stem}-everything.h5ad",
+            "application/x-hdf5",
+            ":material/deployed_code:",
+        )
         _button(
             "Cells",
             (run.path / "predictions.h5ad").read_bytes,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, downloads, held, theme
+from splicedvae.dashboard import cards, downloads, export, held, theme
 from splicedvae.dashboard.tables import Column
 from splicedvae.dashboard.text import defuse, line, plain
-from splicedvae.report import views
+from splicedvae.report import FigureCall, views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _draw(run: Run, color: str) -> None:
         name=f"{downloads.file_stem(run)}-latent-spaces",
         on_select=lambda: _on_line(run, n_maps),
     )
+    export.buttons(run, FigureCall("latents", {"color_by": color}))
     st.caption(
         "UMAPs of the two latent spaces, zoomed and moved as one. scVI's is turned, mirrored and "
         "scaled as a whole onto SplicedVAE's, which changes no neighbourhood. Positions in one "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
-from splicedvae.dashboard import held, live
-from splicedvae.dashboard.text import defuse, line, moment, paragraph, plain
+from splicedvae.dashboard import downloads, export, held, live
+from splicedvae.dashboard.text import defuse, duration, line, moment, paragraph, plain
 from splicedvae.dashboard.theme import shown_or_told
-from splicedvae.report import views
+from splicedvae.report import FigureCall, command_line, python_call, run_settings, views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -36,21 +38,67 @@ def show(run: Run) -> None:
         st.subheader("How each velocity came about", anchor=False)
         st.dataframe(defuse(table), hide_index=True, alt="State, model and genes of each velocity.")
     with right:
-        st.subheader("Settings", anchor=False)
-        settings = {**config.to_dict(), "velocity": config.velocity.to_dict()}
-        for hidden in ("data", "name"):
-            settings.pop(hidden)
-        if isinstance(settings.get("model_run"), str):
-            settings["model_run"] = line(
-                settings["model_run"].replace("\\", "/").rsplit("/", 1)[-1]
-            )
-        st.json(settings, expanded=1)
-        st.subheader("Versions", anchor=False)
-        st.caption(
-            f"Finished {moment(float(made.get('finished') or 0))} · code {plain(made.get('code'))}"
-        )
-        st.json({"python": made.get("python"), **(made.get("packages") or {})}, expanded=False)
+        _settings(run)
+        _origin(run, made)
+    _again(run)
     if config.kind == "train":
         st.subheader("Training curves", anchor=False)
         shown_or_told(lambda: held.training_figure(run), "training-curves")
         live.watched_curves(run.history, run)
+        export.buttons(run, FigureCall("training"))
+
+
+def _settings(run: Run) -> None:
+    """Show what somebody chose, and folded what is as usual."""
+    settings = run_settings(run)
+    chosen = [setting for setting in settings if not setting.is_usual]
+    usual = [setting for setting in settings if setting.is_usual]
+    st.subheader("Settings", anchor=False)
+    table = pd.DataFrame(
+        [(item.name, line(item.value), item.usual) for item in chosen],
+        columns=["setting", "value", "usual"],
+    )
+    st.dataframe(defuse(table), hide_index=True, alt="Settings that differ from the usual ones.")
+    with st.expander(f"{len(usual)} more settings, as usual"):
+        table = pd.DataFrame(
+            [(item.name, line(item.value)) for item in usual], columns=["setting", "value"]
+        )
+        st.dataframe(defuse(table), hide_index=True, alt="Settings that are as usual.")
+
+
+def _origin(run: Run, made: Mapping[str, Any]) -> None:
+    """Show where the numbers come from: data, seeds, code, versions, time."""
+    st.subheader("Origin", anchor=False)
+    seconds = made.get("seconds")
+    rows = [
+        ("data digest (sha256)", run.config.data_sha256),
+        ("seed of split, training, maps", run.config.seed),
+        ("seed of the velocity", run.config.velocity.seed),
+        ("run", run.id),
+        ("code", made.get("code") or "not recorded"),
+        ("finished", moment(float(made["finished"])) if made.get("finished") else "not recorded"),
+        ("time taken", duration(float(seconds)) if seconds else "not recorded"),
+        ("device", made.get("device") or "not recorded"),
+    ]
+    table = pd.DataFrame([(name, line(value)) for name, value in rows], columns=["what", "value"])
+    st.dataframe(defuse(table), hide_index=True, alt="Data digest, seeds, code and time.")
+    packages = {"python": made.get("python"), **(made.get("packages") or {})}
+    with st.expander(f"{len(packages)} versions"):
+        table = pd.DataFrame(
+            [(line(name), line(version or "absent")) for name, version in packages.items()],
+            columns=["package", "version"],
+        )
+        st.dataframe(defuse(table), hide_index=True, alt="Versions of Python and packages.")
+
+
+def _again(run: Run) -> None:
+    """Show how the run is made again, and what can be taken home."""
+    st.subheader("Make it again", anchor=False)
+    command = command_line(run)
+    if command is None:
+        st.caption("The command has no options for some settings; in Python they are all there.")
+    else:
+        st.code(command, language="bash", wrap_lines=True)
+    with st.expander("In Python, with every setting", expanded=command is None):
+        st.code(python_call(run), language="python")
+    downloads.buttons(run)

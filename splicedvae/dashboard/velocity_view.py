@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from splicedvae._keys import Sources
-from splicedvae.dashboard import address, cautions, downloads, held, theme
+from splicedvae.dashboard import address, cautions, downloads, export, held, theme
 from splicedvae.dashboard.text import plain
-from splicedvae.report import views
+from splicedvae.report import FigureCall, views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ def show(run: Run, color: str) -> None:
     picked = [source for label, source in labels.items() if label in (shown or list(labels))]
     figure = held.stream_figure(run, picked, color, _DENSITIES[density or "medium"])
     theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
+    export.buttons(
+        run,
+        FigureCall(
+            "streams",
+            {"sources": picked, "color_by": color, "density": _DENSITIES[density or "medium"]},
+        ),
+    )
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in cautions.stream_cautions(run)))

@@ -24,6 +24,13 @@ from splicedvae.plotting._metrics import (
     coverage_curves,
     training_curves,
 )
+from splicedvae.plotting._print import (
+    MOST_VECTOR_POINTS,
+    PRINT_SIZES,
+    PrintForm,
+    PrintSize,
+    print_figure,
+)
 from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._streams import streams
@@ -63,7 +70,9 @@ __all__ = [
     "METRIC_LABELS",
     "MISSING",
     "MOST_POINTS",
+    "MOST_VECTOR_POINTS",
     "PREDICTOR_COLORS",
+    "PRINT_SIZES",
     "SAFE_COLORS",
     "SEQUENTIAL",
     "WATCHED_LABELS",
@@ -74,6 +83,8 @@ __all__ = [
     "LatentPanel",
     "Outline",
     "PhasePanel",
+    "PrintForm",
+    "PrintSize",
     "StreamLinesLike",
     "StreamPanel",
     "TimedRatios",
@@ -90,6 +101,7 @@ __all__ = [
     "picture_note",
     "predicted_against_measured",
     "predictors_in_order",
+    "print_figure",
     "ratio_by_group",
     "ratio_over_time",
     "reliability_curves",

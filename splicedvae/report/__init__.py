@@ -1,7 +1,24 @@
 """One HTML file from a run, and the figures and tables that the pages share with it."""
 
 from splicedvae.report import views
+from splicedvae.report._cautions import run_cautions
+from splicedvae.report._export import export_h5ad
+from splicedvae.report._figures import FIGURES, FigureCall, figure_caution, run_name
 from splicedvae.report._reproduce import command_line, python_call
+from splicedvae.report._settings import Setting, run_settings
 from splicedvae.report._write import write_report
 
-__all__ = ["command_line", "python_call", "views", "write_report"]
+__all__ = [
+    "FIGURES",
+    "FigureCall",
+    "Setting",
+    "command_line",
+    "export_h5ad",
+    "figure_caution",
+    "python_call",
+    "run_cautions",
+    "run_name",
+    "run_settings",
+    "views",
+    "write_report",
+]

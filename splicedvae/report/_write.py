@@ -27,6 +27,8 @@ from splicedvae import __version__, plotting
 from splicedvae._errors import RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Sources
 from splicedvae.report import views
+from splicedvae.report._cautions import run_cautions
+from splicedvae.report._figures import FIGURES, FigureCall
 from splicedvae.report._reproduce import command_line, file_name, python_call
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class _Figure:
     missing: str = ""
     #: That many cells are drawn as a picture.
     note: str = ""
+    python: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
 
     Returns
     -------
-    The file. It is about 5 MB, most of it plotly.js, and needs no network.
+    The file, which needs no network. It is about 5 MB, most of it plotly.js, and another 0.1 MB
+    for each thousand cells where there are three velocities.
 
     Raises
     ------
@@ -138,6 +142,7 @@ def _contents(run: Run, dark: bool) -> dict[str, Any]:
         "plotly_js": Markup(plotly.offline.get_plotlyjs()),
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "facts": _facts(run),
+        "cautions": run_cautions(run),
         "notes": run.notes,
         "annotation": run.annotation.splitlines(),
         "has_measured": Layers.SPLICED in cells.layers and Layers.UNSPLICED in cells.layers,
@@ -183,7 +188,13 @@ def _figure(name: str, draw: Callable[..., go.Figure], run: Run, *, dark: bool) 
         div_id=f"figure-{name}",
     )
     # plotly writes the figure as JSON in which "<", ">" and "/" are escaped.
-    return _Figure(Markup(html), plotting.alt_text(figure), note=plotting.picture_note(figure))
+    python = FigureCall(name).python(run) if name in FIGURES else ""
+    return _Figure(
+        Markup(html),
+        plotting.alt_text(figure),
+        note=plotting.picture_note(figure),
+        python=python,
+    )
 
 
 def _table(make: Callable[[], pd.DataFrame]) -> _Table:

@@ -1,0 +1,80 @@
+"""A presentation by keyboard, and a report without a network, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from splicedvae.dashboard.present_view import N_SLIDES
+from splicedvae.report import write_report
+from splicedvae.runs import demo_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+SLOW = 180_000
+
+
+def on_slide(page: Page, at: int) -> None:
+    page.wait_for_url(re.compile(rf"[?&]slide={at}(&|$)"), timeout=SLOW)
+    expect(page.get_by_text(f"{at} / {N_SLIDES}")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_a_presentation_by_keyboard(
+    server, new_page: Callable[..., Page], width: int, height: int
+) -> None:
+    page = new_page(width=width, height=height)
+    page.goto(f"{server.url}/latent?run=demo")
+    page.get_by_test_id("stSidebarNav").get_by_text("Present").click(timeout=SLOW)
+    on_slide(page, 1)
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    on_slide(page, 2)
+    page.keyboard.press("PageDown")
+    on_slide(page, 3)
+    expect(page.locator(".st-key-slide-streams .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    # All of the slide is on the screen, also after a reload.
+    page.reload()
+    on_slide(page, 3)
+    buttons = page.get_by_role("button", name=re.compile("^Next")).bounding_box()
+    assert buttons is not None
+    assert buttons["y"] + buttons["height"] <= height
+    page.keyboard.press("ArrowLeft")
+    on_slide(page, 2)
+    page.keyboard.press("PageUp")
+    on_slide(page, 1)
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile("/(latent|velocity)"), timeout=SLOW)
+    assert "slide=" not in page.url
+
+
+def test_a_report_opens_without_a_network(browser: Browser, tmp_path: Path) -> None:
+    file = write_report(demo_run(), tmp_path / "report.html")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(file.as_uri())
+    plots = page.locator(".js-plotly-plot .main-svg")
+    expect(plots.first).to_be_visible(timeout=SLOW)
+    figures = page.locator("figure")
+    page.wait_for_function(
+        "document.querySelectorAll('figure .js-plotly-plot .main-svg').length >= "
+        "document.querySelectorAll('figure').length",
+        timeout=SLOW,
+    )
+    assert figures.count() >= 9
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    assert not errors
+    expect(page.get_by_role("note", name="Cautions")).to_be_visible()
+    page.get_by_text("Python of this figure").first.click()
+    expect(page.get_by_text("from splicedvae.report import views").first).to_be_visible()
+    context.close()
