@@ -14,7 +14,10 @@ import streamlit as st
 from splicedvae.dashboard.text import plain
 
 #: Every name a page of this app may put into the address.
-KNOWN: Final = frozenset({"run", "data", "color", "density", "coverage", "shown", "clusters"})
+KNOWN: Final = frozenset({"run", "data", "color", "density", "coverage", "shown", "clusters"}) | {
+    "style",
+    "basis",
+}
 _REMARKS: Final = "_address_remarks"
 
 

@@ -16,6 +16,7 @@ from splicedvae.plotting._metrics import (
     training_curves,
 )
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
+from splicedvae.plotting._rgb import PaintedCells, painted
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
 from splicedvae.plotting._theme import (
@@ -32,6 +33,7 @@ from splicedvae.plotting._theme import (
     template,
 )
 from splicedvae.plotting._types import (
+    ArrowsLike,
     Categories,
     CellColors,
     Density,
@@ -53,11 +55,13 @@ __all__ = [
     "PREDICTOR_COLORS",
     "SAFE_COLORS",
     "SEQUENTIAL",
+    "ArrowsLike",
     "Categories",
     "CellColors",
     "Density",
     "Histogram",
     "LatentPanel",
+    "PaintedCells",
     "StreamLinesLike",
     "StreamPanel",
     "Values",
@@ -68,6 +72,7 @@ __all__ = [
     "depth_histogram",
     "escape",
     "latents",
+    "painted",
     "predicted_against_measured",
     "predictors_in_order",
     "shorten",

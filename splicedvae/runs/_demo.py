@@ -116,18 +116,25 @@ def rounded(values: NDArray[Any]) -> NDArray[np.float32]:
     return np.where(finite, carried, bits).astype(np.uint32).view(np.float32)
 
 
+#: What streams on every map are drawn from.
+_VELOCITY_MAPS: Final = (
+    Obsm.UMAP,
+    Obsm.VELOCITY_UMAP,
+    Obsm.UMAP_LATENT,
+    Obsm.VELOCITY_UMAP_LATENT,
+    Obsm.UMAP_LATENT_SCVI,
+    Obsm.VELOCITY_UMAP_LATENT_SCVI,
+)
+
+
 def _small_velocity(moving: AnnData) -> AnnData:
     root = moving.uns.get(Uns.ROOT, {})
-    kept = (Uns.VELOCITY, Uns.GROUND)
+    kept = (Uns.VELOCITY, Uns.GROUND, Uns.DRIVERS)
     return AnnData(
         obs=moving.obs,
         var=moving.var,
         layers={Layers.VELOCITY: rounded(moving.layers[Layers.VELOCITY])},
-        obsm={
-            name: rounded(moving.obsm[name])
-            for name in (Obsm.UMAP, Obsm.VELOCITY_UMAP)
-            if name in moving.obsm
-        },
+        obsm={name: rounded(moving.obsm[name]) for name in _VELOCITY_MAPS if name in moving.obsm},
         uns={Uns.ROOT: {name: root[name] for name in kept if name in root}},
     )
 

@@ -20,6 +20,15 @@ from splicedvae.report.views._data import (
     depth_figure,
     unspliced_figure,
 )
+from splicedvae.report.views._drivers import (
+    ALL_CELLS,
+    SKILL,
+    agreement_sentence,
+    driver_groups,
+    driver_table,
+    time_sentences,
+    time_table,
+)
 from splicedvae.report.views._latents import latent_figure
 from splicedvae.report.views._parts import BEST_POSSIBLE, MEASURED_HALVES, N_VALUES
 from splicedvae.report.views._ratios import (
@@ -33,20 +42,39 @@ from splicedvae.report.views._ratios import (
     within_gene_figure,
 )
 from splicedvae.report.views._streams import (
+    ARROWS,
+    COMMON,
     DENSITY,
+    GRID,
+    OWN,
+    STREAM,
+    map_choices,
+    map_points,
     sources,
     stream_figure,
     stream_lines,
+    velocity_drawn,
+    velocity_flow,
     velocity_table,
 )
 from splicedvae.report.views._tables import metrics_table
+from splicedvae.report.views._verdicts import Verdict, verdict
 
 __all__ = [
+    "ALL_CELLS",
+    "ARROWS",
     "BEST_POSSIBLE",
     "CELL_DEPTH",
+    "COMMON",
     "DENSITY",
+    "GRID",
     "MEASURED_HALVES",
     "N_VALUES",
+    "OWN",
+    "SKILL",
+    "STREAM",
+    "Verdict",
+    "agreement_sentence",
     "cell_colors",
     "cluster_table",
     "color_choices",
@@ -56,9 +84,13 @@ __all__ = [
     "data_unspliced_figure",
     "default_color",
     "depth_figure",
+    "driver_groups",
+    "driver_table",
     "gain_figure",
     "gain_table",
     "latent_figure",
+    "map_choices",
+    "map_points",
     "metrics_table",
     "predictors",
     "ratio_density",
@@ -66,8 +98,13 @@ __all__ = [
     "sources",
     "stream_figure",
     "stream_lines",
+    "time_sentences",
+    "time_table",
     "training_figure",
     "unspliced_figure",
+    "velocity_drawn",
+    "velocity_flow",
     "velocity_table",
+    "verdict",
     "within_gene_figure",
 ]
