@@ -3,19 +3,19 @@
 
 const bytes = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 const floats = (text) => new Float32Array(bytes(text).buffer);
-const PER_DENSITY = 1600; // particles a panel at density 1
+const PER_FIELD = 1.1; // particles for each field of the grid that has cells, at density 1
+const MOST = 3000; // particles a panel
 const MEDIAN_STEP = 0.05; // widths of the map a second, at the median speed
 const LARGEST_STEP = 0.35; // and at most
 
 class Panel {
-  constructor(data, lined) {
+  constructor(data) {
     this.data = data;
     this.points = floats(data.points);
     this.colors = bytes(data.colors);
     this.lines = data.lines ? floats(data.lines) : new Float32Array(0);
     this.heads = data.heads ? floats(data.heads) : new Float32Array(0);
     this.field = data.field ? floats(data.field) : null;
-    this.lined = lined;
     this.figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     const title = document.createElement("strong");
@@ -96,7 +96,8 @@ class Panel {
   }
 
   fill(density) {
-    const n = this.field && this.known.length ? Math.round(PER_DENSITY * density) : 0;
+    const wanted = this.field ? Math.round(this.known.length * PER_FIELD * density) : 0;
+    const n = Math.min(wanted, MOST);
     this.x = new Float32Array(n);
     this.y = new Float32Array(n);
     this.life = new Float32Array(n);
@@ -181,11 +182,11 @@ class Panel {
     const pen = this.front.getContext("2d");
     // What was drawn fades, so that each particle has a tail.
     pen.globalCompositeOperation = "destination-out";
-    pen.fillStyle = `rgba(0,0,0,${1 - Math.exp(-3.2 * seconds)})`;
+    pen.fillStyle = `rgba(0,0,0,${1 - Math.exp(-4 * seconds)})`;
     pen.fillRect(0, 0, this.width, this.height);
     pen.globalCompositeOperation = "source-over";
     pen.strokeStyle = this.ink;
-    pen.lineWidth = 1.4;
+    pen.lineWidth = 1.2;
     pen.beginPath();
     const out = [0, 0];
     for (let k = 0; k < this.x.length; k += 1) {

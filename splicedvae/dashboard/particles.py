@@ -65,7 +65,7 @@ def payload(
     color_by
         What cells are coloured by.
     density
-        Particles relative to 1,600 a panel.
+        Closeness of the particles; at 1 about one for each field of the grid.
     on
         One of `views.map_choices`.
     lines

@@ -29,7 +29,9 @@ def test_field_of_a_rotation_turns_and_its_largest_speed_is_one() -> None:
     assert np.nanmax(np.hypot(flow.u, flow.v)) == pytest.approx(1, abs=1e-5)
     x, y = np.meshgrid(flow.x, flow.y)
     inside = (np.hypot(x, y) < 2) & (np.hypot(x, y) > 0.7)
-    assert (x * flow.v - y * flow.u)[inside].min() > 0
+    turn = (x * flow.v - y * flow.u)[inside]
+    assert np.isfinite(turn).mean() > 0.8
+    assert np.nanmin(turn) > 0
     assert flow.moves
 
 

@@ -13,15 +13,13 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Obs, Uns, Var
 from splicedvae.velocity._scvelo import quiet_scvelo
 
-from .conftest import kinetic_cells
-
 
 @pytest.fixture(scope="module")
-def moving() -> AnnData:
+def moving(make_cells) -> AnnData:
     settings = vl.VelocitySettings(
         n_top_genes=None, min_shared_counts=5, n_pcs=10, n_neighbors=15, mode="deterministic"
     )
-    return vl.compute_velocity(kinetic_cells(220, 40), settings=settings)
+    return vl.compute_velocity(make_cells(220, 40), settings=settings)
 
 
 def test_time_runs_from_root_to_end_as_the_cells_do(moving: AnnData) -> None:

@@ -155,7 +155,8 @@ def time_table(run: Run, source: str) -> pd.DataFrame:
             "early": early,
             "late": late,
         }
-    table = pd.DataFrame.from_dict(rows, orient="index")
+    columns = ["cells", "roots", "ends", "time", "early", "late"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("time", kind="stable")
 
 
@@ -196,7 +197,8 @@ def time_sentences(run: Run, source: str) -> list[str]:
             elif table[column].isna().all():
                 said.append(f"Where this velocity {words.removesuffix(' in')} is not known.")
             else:
-                said.append(f"No cluster holds a quarter of where this velocity {words[:-3]}.")
+                where = words.removesuffix(" in")
+                said.append(f"Where this velocity {where} is spread over many clusters.")
     time = run.velocity(source).obs[Obs.PSEUDOTIME]
     others = {}
     if source != Sources.MEASURED and Sources.MEASURED in run.velocity_sources:
