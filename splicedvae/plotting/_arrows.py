@@ -36,7 +36,7 @@ def add_arrows(figure: go.Figure, panel: int, arrows: ArrowsLike, color: str) ->
             arrowref="data",
             lengthmode="raw",
             lengthfactor=1,
-            marker={"color": color, "line": {"width": 1.1, "color": color}},
+            marker={"color": color, "line": {"width": 1.1}},
             hoverinfo="skip",
             showlegend=False,
             name="arrows",
