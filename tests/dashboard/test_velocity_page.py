@@ -100,7 +100,8 @@ def test_start_and_end_come_with_a_warning(run_id: str) -> None:
 
 
 def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
-    said = told(open_page(run=run_id, color=Obs.COSINE_GENES))
+    app = open_page(run=run_id)
+    said = told(app.selectbox(key="color").set_value(Obs.COSINE_GENES).run())
     assert "training cells" in said
     assert "held-out cells alone" in said
 
