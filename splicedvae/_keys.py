@@ -73,6 +73,13 @@ class Obs:
     #: Over draws from a model's posterior; with "_umap" after it, of the arrows on that embedding.
     DIRECTION_UNCERTAINTY: Final = "velocity_direction_uncertainty"
     LENGTH_UNCERTAINTY: Final = "velocity_length_uncertainty"
+    #: Where a velocity starts and ends, and the time along it, as scVelo names them.
+    ROOT_CELLS: Final = "root_cells"
+    END_POINTS: Final = "end_points"
+    PSEUDOTIME: Final = "velocity_pseudotime"
+    #: Cosine of a cell's velocity to the measured one.
+    COSINE_GENES: Final = "velocity_cosine_genes"
+    COSINE_UMAP: Final = "velocity_cosine_umap"
     #: Followed by a layer's name: the layer's sum over all genes of the file, per cell.
     INITIAL_SIZE: Final = "initial_size_"
 
@@ -100,6 +107,10 @@ class Var:
     #: True where that deviation is no more than rounding, so that the gene has no velocity.
     DEGENERATE: Final = "velocity_degenerate"
     GENE_MEAN: Final = "gene_mean_splicing_ratio"
+    #: Share of the squared length of the velocity, mean over cells.
+    VELOCITY_SHARE: Final = "velocity_share"
+    #: Rank correlation of the smoothed spliced counts with the velocity pseudotime.
+    TIME_CORRELATION: Final = "velocity_pseudotime_correlation"
 
 
 class Obsm:
@@ -112,6 +123,9 @@ class Obsm:
     UMAP_LATENT: Final = "X_umap_splicedvae"
     UMAP_LATENT_SCVI: Final = "X_umap_scvi"
     VELOCITY_UMAP: Final = "velocity_umap"
+    #: A velocity on the maps of the models' latent spaces.
+    VELOCITY_UMAP_LATENT: Final = "velocity_umap_splicedvae"
+    VELOCITY_UMAP_LATENT_SCVI: Final = "velocity_umap_scvi"
 
 
 class Obsp:
@@ -143,6 +157,8 @@ class Uns:
     READ: Final = "read"
     #: ``uns[ROOT][VELOCITY]``: settings, genes and fallbacks of a velocity.
     VELOCITY: Final = "velocity"
+    #: ``uns[ROOT][DRIVERS]``: genes whose velocity sets a cluster apart, one row each.
+    DRIVERS: Final = "velocity_drivers"
     #: ``uns[ROOT][GROUND]``: genes, graph and embedding that all velocities share.
     GROUND: Final = "velocity_ground"
     #: scanpy's and scVelo's own.

@@ -27,6 +27,8 @@ KNOWN: Final = frozenset(
         "gene",
         "part",
         "slide",
+        "style",
+        "basis",
     }
 )
 _REMARKS: Final = "_address_remarks"

@@ -7,7 +7,7 @@ Lines of a stream plot do not depend on colours, and colours not on lines: each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import streamlit as st
@@ -15,6 +15,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae import plotting
+from splicedvae.dashboard import particles
 from splicedvae.dashboard.theme import is_dark, training_curves
 from splicedvae.report import views
 from splicedvae.runs import Run
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from splicedvae.evaluation import SelectionScores
-    from splicedvae.velocity import StreamLines
+    from splicedvae.velocity import GridArrows, StreamLines
 
 #: Where a run lies, and when its status was last written.
 Key = tuple[str, float]
@@ -69,26 +70,64 @@ def _held(key: Key) -> HeldRun:
 
 
 @st.cache_resource(max_entries=48, ttl="2h", show_spinner=False)
-def _lines(key: Key, source: str, density: float) -> StreamLines:
-    return views.stream_lines(_held(key), source, density=density)
+def _lines(key: Key, source: str, density: float, style: str, on: str) -> StreamLines | GridArrows:
+    return views.velocity_drawn(_held(key), source, style, density=density, on=on)
 
 
 # Figures are kept as they are, not pickled: Streamlit copies what it sends, and nobody else
 # changes them.
 @st.cache_resource(max_entries=48, ttl="2h", show_spinner="Drawing streams …")
 def _streams(
-    key: Key, sources: tuple[str, ...], color_by: str, density: float, dark: bool
+    key: Key,
+    sources: tuple[str, ...],
+    color_by: str,
+    density: float,
+    dark: bool,
+    style: str,
+    on: str,
 ) -> go.Figure:
     run = _held(key)
     lines = {
-        source: _lines(key, source, density) for source in sources if source in run.velocity_sources
+        source: _lines(key, source, density, style, on)
+        for source in sources
+        if source in run.velocity_sources
     }
-    return views.stream_figure(run, sources, color_by, dark=dark, density=density, lines=lines)
+    return views.stream_figure(
+        run, sources, color_by, dark=dark, density=density, lines=lines, style=style, on=on
+    )
 
 
-def stream_figure(run: Run, sources: Sequence[str], color_by: str, density: float) -> go.Figure:
+def stream_figure(
+    run: Run,
+    sources: Sequence[str],
+    color_by: str,
+    density: float,
+    *,
+    style: str = views.STREAM,
+    on: str = views.COMMON,
+) -> go.Figure:
     """Draw velocities side by side for the visitor's theme; see `views.stream_figure`."""
-    return _streams(key_of(run), tuple(sources), color_by, density, is_dark())
+    return _streams(key_of(run), tuple(sources), color_by, density, is_dark(), style, on)
+
+
+@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Gathering particles …")
+def _particles(
+    key: Key, sources: tuple[str, ...], color_by: str, density: float, on: str
+) -> dict[str, Any]:
+    run = _held(key)
+    lines = {
+        source: views.stream_lines(run, source, density=density, on=on)
+        for source in sources
+        if source in run.velocity_sources
+    }
+    return particles.payload(run, sources, color_by, density=density, on=on, lines=lines)
+
+
+def particle_data(
+    run: Run, sources: Sequence[str], color_by: str, density: float, on: str
+) -> dict[str, Any]:
+    """Gather what animated particles need; see `particles.payload`."""
+    return _particles(key_of(run), tuple(sources), color_by, density, on)
 
 
 @st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from splicedvae.evaluation._agreement import cell_agreement
 from splicedvae.evaluation._baselines import (
     GeneMean,
     GroupMean,
@@ -59,6 +60,7 @@ __all__ = [
     "SelectionScores",
     "WatchedRatio",
     "ceiling_from_halves",
+    "cell_agreement",
     "cell_cosines",
     "cell_metrics",
     "cross_boundary_direction",

@@ -33,6 +33,7 @@ from splicedvae.plotting._print import (
 )
 from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
+from splicedvae.plotting._rgb import PaintedCells, painted
 from splicedvae.plotting._streams import streams
 from splicedvae.plotting._text import escape, shorten
 from splicedvae.plotting._theme import (
@@ -49,6 +50,7 @@ from splicedvae.plotting._theme import (
     template,
 )
 from splicedvae.plotting._types import (
+    ArrowsLike,
     Categories,
     CellColors,
     Density,
@@ -76,12 +78,14 @@ __all__ = [
     "SAFE_COLORS",
     "SEQUENTIAL",
     "WATCHED_LABELS",
+    "ArrowsLike",
     "Categories",
     "CellColors",
     "Density",
     "Histogram",
     "LatentPanel",
     "Outline",
+    "PaintedCells",
     "PhasePanel",
     "PrintForm",
     "PrintSize",
@@ -97,6 +101,7 @@ __all__ = [
     "escape",
     "interval_coverage",
     "latents",
+    "painted",
     "phase_portraits",
     "picture_note",
     "predicted_against_measured",

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from splicedvae._errors import DataError
+from splicedvae.plotting._arrows import add_arrows
 from splicedvae.plotting._cells import (
     add_cells,
     add_color_bar,
@@ -27,20 +28,23 @@ def streams(
     colors: CellColors | Sequence[CellColors],
     columns: int | None = None,
     dark: bool = False,
+    matched: bool = True,
 ) -> go.Figure:
-    """Draw velocities as stream lines over the cells, side by side, zoomed and moved as one.
+    """Draw velocities as stream lines or arrows over the cells, side by side.
 
     Parameters
     ----------
     panels
-        One for each source of velocity, all over the same map. A panel without lines shows
-        its cells faintly and the sentence that says why.
+        One for each source of velocity. A panel without lines and arrows shows its cells faintly
+        and the sentence that says why.
     colors
         One colouring of the cells for all panels, or one for each.
     columns
         Panels in a row; up to three, and four as two by two, if None.
     dark
         Whether the page behind the figure is dark.
+    matched
+        Whether all are over the same map, so that they are zoomed and moved as one.
 
     Returns
     -------
@@ -63,12 +67,14 @@ def streams(
         [panel.embedding for panel in panels],
         columns=columns,
         dark=dark,
-        matched=True,
+        matched=matched,
     )
     _, columns = grid_of(len(panels), columns)
     for index, (panel, given) in enumerate(zip(panels, each, strict=True)):
-        add_cells(figure, index, panel.title, panel.embedding, given, faint=panel.lines is None)
-        if panel.lines is not None:
+        add_cells(figure, index, panel.title, panel.embedding, given, faint=not _is_drawn(panel))
+        if panel.arrows is not None:
+            add_arrows(figure, index, panel.arrows, ink(dark).stream)
+        elif panel.lines is not None:
             _add_lines(figure, index, panel.lines, ink(dark).stream)
         elif panel.message:
             add_message(figure, index, panel.message, columns, dark)
@@ -116,13 +122,21 @@ def _add_lines(figure: go.Figure, panel: int, lines: StreamLinesLike, color: str
     )
 
 
+def _is_drawn(panel: StreamPanel) -> bool:
+    return panel.lines is not None or panel.arrows is not None
+
+
 def _sentence(panels: Sequence[StreamPanel], colors: CellColors) -> str:
-    drawn = [panel.title for panel in panels if panel.lines is not None]
-    refused = [panel for panel in panels if panel.lines is None]
     text = f"{panels[0].embedding.shape[0]:,} cells on a map, coloured by {colors.title}"
-    if drawn:
-        text += f", with velocity stream lines from: {', '.join(drawn)}"
+    drawn = {
+        "velocity stream lines": [panel for panel in panels if panel.lines is not None],
+        "velocity arrows": [panel for panel in panels if panel.arrows is not None],
+    }
+    for words, shown in drawn.items():
+        if shown:
+            text += f", with {words} from: {', '.join(panel.title for panel in shown)}"
     text += "."
-    for panel in refused:
-        text += f" No velocity from {panel.title}: {panel.message}"
+    for panel in panels:
+        if not _is_drawn(panel):
+            text += f" No velocity from {panel.title}: {panel.message}"
     return text

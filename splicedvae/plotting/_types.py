@@ -46,6 +46,26 @@ class StreamLinesLike(Protocol):
         """Vertical part of the arrow heads' directions."""
 
 
+class ArrowsLike(Protocol):
+    """The arrays of `splicedvae.velocity.GridArrows`, which plotting does not import."""
+
+    @property
+    def x(self) -> FloatArray:
+        """Horizontal positions of the tails."""
+
+    @property
+    def y(self) -> FloatArray:
+        """Vertical positions of the tails."""
+
+    @property
+    def dx(self) -> FloatArray:
+        """Horizontal extents."""
+
+    @property
+    def dy(self) -> FloatArray:
+        """Vertical extents."""
+
+
 @dataclass(frozen=True)
 class Categories:
     """A category for each cell, such as its cluster.
@@ -103,24 +123,26 @@ class StreamPanel:
     Raises
     ------
     DataError
-        If the embedding is not of shape (n_cells, 2), or neither lines nor a message say
-        what the panel shows.
+        If the embedding is not of shape (n_cells, 2), or neither lines, arrows nor a message
+        say what the panel shows.
     """
 
     #: Where the velocity comes from.
     title: str
     #: Shape (n_cells, 2).
     embedding: FloatArray
-    #: None where the velocity was refused.
+    #: None where the velocity was refused, or is drawn as arrows.
     lines: StreamLinesLike | None
     #: Why there are no lines, in a sentence.
     message: str | None = None
     #: A short line under the panel, such as the number of genes.
     caption: str | None = None
+    #: Drawn instead of lines.
+    arrows: ArrowsLike | None = None
 
     def __post_init__(self) -> None:
         _check_embedding(self.title, self.embedding)
-        if self.lines is None and not self.message:
+        if self.lines is None and self.arrows is None and not self.message:
             raise DataError(
                 f"The stream panel {self.title!r} has neither lines nor a message: "
                 "say why its velocity is missing."

@@ -120,6 +120,17 @@ def rounded(values: NDArray[Any], bits_kept: int = _BITS) -> NDArray[np.float32]
     return np.where(finite, carried, bits).astype(np.uint32).view(np.float32)
 
 
+#: What streams on every map are drawn from.
+_VELOCITY_MAPS: Final = (
+    Obsm.UMAP,
+    Obsm.VELOCITY_UMAP,
+    Obsm.UMAP_LATENT,
+    Obsm.VELOCITY_UMAP_LATENT,
+    Obsm.UMAP_LATENT_SCVI,
+    Obsm.VELOCITY_UMAP_LATENT_SCVI,
+)
+
+
 def _small_velocity(moving: AnnData) -> AnnData:
     root = moving.uns.get(Uns.ROOT, {})
     layers = {Layers.VELOCITY: rounded(moving.layers[Layers.VELOCITY])}
@@ -127,16 +138,12 @@ def _small_velocity(moving: AnnData) -> AnnData:
         # A known velocity has spliced moments alone, which make no phase portrait.
         for name in (Layers.MS, Layers.MU):
             layers[name] = rounded(moving.layers[name], _MOMENT_BITS)
-    kept = (Uns.VELOCITY, Uns.GROUND)
+    kept = (Uns.VELOCITY, Uns.GROUND, Uns.DRIVERS)
     return AnnData(
         obs=moving.obs,
         var=moving.var,
         layers=layers,
-        obsm={
-            name: rounded(moving.obsm[name])
-            for name in (Obsm.UMAP, Obsm.VELOCITY_UMAP)
-            if name in moving.obsm
-        },
+        obsm={name: rounded(moving.obsm[name]) for name in _VELOCITY_MAPS if name in moving.obsm},
         uns={Uns.ROOT: {name: root[name] for name in kept if name in root}},
     )
 

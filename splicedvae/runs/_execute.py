@@ -34,7 +34,14 @@ from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import SplicedVAE
-from splicedvae.runs import _assessment, _files, _prediction, _training, _velocities
+from splicedvae.runs import (
+    _assessment,
+    _files,
+    _prediction,
+    _training,
+    _velocities,
+    _velocity_details,
+)
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig, code_version
 from splicedvae.runs._journal import Journal
@@ -647,6 +654,8 @@ def _velocities_stage(
                 obs = found.results[Sources.SPLICEDVAE].obs
                 for name in spread.columns:
                     obs[name] = spread[name].to_numpy(dtype=np.float32)
+        journal.advance(0.94, "driver genes and pseudotime")
+        _velocity_details.complete(found, cells.obsm)
     (folder / _files.VELOCITY).mkdir(exist_ok=True)
     for source, result in found.results.items():
         _write_h5ad(folder / _files.VELOCITY / f"{source}.h5ad", _without_foreign(result, source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -33,6 +33,19 @@ RATIO_PREFIX: Final = "ratio: "
 _PER_SOURCE: Final[Mapping[str, str]] = {
     Obs.CONFIDENCE: "velocity confidence (smoothness, not correctness)",
     Obs.LENGTH: "velocity length",
+    Obs.COSINE_GENES: "cosine to the measured velocity, genes",
+    Obs.COSINE_UMAP: "cosine to the measured velocity, common map",
+    Obs.PSEUDOTIME: "velocity pseudotime, from start to end",
+    Obs.ROOT_CELLS: "root cells, 1 where the velocity starts",
+    Obs.END_POINTS: "end cells, 1 where the velocity ends",
+}
+#: Ends of the scale of those that have the same in every velocity.
+_LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    Obs.COSINE_GENES: (-1.0, 1.0),
+    Obs.COSINE_UMAP: (-1.0, 1.0),
+    Obs.PSEUDOTIME: (0.0, 1.0),
+    Obs.ROOT_CELLS: (0.0, 1.0),
+    Obs.END_POINTS: (0.0, 1.0),
 }
 #: Numbers of a cell that only SplicedVAE's velocity has, as only it draws from a posterior.
 _OF_SPLICEDVAE: Final[Mapping[str, str]] = {
@@ -51,15 +64,23 @@ def color_choices(run: Run) -> tuple[str, ...]:
     Returns
     -------
     Columns of ``obs`` that are categories or numbers, `CELL_DEPTH`, and, if the run has a
-    velocity, its confidence and length, and the uncertainty of its direction. A gene's name, and
-    one after `RATIO_PREFIX`, is accepted by `cell_colors` as well.
+    velocity, its confidence and length, its cosine to the measured one, its start, end and
+    pseudotime, and the uncertainty of its direction. A gene's name, and one after `RATIO_PREFIX`,
+    is accepted by `cell_colors` as well.
     """
     obs = run.predictions.obs
     named = [str(name) for name in obs.columns if is_colorable(obs[name])]
     first = [name for name in (cluster_key(run), Obs.SPLIT) if name in named]
     choices = [*first, CELL_DEPTH, *(name for name in named if name not in first)]
-    if any(source != Sources.TRUE for source in run.velocity_sources):
-        choices += [name for name in _PER_SOURCE if name not in choices]
+    fitted = [source for source in run.velocity_sources if source != Sources.TRUE]
+    if fitted:
+        # The last is a model's if there is one, as only they have a cosine to the measured.
+        known = run.velocity_outline(fitted[-1]).obs
+        choices += [
+            name
+            for name in _PER_SOURCE
+            if name not in choices and name in known and known[name].notna().any()
+        ]
     if Sources.SPLICEDVAE in run.velocity_sources:
         known = run.velocity_outline(Sources.SPLICEDVAE).obs
         choices += [name for name in _OF_SPLICEDVAE if name in known and name not in choices]
@@ -89,8 +110,8 @@ def cell_colors(
         total count per 10,000; after `RATIO_PREFIX` for its predicted spliced fraction, in cells
         that hold a count of it.
     velocity
-        The velocity whose own numbers are meant where ``color_by`` is its confidence or
-        length; the numbers are missing if it is None.
+        The velocity whose own numbers are meant where ``color_by`` is one of a
+        velocity, such as its length; the numbers are missing if it is None.
     source
         Whose spliced fractions are meant: ``"splicedvae"`` or ``"scvi"``; others take
         SplicedVAE's.
@@ -109,7 +130,11 @@ def cell_colors(
         values = np.full(cells.n_obs, np.nan, dtype=np.float32)
         if velocity is not None and color_by in velocity.obs:
             values = velocity.obs[color_by].reindex(cells.obs_names).to_numpy(dtype=np.float32)
-        return plotting.Values(_PER_SOURCE[color_by], values)
+        limits = _LIMITS.get(color_by)
+        scale: Literal["sequential", "diverging"] = (
+            "diverging" if limits is not None and limits[0] < 0 else "sequential"
+        )
+        return plotting.Values(_PER_SOURCE[color_by], values, scale, limits)
     if color_by in _OF_SPLICEDVAE and Sources.SPLICEDVAE in run.velocity_sources:
         known = run.velocity_outline(Sources.SPLICEDVAE).obs
         if color_by in known:

@@ -1,0 +1,37 @@
+"""How far each single cell's velocity agrees with a reference: a layer for the eye, not a score."""
+
+from __future__ import annotations
+
+import pandas as pd
+from anndata import AnnData
+
+from splicedvae._keys import Obs
+from splicedvae.evaluation._velocity import _cosines
+
+
+def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
+    """Cosine between two velocities of each cell, over genes and on the map.
+
+    Parameters
+    ----------
+    reference
+        Result of `splicedvae.velocity.compute_velocity` on measured layers.
+    other
+        Result on other layers of the same cells and genes.
+
+    Returns
+    -------
+    One row a cell: ``velocity_cosine_genes``, over genes that are velocity genes on both sides, and
+    ``velocity_cosine_umap``, from -1 to 1, missing where either velocity is zero. Where cells of a
+    training are among them, their own counts speak in both velocities, and a held-out cell's
+    smoothed velocity contains those of its neighbours: a mean of these numbers is no test.
+
+    Raises
+    ------
+    DataError
+        If the cells or genes differ, or no velocity gene is shared.
+    """
+    genes, umap, _ = _cosines(reference, other)
+    return pd.DataFrame(
+        {Obs.COSINE_GENES: genes, Obs.COSINE_UMAP: umap}, index=other.obs_names.copy()
+    )

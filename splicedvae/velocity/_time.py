@@ -1,0 +1,141 @@
+"""Where a velocity starts and ends, and a time along it: scVelo's, with refusals as sentences.
+
+scVelo's functions stop with a Python error where an eigenvalue is not found, return zeros where no
+cell is a root, and set numpy's global seed. Here the first two become notes, the third is undone.
+
+A latent time needs scVelo's dynamical model, which is not fitted; the velocity pseudotime needs the
+velocity graph alone. Both start where the arrows say: if the arrows are turned round, so are they.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+from scipy.sparse.linalg import ArpackError
+
+from splicedvae._errors import DataError
+from splicedvae._keys import Obs, Obsp, Uns
+from splicedvae.velocity._scvelo import quiet_scvelo
+
+_NAMES: Final = (Obs.ROOT_CELLS, Obs.END_POINTS, Obs.PSEUDOTIME)
+_WORDS: Final = {Obs.ROOT_CELLS: "root cell", Obs.END_POINTS: "end cell"}
+
+
+def velocity_time(result: AnnData) -> pd.DataFrame:
+    """Find root cells, end cells and the velocity pseudotime of each cell.
+
+    Roots and ends are the stationary states of the velocity's transition matrix, backward and
+    forward; the pseudotime is a random walk's distance from the likeliest root, averaged with that
+    to the likeliest end (Bergen et al. 2020, *Nature Biotechnology* 38, 1408;
+    ``scvelo.tl.terminal_states`` and ``velocity_pseudotime``).
+
+    Parameters
+    ----------
+    result
+        A result of `compute_velocity` or `true_velocity`, with its graphs; not changed.
+
+    Returns
+    -------
+    One row a cell with ``root_cells`` and ``end_points`` from 0 to 1 (likeliest), and
+    ``velocity_pseudotime`` from 0 to 1; missing where it is not known. ``attrs["notes"]`` says why.
+
+    Raises
+    ------
+    DataError
+        If the velocity graph is absent.
+    """
+    if Uns.VELOCITY_GRAPH not in result.uns or Obsp.DISTANCES not in result.obsp:
+        raise DataError(
+            "The velocity has no graph, expected one to follow from cell to cell; give what "
+            "compute_velocity returned."
+        )
+    work = _bare(result)
+    notes: list[str] = []
+    with _seed_kept(), quiet_scvelo() as scvelo:
+        try:
+            scvelo.tl.terminal_states(work)
+        except (ArpackError, ValueError, TypeError) as error:
+            notes.append(
+                "Root and end cells were not found, as the eigenvectors of the transitions do not "
+                f"settle ({type(error).__name__})."
+            )
+        else:
+            notes += _unfound(work)
+            notes += _paced(scvelo, work)
+    table = pd.DataFrame(index=result.obs_names.copy())
+    for name in _NAMES:
+        values = np.full(result.n_obs, np.nan)
+        if name in work.obs:
+            values = work.obs[name].to_numpy(dtype=np.float64, copy=True)
+        values[~np.isfinite(values)] = np.nan
+        table[name] = values
+    missing = int(table[Obs.PSEUDOTIME].isna().sum())
+    if 0 < missing < result.n_obs:
+        notes.append(
+            f"{missing:,} of {result.n_obs:,} cells cannot be reached along the velocity and have "
+            "no pseudotime."
+        )
+    table.attrs["notes"] = notes
+    return table
+
+
+def _bare(result: AnnData) -> AnnData:
+    """Take the graphs alone: scVelo copies what it is given."""
+    work = AnnData(obs=pd.DataFrame(index=[f"{number}" for number in range(result.n_obs)]))
+    for name in (Obsp.DISTANCES, Obsp.CONNECTIVITIES):
+        work.obsp[name] = sparse.csr_matrix(result.obsp[name])
+    degree = np.diff(sparse.csr_matrix(result.obsp[Obsp.DISTANCES]).indptr)
+    work.uns[Uns.NEIGHBORS] = {
+        "connectivities_key": Obsp.CONNECTIVITIES,
+        "distances_key": Obsp.DISTANCES,
+        "params": {"n_neighbors": int(degree.max()) + 1, "method": "umap"},
+    }
+    for name in (Uns.VELOCITY_GRAPH, Uns.VELOCITY_GRAPH_NEG):
+        work.uns[name] = sparse.csr_matrix(result.uns[name])
+    return work
+
+
+def _unfound(work: AnnData) -> list[str]:
+    """Turn scVelo's constant columns, which stand for "none found", into missing values."""
+    notes = []
+    for name, words in _WORDS.items():
+        values = work.obs[name].to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all() or np.ptp(values) == 0:
+            work.obs[name] = np.nan
+            notes.append(f"No {words} stands out along this velocity.")
+    return notes
+
+
+def _paced(scvelo: object, work: AnnData) -> list[str]:
+    """Compute the pseudotime, in place."""
+    if work.obs[Obs.ROOT_CELLS].isna().any():
+        return ["There is no velocity pseudotime without a root cell."]
+    end = None if work.obs[Obs.END_POINTS].isna().any() else Obs.END_POINTS
+    if end is None:
+        del work.obs[Obs.END_POINTS]
+    try:
+        scvelo.tl.velocity_pseudotime(  # type: ignore[attr-defined]
+            work, root_key=Obs.ROOT_CELLS, end_key=end
+        )
+    except (ArpackError, ValueError, TypeError) as error:
+        return [
+            "There is no velocity pseudotime, as the eigenvectors of the velocity graph do not "
+            f"settle ({type(error).__name__})."
+        ]
+    return []
+
+
+@contextmanager
+def _seed_kept() -> Iterator[None]:
+    """Put numpy's global random state back, which scVelo seeds."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

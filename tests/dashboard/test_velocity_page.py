@@ -1,0 +1,111 @@
+"""The velocity page through Streamlit's test runner: styles, maps, cautions, drivers and time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from splicedvae import io, runs
+from splicedvae._keys import Obs
+from splicedvae.datasets import simulate
+from splicedvae.velocity import VelocitySettings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+VELOCITY = "pages/results/velocity.py"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    folder = tmp_path_factory.mktemp("velocity-page")
+    file = folder / "cells.h5ad"
+    simulate(260, 60, seed=3).write_h5ad(file)
+    config = runs.RunConfig(
+        data=str(file),
+        data_sha256=io.sha256(file),
+        name="small",
+        cluster_key=Obs.CLUSTERS,
+        max_epochs=3,
+        held_out=0.25,
+        min_shared_counts=10,
+        velocity=VelocitySettings(n_neighbors=12, min_shared_counts=10),
+    )
+    return runs.execute(config, folder / "run")
+
+
+@pytest.fixture
+def run_id(made: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    shutil.copytree(made.path, tmp_path / "runs" / made.id)
+    return made.id
+
+
+def open_page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=240)
+    app.run()
+    app.switch_page(VELOCITY)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    assert not app.error, [item.value for item in app.error]
+    return app
+
+
+def told(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.warning)
+    return "\n".join(str(item.value) for kind in kinds for item in kind).replace("\\", "")
+
+
+def drawn(app: AppTest) -> list[str]:
+    """Kinds of what is drawn: charts and components."""
+    return [item.type for item in (*app.get("plotly_chart"), *app.get("bidi_component"))]
+
+
+def test_styles_and_maps_stand_in_the_address(run_id: str) -> None:
+    app = open_page(run=run_id, style="grid", basis="each model's own", density="sparse")
+    assert not app.warning or "usual" not in app.warning[0].value
+    said = told(app)
+    assert "Positions on one map cannot be compared" in said
+    assert "cosine to the measured" in said
+    for style in ("stream", "arrows", "particles"):
+        app.segmented_control(key="style").set_value(style).run()
+        assert not app.exception, app.exception
+        assert drawn(app) == (["bidi_component"] if style == "particles" else ["plotly_chart"])
+    app.segmented_control(key="basis").set_value("SplicedVAE's").run()
+    assert "Positions on one map" not in told(app)
+
+
+def test_driver_genes_lead_to_their_pages(run_id: str) -> None:
+    app = open_page(run=run_id)
+    table = app.dataframe[0].value
+    assert {"page", "share", "time"} <= set(table.columns)
+    assert table["page"].iloc[0].startswith(f"/genes?run={run_id}&gene=")
+    assert table.index[0] in table["page"].iloc[0]
+    assert "skill above 0" in told(app)
+    box = app.selectbox(key="driver-group-splicedvae")
+    box.set_value(box.options[1]).run()
+    assert "score" in app.dataframe[0].value.columns
+
+
+def test_start_and_end_come_with_a_warning(run_id: str) -> None:
+    said = told(open_page(run=run_id))
+    assert "where these point the wrong way" in said
+    assert "It is no latent time" in said
+
+
+def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
+    app = open_page(run=run_id)
+    said = told(app.selectbox(key="color").set_value(Obs.COSINE_GENES).run())
+    assert "training cells" in said
+    assert "held-out cells alone" in said
+
+
+def test_values_of_the_address_that_mean_nothing_are_told(run_id: str) -> None:
+    app = open_page(run=run_id, style="comic", basis="<b>")
+    assert sum("usual" in item.value for item in app.warning) == 2
