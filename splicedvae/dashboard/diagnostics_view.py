@@ -21,6 +21,7 @@ from splicedvae.dashboard import (
     export,
     held,
     held_diagnostics,
+    live,
     tables,
     theme,
 )
@@ -314,21 +315,16 @@ def _training(run: Run) -> None:
     if run.config.kind != "train":
         st.caption(_NO_TRAINING)
         return
-    shown_or_told(lambda: theme.training_curves(run.history), "training-curves")
+    shown_or_told(lambda: held.training_figure(run), "training-curves")
+    st.caption(
+        "Losses of the cells that the models learn from; all training cells are. They cannot show "
+        "learning by heart, the watched cells below can."
+    )
     try:
+        live.watched_curves(run.history, run)
         said = views.training_sentences(run)
     except RunError as failure:
         st.caption(plain(failure, 400))
         return
     if said:
         st.markdown("\n".join(f"- {plain(sentence, 400)}" for sentence in said))
-        st.caption(
-            "Full lines: cells that the models learn from; dashed: training cells kept apart for "
-            "validation. The held-out cells of the other figures are neither. A dashed line that "
-            "rises while the full one falls means learning by heart."
-        )
-    else:
-        st.caption(
-            "Full lines: the cells that the models learn from. None of them was kept apart, so "
-            "these curves cannot show learning by heart; the numbers on held-out cells can."
-        )

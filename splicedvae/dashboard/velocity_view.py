@@ -90,7 +90,14 @@ def show(run: Run, color: str) -> None:
     else:
         figure = held.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
         theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
-    drawn = {"sources": picked, "color_by": color, "density": _DENSITIES[density]}
+    # Moving particles are drawn as lines where nothing moves.
+    drawn = {
+        "sources": picked,
+        "color_by": color,
+        "density": _DENSITIES[density],
+        "style": views.STREAM if style == _PARTICLES else style,
+        "on": on,
+    }
     export.buttons(run, FigureCall("streams", drawn))
     if on == views.OWN:
         st.caption(

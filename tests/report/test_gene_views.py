@@ -258,20 +258,23 @@ def test_published_numbers_are_found_where_the_metrics_pass_them(run: Run) -> No
 
 def test_how_training_ended_is_told(run: Run) -> None:
     history = run.history
-    watched = history[history["metric"] == "ratio_loss_validation"]
-    said = views.training_sentences(run)
-    assert len(said) == watched["predictor"].nunique()
-    last = int(history["epoch"].max())
-    rows = [
-        {
-            "predictor": "splicedvae",
-            "metric": "ratio_loss_validation",
-            "epoch": last + n,
-            "value": v,
-        }
-        for n, v in ((1, 1.0), (2, 0.5), (3, 0.8))
-    ]
-    risen = Run(run.path)
-    risen.__dict__["history"] = pd.DataFrame(rows)
-    (sentence,) = views.training_sentences(risen)
-    assert f"lowest in epoch {last + 2} of {last + 3} and has risen by 60.0%" in sentence
+    watched = history[history["metric"] == "skill_held_out"]
+    assert len(watched)
+    assert len(views.training_sentences(run)) == watched["predictor"].nunique()
+
+    def told(*skills: float) -> str:
+        other = Run(run.path)
+        other.__dict__["history"] = pd.DataFrame(
+            {
+                "predictor": "splicedvae",
+                "metric": "skill_held_out",
+                "epoch": range(1, len(skills) + 1),
+                "value": skills,
+            }
+        )
+        (sentence,) = views.training_sentences(other)
+        return sentence
+
+    assert "highest in epoch 2 of 3 (0.0100) and fell to 0.0050" in told(0.001, 0.01, 0.005)
+    assert "0.0100 in epoch 2 of 3), so there is no sign" in told(0.001, 0.01, 0.0099)
+    assert "a constant for each gene would have been better" in told(-0.2, -0.1)

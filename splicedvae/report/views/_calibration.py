@@ -27,10 +27,10 @@ _LOOKS: Final = (*range(1, 11), 12, 15, 20, 30, 50, 100)
 _FEW_ENTRIES: Final = 100
 #: Metrics of the reliability figure, by the names of a run's metrics.
 _ERROR, _SLOPE = "calibration_error", "within_gene_slope"
-#: A loss on validation cells, by which a training is judged.
-_WATCHED: Final = "ratio_loss_validation"
-#: Share by which the last loss may lie above the lowest before it is told.
-_RISEN: Final = 0.01
+#: Skill on held-out cells that were watched in training.
+_WATCHED: Final = "skill_held_out"
+#: Share of the highest skill that may be lost by the end before it is told.
+_LOST: Final = 0.05
 
 
 def reliability_figure(run: Run, *, dark: bool = False) -> go.Figure:
@@ -308,7 +308,7 @@ def published_table(run: Run) -> pd.DataFrame:
 
 
 def training_sentences(run: Run) -> list[str]:
-    """Say how the trainings ended, from the losses on cells that they did not learn from.
+    """Say how the trainings ended, from the skill on held-out cells that were watched.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def training_sentences(run: Run) -> list[str]:
 
     Returns
     -------
-    A sentence per model; none where no training cells were kept apart for validation.
+    A sentence per model; none where no cells were watched.
 
     Raises
     ------
@@ -332,18 +332,23 @@ def training_sentences(run: Run) -> list[str]:
         if rows.empty:
             continue
         values, epochs = rows["value"].to_numpy(dtype=float), rows["epoch"].to_numpy(dtype=int)
-        best = int(np.argmin(values))
+        best = int(np.argmax(values))
         label = Sources.LABELS[source]
-        if values[-1] > values[best] * (1 + _RISEN):
+        if values[best] <= 0:
             said.append(
-                f"{label}: the ratio loss on validation cells was lowest in epoch {epochs[best]} "
-                f"of {epochs[-1]} and has risen by {values[-1] / values[best] - 1:.1%} since, so "
-                "fewer epochs would have done better."
+                f"{label}: in no epoch was the skill on watched held-out cells above 0, so a "
+                "constant for each gene would have been better."
+            )
+        elif values[-1] < values[best] * (1 - _LOST):
+            said.append(
+                f"{label}: the skill on watched held-out cells was highest in epoch {epochs[best]} "
+                f"of {epochs[-1]} ({values[best]:.4f}) and fell to {values[-1]:.4f}, so fewer "
+                "epochs might do better; to tell, judge them on other cells."
             )
         else:
             said.append(
-                f"{label}: the ratio loss on validation cells ended within {_RISEN:.0%} of its "
-                f"lowest value (epoch {epochs[best]} of {epochs[-1]}), so there is no sign of "
-                "overfitting."
+                f"{label}: the skill on watched held-out cells ended within {_LOST:.0%} of its "
+                f"highest value ({values[best]:.4f} in epoch {epochs[best]} of {epochs[-1]}), so "
+                "there is no sign of overfitting."
             )
     return said
