@@ -54,9 +54,7 @@ POOLS = (10, 20, 50, 75, 100, 200)
 #: Variants of the model for `tried`: name, words, options.
 TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
-    ("more_components", "50 components in place of 20", {"n_components": 50}),
     ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
-    ("unshrunk", "no shrinkage", {"ratio_shrinkage": 0.0}),
     ("beta_binomial", "beta-binomial likelihood", {"ratio_likelihood": "beta-binomial"}),
 )
 

@@ -11,7 +11,6 @@ def _page() -> None:
         return
     run, color = opened
     with cards.told():
-        result.headline(run)
         velocity_view.show(run, color)
         downloads.buttons(run)
 

@@ -125,7 +125,7 @@ def steps() -> None:
     st.markdown("**Three steps to your own file**")
     for column, (page, title, icon, words) in zip(st.columns(3, gap="small"), links, strict=True):
         with column, st.container(gap="xsmall"):
-            st.page_link(page, label=title, icon=icon)
+            st.page_link(page, label=title, icon=icon, width="stretch")
             st.caption(words)
 
 

@@ -136,7 +136,8 @@ def _table_words(run: Run) -> str:
             ". The file has no measured counts, so no gene can be checked. Choose one by its row."
         )
     return (
-        ", numbers from held-out cells, the best predicted first: those at the top look better "
+        ", numbers from held-out cells; first come those whose skill, times their molecules, is "
+        "worth most: those at the top look better "
         "than they are, as the best of many. Skill below 0: a constant would have been better. "
         "Choose a gene by its row."
     )

@@ -18,6 +18,7 @@ from splicedvae.dashboard import (
     export,
     held,
     particles,
+    result,
     theme,
 )
 from splicedvae.dashboard.text import defuse, plain
@@ -52,6 +53,7 @@ def show(run: Run, color: str) -> None:
     """
     tried = views.sources(run)
     if not tried:
+        result.headline(run)
         st.info("No velocity was tried in this run.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
@@ -105,6 +107,7 @@ def show(run: Run, color: str) -> None:
             "a latent space of its own stays on the common map."
         )
     _worth(run, picked)
+    result.headline(run)
     if color in (Obs.COSINE_GENES, Obs.COSINE_UMAP):
         _agreement(run, picked)
     with st.container(border=True):

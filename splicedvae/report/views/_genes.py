@@ -130,10 +130,11 @@ def gene_table(run: Run) -> pd.DataFrame:
 
     Returns
     -------
-    A row per gene, its name as index, sorted by SplicedVAE's skill where it is known, else by
-    counts. The columns of `Run.genes`, SplicedVAE's before the baselines', `CEILING_COLUMN`, and
-    one that begins with `USED_COLUMN` for each velocity; without measured counts ``counts``,
-    ``predicted`` (mean ratio), ``gene_mean`` (in training) and ``cells`` instead.
+    A row per gene, its name as index, sorted by SplicedVAE's skill times the gene's molecules
+    where it is known, else by counts. The columns of `Run.genes`, SplicedVAE's before the
+    baselines', `CEILING_COLUMN`, and one that begins with `USED_COLUMN` for each velocity; without
+    measured counts ``counts``, ``predicted`` (mean ratio), ``gene_mean`` (in training) and
+    ``cells`` instead.
     """
     cells = run.predictions
     try:
@@ -167,9 +168,14 @@ def gene_table(run: Run) -> pd.DataFrame:
     baselines = [f"{part}{name}" for name in Sources.PREDICTORS[1:] for part in (_SKILL, _WITHIN)]
     table = table[[name for name in (*first, *baselines) if name in table]]
     table.index.name = "gene"
-    if by in table:
-        table = table.sort_values(by, ascending=False, na_position="last", kind="stable")
-    return table
+    if by not in table:
+        return table
+    worth = table[by]
+    if by != "counts":
+        # Skill alone puts genes of a few lucky molecules first.
+        worth = worth * (table["spliced"] + table["unspliced"])
+    order = worth.sort_values(ascending=False, na_position="last", kind="stable").index
+    return table.loc[order]
 
 
 def drawn_cells(run: Run, which: Cells = "held-out", *, seed: int = 0) -> NDArray[np.intp]:
