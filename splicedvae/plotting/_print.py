@@ -183,7 +183,9 @@ def _draw(
     FigureCanvasAgg(drawn)
     layout: Any = drawn.get_layout_engine()
     bottom = min((foot_height + legend_height) / height, 0.6)
-    layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
+    # Titles stand above what the layout measures, by about a line.
+    top = 0.35 * size / 72 / (height * _MM)
+    layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom - top), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
     shared = any(_axis(figure, name).matches for panel in panels for name in (panel.x, panel.y))
     grid = drawn.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).ravel()
     scale = width * _MM * 72 / _PAGE_WIDTH * (wanted / columns) ** 0.5
@@ -482,6 +484,8 @@ def _draw_panel(
             )
         elif trace.type == "bar":
             _draw_bars(axes, trace, 0.9 * size)
+        elif trace.type == "quiver":
+            _draw_arrows(axes, trace, 2 + 0.01 * order, scale)
         else:
             raise DataError(
                 f"The figure holds a {trace.type} trace, which cannot be printed: use the "
@@ -619,6 +623,32 @@ def _draw_arrow_heads(
             alpha=alpha,
             **common,
         )
+
+
+def _draw_arrows(axes: Axes, trace: Any, order: float, scale: float) -> None:
+    """Draw arrows given by tails and extents in the units of the map."""
+    x, y, u, v = (
+        np.asarray(values, dtype=float) for values in (trace.x, trace.y, trace.u, trace.v)
+    )
+    color, alpha = _color(trace.marker.color)
+    axes.quiver(
+        x,
+        y,
+        u,
+        v,
+        angles="xy",
+        scale_units="xy",
+        scale=1.0,
+        units="inches",
+        width=max(0.6, 1.3 * scale) / 72,
+        headwidth=3.2,
+        headlength=3.6,
+        headaxislength=3.2,
+        minlength=0,
+        color=color,
+        alpha=alpha,
+        zorder=order,
+    )
 
 
 def _draw_bars(axes: Axes, trace: Any, size: float) -> None:

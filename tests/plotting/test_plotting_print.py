@@ -103,3 +103,20 @@ def test_what_cannot_be_printed_is_refused() -> None:
         plotting.print_figure(go.Figure(go.Pie(values=[1, 2])))
     with pytest.raises(DataError, match="no panel"):
         plotting.print_figure(go.Figure())
+
+
+def test_arrows_are_printed_as_they_stand_on_the_page() -> None:
+    points = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]], dtype=np.float32)
+    colors = plotting.Categories("cluster", np.zeros(4, dtype=int), ("one",))
+    bare = plotting.latents([plotting.LatentPanel("map", points)], colors=colors)
+    drawn = go.Figure(bare)
+    drawn.add_trace(
+        go.Quiver(x=[1.0], y=[2.0], u=[2.0], v=[0.0], marker={"color": "rgba(16,20,30,0.82)"})
+    )
+    without, with_arrow = (
+        imread(io.BytesIO(plotting.print_figure(figure, "png", width=85)))[..., :3].min(axis=2)
+        for figure in (bare, drawn)
+    )
+    rows, columns = np.nonzero((with_arrow < 0.5) & (without > 0.9))
+    assert len(rows) > 50
+    assert np.ptp(columns) > 5 * np.ptp(rows)
