@@ -36,7 +36,8 @@ def add_arrows(figure: go.Figure, panel: int, arrows: ArrowsLike, color: str) ->
             arrowref="data",
             lengthmode="raw",
             lengthfactor=1,
-            marker={"color": color, "line": {"width": 1.1}},
+            # The usual heads would hide short arrows.
+            marker={"color": color, "arrowsize": 0.5, "line": {"width": 1.2}},
             hoverinfo="skip",
             showlegend=False,
             name="arrows",

@@ -41,7 +41,7 @@ STREAM: Final = "stream"
 ARROWS: Final = "arrows"
 GRID: Final = "grid"
 #: Points of scVelo's grid for an arrow of `velocity_arrows`.
-_GRID_SHARE: Final = 0.6
+_GRID_SHARE: Final = 0.4
 
 #: On which map: one for all, each model's own, or one model's for all.
 COMMON: Final = "common"
