@@ -55,7 +55,7 @@ POOLS = (10, 20, 50, 75, 100, 200)
 TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
     ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
-    ("beta_binomial", "beta-binomial likelihood", {"ratio_likelihood": "beta-binomial"}),
+    ("latent_10", "10 latent dimensions in place of 20", {"n_latent": 10}),
 )
 
 

@@ -11,7 +11,17 @@ import streamlit as st
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Sources
-from splicedvae.dashboard import address, cards, choice, downloads, held, result, stage, theme
+from splicedvae.dashboard import (
+    address,
+    cards,
+    choice,
+    downloads,
+    held,
+    result,
+    soundness,
+    stage,
+    theme,
+)
 from splicedvae.dashboard.text import line, moment, plain
 from splicedvae.report import command_line, figure_caution, run_cautions, views
 from splicedvae.runs import Run
@@ -34,15 +44,16 @@ class _Slide:
 def show() -> None:
     """Show one slide of the open run, the one that the address names."""
     run = choice.chosen_run() or choice.opening_run()
-    stage.clear()
-    if run is None or not run.is_finished:
-        st.info(
-            "There is no finished run to present: open one on the page Velocity.",
-            icon=":material/hourglass_empty:",
-        )
-        st.page_link(cards.VELOCITY, label="Velocity", icon=":material/air:")
+    if run is None:
+        result.tell_of_none()
         return
     choice.choose_run(run)
+    if not run.is_finished or soundness.complaint(run) is not None:
+        st.title("Present", anchor=False)
+        result.has_results(run)
+        st.page_link(cards.VELOCITY, label="To another run", icon=":material/air:")
+        return
+    stage.clear()
     kept = held.hold(run)
     at = _asked()
     slide = _SLIDES[at - 1]

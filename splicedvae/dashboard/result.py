@@ -56,12 +56,7 @@ def frame(
     """
     run = choice.chosen_run() or choice.opening_run()
     if run is None:
-        welcome.show(demo=False)
-        st.info(
-            "There is no finished run on this server yet, and this installation has no demo run: "
-            "bring a file to make the first.",
-            icon=":material/hourglass_empty:",
-        )
+        tell_of_none()
         return None
     choice.choose_run(run)
     if greet and choice.run_id(run) == choice.DEMO:
@@ -71,23 +66,45 @@ def frame(
     left, right = st.columns([3, 2])
     with left:
         run = pick_run(run)
+    if not has_results(run):
+        return None
+    with cards.told():
+        whole = held.hold(run)
+        color = ""
+        if colored:
+            with right:
+                color = pick_color(whole)
+        return whole, color
+    return None
+
+
+def tell_of_none() -> None:
+    """Say that there is no finished run at all, and what to do."""
+    welcome.show(demo=False)
+    st.info(
+        "There is no finished run on this server yet, and this installation has no demo run: "
+        "bring a file to make the first.",
+        icon=":material/hourglass_empty:",
+    )
+
+
+def has_results(run: Run) -> bool:
+    """Say whether a run has results that can be shown; the page tells why where it has none.
+
+    Parameters
+    ----------
+    run
+        Any run.
+    """
     status = run.status
     if status.state == "finished":
         damage = soundness.complaint(run)
-        if damage is not None:
-            st.error(plain(damage, 400), icon=":material/error:")
-            if choice.run_id(run) != choice.DEMO:
-                _watch(run, "To the list of runs", ":material/list:")
-            return None
-        with cards.told():
-            whole = held.hold(run)
-            color = ""
-            if colored:
-                with right:
-                    color = pick_color(whole)
-            return whole, color
-        return None
-    if status.is_final:
+        if damage is None:
+            return True
+        st.error(plain(damage, 400), icon=":material/error:")
+        if choice.run_id(run) != choice.DEMO:
+            _watch(run, "To the list of runs", ":material/list:")
+    elif status.is_final:
         cards.how_it_ended(run, status)
         _watch(run, "See its log, or start it again", ":material/replay:")
     else:
@@ -96,7 +113,7 @@ def frame(
             icon=":material/progress_activity:",
         )
         _watch(run, "Watch it", ":material/monitoring:")
-    return None
+    return False
 
 
 def _watch(run: Run, label: str, icon: str) -> None:
