@@ -90,7 +90,9 @@ def test_a_line_in_one_map_selects_in_both(server, new_page: NewPage) -> None:
     assert len(table) == chosen
 
     page.get_by_test_id("stSidebarNav").get_by_text("Genes").click()
-    expect(page.get_by_text(re.compile(r"genes, held-out"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile(r"genes, numbers from held-out"))).to_be_visible(
+        timeout=SLOW
+    )
     page.get_by_test_id("stSidebarNav").get_by_text("Latent spaces").click()
     ready(page)
     assert selected_of(page) == (chosen, everyone)

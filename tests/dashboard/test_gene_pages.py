@@ -103,7 +103,7 @@ def test_every_part_of_the_diagnostics_opens(runs_folder: Path, part: str) -> No
         "Calibration": "Slope of measured on predicted within genes: SplicedVAE",
         "Cells": "cells are predicted better than by the gene mean",
         "Velocities": "Two measured halves",
-        "Training": "Full lines",
+        "Training": "Losses of the cells that the models learn from",
     }
     assert expected.get(part, "gene mean") in said
 

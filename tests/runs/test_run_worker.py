@@ -85,7 +85,7 @@ def test_worker_is_stopped_while_it_trains(small_config: RunConfig) -> None:
     assert os.getsid(process_of(run).pid) == status.pid != os.getsid(0)
     assert 0 < status.fraction < 1
     wait_until(lambda: run.status.seconds_left is not None, "an estimate of the time left")
-    assert status.message.startswith("epoch ")
+    assert run.status.message.startswith("epoch ")
     process = process_of(run)
 
     status = stop(run, timeout=60)
