@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
+from app_pages import open_page
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
@@ -36,27 +36,6 @@ def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("cells") / "cells.h5ad"
     simulate(n_cells=120, n_genes=50, seed=5).write_h5ad(file)
     return file
-
-
-@pytest.fixture
-def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("SPLICEDVAE_DATA_PATHS", raising=False)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return tmp_path / "runs"
-
-
-def open_page(page: str, **query: str) -> AppTest:
-    """Open a page the way a link does."""
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120)
-    app.run()
-    app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
 
 
 def told(app: AppTest) -> str:

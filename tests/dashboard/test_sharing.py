@@ -5,33 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import streamlit as st
+from app_pages import open_page
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import runs
 from splicedvae.dashboard.present_view import N_SLIDES
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = "pages/results/present.py"
-
-
-@pytest.fixture
-def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return tmp_path / "runs"
-
-
-def open_page(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=300)
-    app.run()
-    app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
 
 
 def slide_of(app: AppTest) -> str:

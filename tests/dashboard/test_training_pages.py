@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 import torch
+from app_pages import open_page
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
@@ -20,7 +21,6 @@ from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
 from splicedvae.runs._checkpoint import Record
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN = "pages/model/train.py"
 PROVENANCE = "pages/results/provenance.py"
 TWO_RUNS = "pages/results/two_runs.py"
@@ -44,17 +44,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     st.cache_data.clear()
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
-
-
-def open_page(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=600)
-    app.run()
-    app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
 
 
 def told(app: AppTest) -> str:
