@@ -459,8 +459,7 @@ class SplicedVAE(SCVI):
             Lightning's choice of devices.
         train_size
             Share of the cells to train on; ``None`` takes all of them, or 0.9 with early
-            stopping. The rest only monitors training, and on a few hundred cells every tenth is
-            missed: skill 0.0097 in place of 0.0093 on the pancreas.
+            stopping. The rest only monitors training; of a few hundred cells, each is needed.
         validation_size
             Share of the cells to monitor with; ``None`` takes what is left.
         shuffle_set_split
