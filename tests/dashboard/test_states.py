@@ -29,7 +29,9 @@ PAGES = sorted(
 RESULTS = [page for page in PAGES if page.startswith("pages/results/")]
 RUN = "0123456789abcdef"
 #: What no page may say: a traceback, a folder of the machine, a type of Python's errors.
-FORBIDDEN = re.compile(r"Traceback|File \"|/tmp/|/home/|/work/|\w+Error\b|site-packages")
+FORBIDDEN = re.compile(
+    rf"Traceback|File \"|/tmp/|/home/|{re.escape(str(REPOSITORY))}|\w+Error\b|site-packages"
+)
 
 
 @pytest.fixture(scope="module")
