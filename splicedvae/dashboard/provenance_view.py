@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,9 +13,6 @@ from splicedvae.dashboard.text import defuse, duration, line, moment, paragraph,
 from splicedvae.dashboard.theme import shown_or_told
 from splicedvae.report import FigureCall, command_line, python_call, run_settings, views
 from splicedvae.runs import Run
-
-if TYPE_CHECKING:
-    pass
 
 
 def show(run: Run) -> None:

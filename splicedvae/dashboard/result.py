@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,6 @@ from splicedvae.dashboard import (
 from splicedvae.dashboard.text import plain
 from splicedvae.report import views
 from splicedvae.runs import Run, find_run
-
-if TYPE_CHECKING:
-    pass
 
 #: Preferred least S + U of an entry.
 _COVERAGE: Final = 5

@@ -20,7 +20,7 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
 from splicedvae.evaluation import SelectionScores, fold_changes
 from splicedvae.plotting import Outline
-from splicedvae.report.views._parts import cluster_key, held_out_cells, plain_label
+from splicedvae.report.views._parts import cluster_key, judged_cells, plain_label
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -210,7 +210,7 @@ def selection_scores(run: Run) -> SelectionScores | None:
     The sums over the cells of `judged_cells`, or None if nothing was measured or predicted.
     """
     cells = run.predictions
-    judged = judged_cells(run)
+    judged = _judged(run)
     predictions = {
         source: cells.layers[layer] for source, layer in _RATIOS.items() if layer in cells.layers
     }
@@ -229,22 +229,11 @@ def selection_scores(run: Run) -> SelectionScores | None:
     )
 
 
-def judged_cells(run: Run) -> NDArray[np.bool_]:
-    """Return which cells metrics are taken over: those held out, or all where none is marked.
-
-    Parameters
-    ----------
-    run
-        The run.
-
-    Returns
-    -------
-    Shape (n_cells,).
-    """
-    cells = run.predictions
-    if Obs.SPLIT not in cells.obs:
-        return np.ones(cells.n_obs, dtype=bool)
-    return held_out_cells(cells)
+def _judged(run: Run) -> NDArray[np.bool_]:
+    """Mark the cells that metrics are taken over, shape (n_cells,)."""
+    marked = np.zeros(run.predictions.n_obs, dtype=bool)
+    marked[judged_cells(run)] = True
+    return marked
 
 
 def summarise_selection(
@@ -274,7 +263,7 @@ def summarise_selection(
     n_cells = int(selected.sum())
     if not n_cells:
         raise DataError("No cell lies inside the line: draw it around some.")
-    judged = judged_cells(run)
+    judged = _judged(run)
     n_judged = int((selected & judged).sum())
     metrics = best = None
     n_entries = 0
