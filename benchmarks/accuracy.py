@@ -55,7 +55,7 @@ POOLS = (10, 20, 50, 75, 100, 200)
 TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
     ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
-    ("latent_10", "10 latent dimensions in place of 20", {"n_latent": 10}),
+    ("latent_20", "20 latent dimensions in place of 10", {"n_latent": 20}),
 )
 
 
@@ -233,6 +233,44 @@ def novelty(out: Path, seeds: list[int]) -> None:
             shared = _totals(other[:, other.var_names.isin(model.genes)].copy())
             rows.append((seed, part, "other", model.get_novelty(shared)))
     _write(pd.DataFrame(rows, columns=["seed", "model", "cells", "value"]), out / "novelty.csv")
+
+
+def whole(out: Path, seeds: list[int]) -> None:
+    """Keep all differences between cells of the other tissue, to see what adapting is worth."""
+    from scipy.sparse import csr_matrix
+
+    from splicedvae import io
+    from splicedvae._keys import Layers
+    from splicedvae.evaluation import ratio_metrics
+    from splicedvae.model import Adaptation
+    from splicedvae.runs import Run
+
+    rows = []
+    for part, file in (("cells", DENTATE), ("back", PANCREAS)):
+        other = io.read(file).adata
+        for seed in seeds:
+            model = Run(out / part / "runs" / f"seed{seed}_fold0").model()
+            aligned, alignment = model.align(other)
+            found = ~model.genes.isin(alignment.missing)
+            query = _totals(aligned)
+            kept = model.get_adaptation(query)
+            log_odds = model.module.ratio_head.log_odds.cpu().numpy()
+            strayed = ((1 - kept.amplitude) * log_odds - kept.offset) / kept.amplitude
+            adaptations = {"kept": kept, "whole": Adaptation(1.0, -strayed), "as it is": None}
+            table = ratio_metrics(
+                csr_matrix(aligned.layers[Layers.SPLICED])[:, found],
+                csr_matrix(aligned.layers[Layers.UNSPLICED])[:, found],
+                {
+                    name: model.get_splicing_ratio(query, adaptation=one).to_numpy()[:, found]
+                    for name, one in adaptations.items()
+                },
+                gene_mean=(1 / (1 + np.exp(-log_odds)))[found],
+            )
+            skills = table[table["metric"] == "skill"]
+            for name, value in zip(skills["predictor"], skills["value"], strict=True):
+                rows.append((seed, part, name, kept.amplitude, value))
+    columns = ["seed", "model", "differences", "amplitude", "skill"]
+    _write(pd.DataFrame(rows, columns=columns), out / "whole.csv")
 
 
 def depth(out: Path, seeds: list[int]) -> None:
@@ -632,6 +670,14 @@ def page(out: Path, seeds: list[int]) -> None:
         f"novelty_{model}_{cells}": written(part["value"], 2)
         for (model, cells), part in found["novelty"].groupby(["model", "cells"])
     }
+    strange |= {
+        f"{part}_{name.replace(' ', '_')}": written(rows["skill"], 4)
+        for (part, name), rows in found["whole"].groupby(["model", "differences"])
+    }
+    strange |= {
+        f"{part}_amplitude": written(rows["amplitude"], 2)
+        for part, rows in found["whole"].groupby("model")
+    }
     template = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
     text = template.format(
         version=__version__,
@@ -673,6 +719,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "transfer": transfer,
     "back": back,
     "novelty": novelty,
+    "whole": whole,
     "page": page,
 }
 

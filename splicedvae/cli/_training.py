@@ -110,7 +110,7 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Cells in a step.", rich_help_panel=_MODEL)] = 128,
-    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 20,
+    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 10,
     ratio_likelihood: Annotated[
         RatioLikelihood,
         typer.Option(help="Likelihood of S given S + U.", rich_help_panel=_MODEL),

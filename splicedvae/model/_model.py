@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, issparse, vstack
 from scipy.sparse.linalg import LinearOperator, svds
 from scipy.special import logit
@@ -31,6 +32,7 @@ from splicedvae._counts import at_counts
 from splicedvae._errors import DataError
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae.model import _folder
+from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._plan import RatioTrainingPlan
@@ -150,7 +152,7 @@ class SplicedVAE(SCVI):
         adata: AnnData | None = None,
         registry: dict[str, Any] | None = None,
         n_hidden: int = 128,
-        n_latent: int = 20,
+        n_latent: int = 10,
         n_layers: int = 1,
         dropout_rate: float = 0.1,
         dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"] = "gene",
@@ -620,7 +622,7 @@ class SplicedVAE(SCVI):
         *,
         seed: int = 0,
         batch_size: int | None = None,
-        intercept_shift: ArrayLike | None = None,
+        adaptation: Adaptation | None = None,
     ) -> Iterator[csr_matrix]:
         """Yield draws of the splicing ratio from the posterior, one whole data set at a time.
 
@@ -638,7 +640,7 @@ class SplicedVAE(SCVI):
             Seed of the draws.
         batch_size
             Cells at a time.
-        intercept_shift
+        adaptation
             As for `get_splicing_ratio`.
 
         Yields
@@ -662,9 +664,9 @@ class SplicedVAE(SCVI):
             with torch.no_grad():
                 draw = experts[expert].draw(generator)
             blocks = (
-                _shifted(
+                _adapted(
                     self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy(),
-                    intercept_shift,
+                    adaptation,
                 )
                 for tensors in self._make_data_loader(adata=adata, batch_size=batch_size)
             )
@@ -717,7 +719,7 @@ class SplicedVAE(SCVI):
         adata: AnnData | None = None,
         indices: Sequence[int] | None = None,
         batch_size: int | None = None,
-        intercept_shift: ArrayLike | None = None,
+        adaptation: Adaptation | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield the posterior mean splicing ratio a block of cells at a time.
 
@@ -729,7 +731,7 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         batch_size
             Cells per block; ``None`` takes scvi-tools' setting.
-        intercept_shift
+        adaptation
             As for `get_splicing_ratio`.
 
         Yields
@@ -742,7 +744,7 @@ class SplicedVAE(SCVI):
         self.module.eval()
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
             ratio = self.module.ratio(tensors).cpu().numpy().astype(np.float32, copy=False)
-            yield _shifted(ratio, intercept_shift)
+            yield _adapted(ratio, adaptation)
 
     def get_splicing_ratio(
         self,
@@ -752,7 +754,7 @@ class SplicedVAE(SCVI):
         n_samples: int | None = None,
         credible_level: float = 0.9,
         batch_size: int | None = None,
-        intercept_shift: ArrayLike | None = None,
+        adaptation: Adaptation | None = None,
     ) -> pd.DataFrame | RatioInterval:
         """Spliced fraction of each gene in each cell, from total counts alone.
 
@@ -772,8 +774,9 @@ class SplicedVAE(SCVI):
             Probability inside the interval.
         batch_size
             Cells at a time; ``None`` takes scvi-tools' setting. It changes nothing else.
-        intercept_shift
-            Logits to add per gene, shape (n_genes,), from `adapt_intercepts`; ``None`` adds none.
+        adaptation
+            What to keep of the prediction for cells of another kind, from `get_adaptation`;
+            ``None`` takes the prediction as it is.
 
         Returns
         -------
@@ -807,7 +810,7 @@ class SplicedVAE(SCVI):
         if n_samples is None:
             blocks = [
                 block[:, columns]
-                for block in self.iter_splicing_ratio(adata, indices, batch_size, intercept_shift)
+                for block in self.iter_splicing_ratio(adata, indices, batch_size, adaptation)
             ]
             return frame(np.concatenate(blocks))
         if n_samples < 2 or not 0 < credible_level < 1:
@@ -821,9 +824,8 @@ class SplicedVAE(SCVI):
         self.module.eval()
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
             draws = self.module.ratio(tensors, n_samples=n_samples)
-            if intercept_shift is not None:
-                shift = torch.as_tensor(np.asarray(intercept_shift, dtype=np.float32))
-                draws = torch.sigmoid(torch.logit(draws, eps=1e-6) + shift.to(draws.device))
+            if adaptation is not None:
+                draws = torch.as_tensor(adaptation.apply(draws.cpu().numpy()))
             draws = draws[..., columns]
             quantiles = torch.quantile(
                 draws, torch.tensor([tail, 1 - tail], device=draws.device), dim=0
@@ -838,7 +840,7 @@ class SplicedVAE(SCVI):
         adata: AnnData | None = None,
         *,
         batch_size: int | None = None,
-        intercept_shift: ArrayLike | None = None,
+        adaptation: Adaptation | None = None,
     ) -> csr_matrix:
         """Posterior mean splicing ratio where something was counted.
 
@@ -850,7 +852,7 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         batch_size
             Cells at a time.
-        intercept_shift
+        adaptation
             As for `get_splicing_ratio`.
 
         Returns
@@ -864,9 +866,7 @@ class SplicedVAE(SCVI):
         """
         adata = self._validate_anndata(adata)
         totals = csr_matrix(self._totals(adata), dtype=np.float32)
-        blocks = self.iter_splicing_ratio(
-            adata, batch_size=batch_size, intercept_shift=intercept_shift
-        )
+        blocks = self.iter_splicing_ratio(adata, batch_size=batch_size, adaptation=adaptation)
         return _at_counts(totals, blocks)
 
     def get_novelty(self, adata: AnnData | None = None) -> float:
@@ -929,26 +929,39 @@ class SplicedVAE(SCVI):
         outside = max(float((shift**2).sum()) - inside - chance, 0.0)
         return outside / (outside + inside + float((lengths**-2).sum()))
 
-    def adapt_intercepts(
-        self, adata: AnnData | None = None, *, batch_size: int | None = None
-    ) -> pd.Series:
-        """Find what to add to each gene's logits for other cells, from their totals alone.
+    def get_adaptation(
+        self,
+        adata: AnnData | None = None,
+        *,
+        novelty: float | None = None,
+        batch_size: int | None = None,
+    ) -> Adaptation:
+        r"""Find what to keep of the predictions for cells of another kind, from totals alone.
 
-        On cells of another kind the prediction strays as a whole, above all in how many molecules
-        are unspliced. With the shift its mean over a gene's molecules is the gene's mean of
-        training again, and only the differences between cells are taken from the model. On cells
-        as those of training it is not needed, and takes away what is true.
+        On such cells a prediction strays as a whole, above all in how many molecules are
+        unspliced, and its differences between cells are less sure. So its mean over a gene's
+        molecules is set to the gene's mean of training, and of the differences a share is kept:
+
+        .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c}
+
+        The first factor is how much of the cells' shift the training cells knew (`get_novelty`).
+        The second is what two experts that err each on its own know together (Spearman and Brown
+        1910), with v the variances and c the covariance of their deviations within genes in these
+        cells. On cells as those of training none of it is needed, and it takes away what is true.
 
         Parameters
         ----------
         adata
             As for `get_splicing_ratio`.
+        novelty
+            Novelty of the cells; ``None`` takes `get_novelty`. A model without components knows
+            none, and keeps the whole unless one is given.
         batch_size
             Cells at a time.
 
         Returns
         -------
-        Logits by gene, 0 for genes without counts; for ``intercept_shift``.
+        For ``adaptation``.
 
         Raises
         ------
@@ -956,18 +969,44 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         """
         adata = self._validate_anndata(adata)
+        if novelty is None:
+            novelty = self.get_novelty(adata)
         totals = csr_matrix(self._totals(adata), dtype=np.float64)
         log_odds = self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
-        ratio = self.get_counted_splicing_ratio(adata, batch_size=batch_size)
-        counted = totals.copy()
-        counted.eliminate_zeros()
-        logits = np.log(ratio.data) - np.log1p(-ratio.data.astype(np.float64))
-        deviation = counted.data * (logits - log_odds[counted.indices])
-        strayed = np.bincount(counted.indices, weights=deviation, minlength=totals.shape[1])
-        molecules = np.asarray(counted.sum(axis=0)).ravel()
-        shift = np.zeros(totals.shape[1])
-        np.divide(-strayed, molecules, out=shift, where=molecules > 0)
-        return pd.Series(shift.astype(np.float32), index=self.genes, name="intercept_shift")
+        share = 1 / (1 + np.exp(-log_odds))
+        n_experts = len(self.module.ratio_heads)
+        molecules = np.zeros(totals.shape[1])
+        sums = np.zeros((n_experts + 1, totals.shape[1]))
+        products = np.zeros((n_experts, n_experts))
+        start = 0
+        self.module.eval()
+        for tensors in self._make_data_loader(adata=adata, batch_size=batch_size):
+            n = totals[start : start + len(tensors[REGISTRY_KEYS.X_KEY])].tocoo()
+            start += n.shape[0]
+            ratios = [*self.module.expert_ratios(tensors), self.module.ratio(tensors)]
+            deviations = np.stack(
+                [logit(ratio.cpu().numpy()[n.row, n.col].astype(np.float64)) for ratio in ratios]
+            )
+            deviations -= log_odds[n.col]
+            molecules += np.bincount(n.col, weights=n.data, minlength=totals.shape[1])
+            for row, deviation in zip(sums, deviations, strict=True):
+                row += np.bincount(n.col, n.data * deviation, minlength=totals.shape[1])
+            weights = n.data * (share * (1 - share))[n.col]
+            products += (deviations[:-1] * weights) @ deviations[:-1].T
+        strayed = sums / np.maximum(molecules, 1)
+        # Deviations within genes: what a gene strays by in all cells is taken off.
+        means = strayed[:-1]
+        products -= (means * (molecules * share * (1 - share))) @ means.T
+        amplitude = 1.0 if np.isnan(novelty) else 1 - novelty
+        if n_experts == 2:
+            covariance = max(products[0, 1], 0.0)
+            total = np.trace(products) + 2 * covariance
+            amplitude *= 4 * covariance / total if total > 0 else 0.0
+            # It takes the place of the amplitude that the experts have in cells of training.
+            amplitude /= float(self.module.amplitude)
+        offset = (1 - amplitude) * log_odds - amplitude * strayed[-1]
+        by_gene = pd.Series(offset.astype(np.float32), index=self.genes, name="offset")
+        return Adaptation(amplitude, by_gene, novelty)
 
     @staticmethod
     def _tell_of_minified(adata: AnnData) -> None:
@@ -1000,8 +1039,8 @@ class SplicedVAE(SCVI):
         batch_size
             Cells at a time.
         adapt
-            Whether to bring each gene's mean back to that of training (`adapt_intercepts`);
-            ``None`` does so where the cells are of another kind (`get_novelty`), with a warning.
+            Whether to keep only what is known of other cells (`get_adaptation`); ``None`` does so
+            where the cells are of another kind (`get_novelty`), with a warning.
 
         Returns
         -------
@@ -1031,11 +1070,12 @@ class SplicedVAE(SCVI):
             aligned = adata.copy()
         # The aligned data has the model's genes, so nothing below warns again.
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
-        shift, told = self.intercepts_for(aligned, adapt, batch_size=batch_size)
+        adaptation = self.adaptation_for(aligned, adapt, batch_size=batch_size)
+        told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=2)
         ratio = self.get_counted_splicing_ratio(
-            aligned, batch_size=batch_size, intercept_shift=shift
+            aligned, batch_size=batch_size, adaptation=adaptation
         )
         aligned.obsm[Obsm.LATENT] = self.get_latent_representation(aligned, batch_size=batch_size)
         found = ~self.genes.isin(alignment.missing)
@@ -1053,10 +1093,10 @@ class SplicedVAE(SCVI):
         )
         return result
 
-    def intercepts_for(
+    def adaptation_for(
         self, adata: AnnData, adapt: bool | None = None, *, batch_size: int | None = None
-    ) -> tuple[pd.Series | None, str]:
-        """Decide on a shift of the intercepts for some cells, and say what was decided.
+    ) -> Adaptation | None:
+        """Decide whether predictions for some cells are to be adapted, and say what was decided.
 
         Parameters
         ----------
@@ -1069,19 +1109,26 @@ class SplicedVAE(SCVI):
 
         Returns
         -------
-        For ``intercept_shift``; and a sentence, empty where nothing is shifted.
+        For ``adaptation``; ``None`` where the prediction is taken as it is.
         """
-        novelty = self.get_novelty(adata) if adapt is None else float("nan")
-        if not (adapt or novelty > NOVEL):
-            return None, ""
-        told = "Each gene's mean ratio was brought back to that of the training cells"
+        if adapt is False:
+            return None
+        novelty = self.get_novelty(adata)
+        if adapt is None and not novelty > NOVEL:
+            return None
+        found = self.get_adaptation(adata, novelty=novelty, batch_size=batch_size)
+        done = (
+            "each gene's mean ratio was brought back to that of the training cells, and of the "
+            f"differences between cells {found.amplitude:.0%} was kept"
+        )
         if adapt is None:
             told = (
                 "These cells are of another kind than those the model was trained on (novelty "
-                f"{novelty:.2f} of 1): each gene's mean ratio was brought back to that of the "
-                "training cells, and what is left of a velocity should not be trusted"
+                f"{novelty:.2f} of 1): {done}; what is left of a velocity should not be trusted."
             )
-        return self.adapt_intercepts(adata, batch_size=batch_size), f"{told}."
+        else:
+            told = f"{done[0].upper()}{done[1:]}."
+        return replace(found, told=told)
 
     def _totals(self, adata: AnnData) -> Any:
         layer = self.registry_["setup_args"]["layer"]
@@ -1181,12 +1228,9 @@ def _refuse_no_counts(totals: Any) -> None:
         )
 
 
-def _shifted(ratio: NDArray[np.float32], intercept_shift: ArrayLike | None) -> NDArray[np.float32]:
-    """Add logits per gene to ratios."""
-    if intercept_shift is None:
-        return ratio
-    odds = ratio / (1 - ratio) * np.exp(np.asarray(intercept_shift, dtype=np.float32))
-    return np.asarray(odds / (1 + odds), dtype=np.float32)
+def _adapted(ratio: NDArray[np.float32], adaptation: Adaptation | None) -> NDArray[np.float32]:
+    """Keep of ratios what an adaptation says; all of them without one."""
+    return ratio if adaptation is None else adaptation.apply(ratio)
 
 
 def _logged(totals: csr_matrix, size: float) -> csr_matrix:

@@ -24,8 +24,14 @@ from splicedvae.evaluation import (
     ratio_metrics,
 )
 from splicedvae.io import ReadResult
-from splicedvae.model import SplicedVAE
-from splicedvae.runs._prediction import categories, counts, ratio_of, shifts_for, totals_only
+from splicedvae.model import Adaptation, SplicedVAE
+from splicedvae.runs._prediction import (
+    adaptations_for,
+    categories,
+    counts,
+    ratio_of,
+    totals_only,
+)
 from splicedvae.runs._run import Run
 
 #: Order of the table's columns.
@@ -332,12 +338,12 @@ def assess_on(
         totals = totals_only(aligned, model.registry_["setup_args"]["batch_key"])
         concentrations[source] = model.get_ratio_concentration().to_numpy()[found]
         models[source] = model
-    shifts: dict[str, NDArray[np.floating] | None] = dict.fromkeys(models)
+    adaptations: dict[str, Adaptation | None] = dict.fromkeys(models)
     if result.sha256 != run.config.data_sha256:
-        shifts, told = shifts_for(models, totals)
+        adaptations, told = adaptations_for(models, totals)
         notes += [told] if told else []
     ratios = {
-        source: ratio_of(model, totals, shifts[source])[:, found]
+        source: ratio_of(model, totals, adaptations[source])[:, found]
         for source, model in models.items()
     }
     test = AnnData(

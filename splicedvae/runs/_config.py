@@ -113,7 +113,7 @@ class RunConfig:
     n_top_genes: int | None = 2000
     max_epochs: int | None = None
     batch_size: int = 128
-    n_latent: int = 20
+    n_latent: int = 10
     ratio_likelihood: RatioLikelihood = "binomial"
     ratio_head: HeadKind = "linear"
     ratio_weight: float | None = None

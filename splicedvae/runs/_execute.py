@@ -33,7 +33,7 @@ from splicedvae._counts import at_counts
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import select_genes, split_cells, split_groups
-from splicedvae.model import SplicedVAE
+from splicedvae.model import Adaptation, SplicedVAE
 from splicedvae.runs import (
     _assessment,
     _files,
@@ -477,10 +477,10 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         )
     journal.stage("predicting ratios")
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
-    shifts, told = _prediction.shifts_for(models, totals)
+    adaptations, told = _prediction.adaptations_for(models, totals)
     if told:
         journal.note(told)
-    _predict(models, totals, cells, journal, shifts)
+    _predict(models, totals, cells, journal, adaptations)
     cells = cells[:, found].copy()
     means = trained.predictions.var
     if Var.GENE_MEAN in means:
@@ -498,7 +498,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
             train,
             test,
             {
-                source: _prediction.ratio_of(model, totals, shifts[source])[~seen][:, found]
+                source: _prediction.ratio_of(model, totals, adaptations[source])[~seen][:, found]
                 for source, model in models.items()
             },
             concentrations={
@@ -520,7 +520,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         models[Sources.SPLICEDVAE],
         totals,
         measured=taken.measured,
-        shift=shifts[Sources.SPLICEDVAE],
+        adaptation=adaptations[Sources.SPLICEDVAE],
     )
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
@@ -562,14 +562,14 @@ def _predict(
     totals: AnnData,
     cells: AnnData,
     journal: Journal,
-    shifts: Mapping[str, NDArray[np.floating] | None] | None = None,
+    adaptations: Mapping[str, Adaptation | None] | None = None,
 ) -> None:
     """Add ratios and latent spaces to the cells; the models see totals alone."""
     for done, (source, model) in enumerate(models.items()):
         journal.advance(done / len(models), Sources.LABELS[source])
         scvi.settings.seed = 0
         cells.layers[_RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(
-            totals, intercept_shift=None if shifts is None else shifts[source]
+            totals, adaptation=None if adaptations is None else adaptations[source]
         )
         cells.obsm[_LATENTS[source][0]] = np.asarray(
             model.get_latent_representation(totals), dtype=np.float32
@@ -610,7 +610,7 @@ def _velocities_stage(
     totals: AnnData,
     *,
     measured: bool,
-    shift: NDArray[np.floating] | None = None,
+    adaptation: Adaptation | None = None,
 ) -> pd.DataFrame:
     """Compute and write the velocities over all cells.
 
@@ -638,7 +638,7 @@ def _velocities_stage(
             journal.advance(0.92, "uncertainty")
             where = model.genes.get_indexer(cells.var_names)
             draws = model.sample_splicing_ratio(
-                totals, _velocities.N_DRAWS, seed=config.seed, intercept_shift=shift
+                totals, _velocities.N_DRAWS, seed=config.seed, adaptation=adaptation
             )
             spread, notes = _velocities.uncertainty(
                 found.ground,

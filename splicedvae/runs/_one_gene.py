@@ -162,13 +162,13 @@ def ratio_intervals(
     with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         # The run's own notes say which genes were missing.
         warnings.simplefilter("ignore", UserWarning)
-        shift = None if trained is run else model.intercepts_for(whole)[0]
+        adaptation = None if trained is run else model.adaptation_for(whole)
         torch.manual_seed(seed)
         drawn = model.get_splicing_ratio(
             whole[chosen].copy(),
             n_samples=n_samples,
             credible_level=level,
-            intercept_shift=None if shift is None else shift.to_numpy(),
+            adaptation=adaptation,
         )
     assert not isinstance(drawn, pd.DataFrame)
     concentration = model.get_ratio_concentration()

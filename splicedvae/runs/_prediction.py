@@ -16,7 +16,7 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Obsm, Sources
 
 if TYPE_CHECKING:
-    from splicedvae.model import SplicedVAE
+    from splicedvae.model import Adaptation, SplicedVAE
 
 #: Fewest cells a UMAP is made of.
 MIN_CELLS_UMAP = 10
@@ -56,16 +56,16 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
 
 
 def ratio_of(
-    model: SplicedVAE, totals: AnnData, shift: NDArray[np.floating] | None = None
+    model: SplicedVAE, totals: AnnData, adaptation: Adaptation | None = None
 ) -> NDArray[np.float32]:
     """Predict the splicing ratio for every gene and cell, shape (n_cells, n_genes)."""
-    return np.concatenate(list(model.iter_splicing_ratio(totals, intercept_shift=shift)))
+    return np.concatenate(list(model.iter_splicing_ratio(totals, adaptation=adaptation)))
 
 
-def shifts_for(
+def adaptations_for(
     models: Mapping[str, SplicedVAE], totals: AnnData
-) -> tuple[dict[str, NDArray[np.floating] | None], str]:
-    """Decide whether cells of another file are of another kind, and shift all models' intercepts.
+) -> tuple[dict[str, Adaptation | None], str]:
+    """Decide whether cells of another file are of another kind, and adapt all models alike.
 
     Parameters
     ----------
@@ -76,17 +76,19 @@ def shifts_for(
 
     Returns
     -------
-    Logits to add per gene by source, None for none; and a sentence, empty where nothing is shifted.
+    Adaptations by source, None for none; and a sentence, empty where nothing is adapted.
     """
-    shift, told = models[Sources.SPLICEDVAE].intercepts_for(totals)
-    if shift is None:
+    found = models[Sources.SPLICEDVAE].adaptation_for(totals)
+    if found is None:
         return dict.fromkeys(models), ""
     return {
         source: (
-            shift if source == Sources.SPLICEDVAE else model.adapt_intercepts(totals)
-        ).to_numpy()
+            found
+            if source == Sources.SPLICEDVAE
+            else model.get_adaptation(totals, novelty=found.novelty)
+        )
         for source, model in models.items()
-    }, told
+    }, found.told
 
 
 def umap(space: NDArray[Any], seed: int) -> NDArray[np.float32] | None:

@@ -42,10 +42,10 @@ def test_a_missing_gene_is_no_news(trained, simulated):
         assert trained.get_novelty(fewer) < 0.2
 
 
-def test_after_the_shift_each_gene_has_its_mean_of_training(trained, strange):
+def test_after_adapting_each_gene_has_its_mean_of_training(trained, strange):
     query = totals_only(strange)
-    shift = trained.adapt_intercepts(query)
-    ratio = trained.get_counted_splicing_ratio(query, intercept_shift=shift)
+    adaptation = trained.get_adaptation(query)
+    ratio = trained.get_counted_splicing_ratio(query, adaptation=adaptation)
     totals = csr_matrix(strange.X)
     logits = csr_matrix(
         (totals.data * np.log(ratio.data / (1 - ratio.data)), ratio.indices, ratio.indptr),
@@ -57,44 +57,72 @@ def test_after_the_shift_each_gene_has_its_mean_of_training(trained, strange):
     np.testing.assert_allclose(mean[molecules > 0], expected[molecules > 0], atol=2e-3)
 
 
-def test_the_shift_reaches_every_way_to_ask(trained, strange):
+def test_adapting_reaches_every_way_to_ask(trained, strange):
     query = totals_only(strange)
-    shift = trained.adapt_intercepts(query)
-    frame = trained.get_splicing_ratio(query, intercept_shift=shift)
+    adaptation = trained.get_adaptation(query)
+    frame = trained.get_splicing_ratio(query, adaptation=adaptation)
     plain = trained.get_splicing_ratio(query)
-    moved = np.log(frame / (1 - frame)) - np.log(plain / (1 - plain))
-    np.testing.assert_allclose(moved, np.tile(shift, (len(frame), 1)), atol=2e-3)
-    at = trained.get_counted_splicing_ratio(query, intercept_shift=shift)
+    np.testing.assert_allclose(
+        np.log(frame / (1 - frame)),
+        adaptation.amplitude * np.log(plain / (1 - plain)) + adaptation.offset.to_numpy(),
+        atol=2e-3,
+    )
+    at = trained.get_counted_splicing_ratio(query, adaptation=adaptation)
     np.testing.assert_allclose(at.data, frame.to_numpy()[at.nonzero()], rtol=1e-4)
-    interval = trained.get_splicing_ratio(query, n_samples=40, intercept_shift=shift)
+    interval = trained.get_splicing_ratio(query, n_samples=40, adaptation=adaptation)
     inside = (interval.lower <= frame) & (frame <= interval.upper)
     assert inside.to_numpy().mean() > 0.9
-    drawn = next(iter(trained.sample_splicing_ratio(query, 1, intercept_shift=shift)))
+    drawn = next(iter(trained.sample_splicing_ratio(query, 1, adaptation=adaptation)))
     bare = next(iter(trained.sample_splicing_ratio(query, 1)))
     np.testing.assert_allclose(
-        np.log(drawn.data / (1 - drawn.data)) - np.log(bare.data / (1 - bare.data)),
-        shift.to_numpy()[drawn.indices],
+        np.log(drawn.data / (1 - drawn.data)),
+        adaptation.amplitude * np.log(bare.data / (1 - bare.data))
+        + adaptation.offset.to_numpy()[drawn.indices],
         atol=2e-3,
     )
 
 
-def test_the_shift_bounds_what_strange_cells_can_lose(trained, simulated):
-    """Kinetics are drawn anew for each tissue, so that the shift helps here and costs there."""
+def test_the_share_kept_falls_with_novelty_and_with_the_experts_disagreement(trained, simulated):
+    query = totals_only(simulated[1])
+    known = trained.get_adaptation(query, novelty=0.0)
+    half = trained.get_adaptation(query, novelty=0.5)
+    assert half.amplitude == pytest.approx(known.amplitude / 2)
+    assert trained.get_adaptation(query, novelty=1.0).amplitude == 0
+    # Among cells as those of training, two experts that largely agree keep most of it.
+    assert 0.4 < known.amplitude * float(trained.module.amplitude) <= 1
+    rng = np.random.default_rng(0)
+    noise = query.copy()
+    # Genes dealt anew in each cell: states that no training cell was near to.
+    dense = noise.X.toarray()
+    noise.X = csr_matrix(rng.permuted(dense, axis=1))
+    assert trained.get_adaptation(noise, novelty=0.0).amplitude < known.amplitude
+
+
+def test_adapting_to_nothing_known_leaves_the_gene_means(trained, strange):
+    query = totals_only(strange)
+    none = trained.get_adaptation(query, novelty=1.0)
+    ratio = trained.get_splicing_ratio(query, adaptation=none).to_numpy()
+    expected = 1 / (1 + np.exp(-trained.module.ratio_head.log_odds.numpy()))
+    np.testing.assert_allclose(ratio, np.tile(expected, (len(ratio), 1)), rtol=1e-5)
+
+
+def test_adapting_bounds_what_strange_cells_can_lose(trained, simulated):
+    """Kinetics are drawn anew for each tissue, so that nothing of the differences is true."""
     train = simulated[0]
     s, u = (np.asarray(train.layers[name].sum(axis=0)).ravel() for name in ("spliced", "unspliced"))
     mean = (s + 1) / (s + u + 2)
-    plain, shifted = [], []
+    plain, adapted = [], []
     for seed in range(11, 16):
         other = datasets.simulate(150, 80, mean_depth=400, seed=seed)[:, train.var_names].copy()
         query = totals_only(other)
-        shift = trained.adapt_intercepts(query)
+        adaptation = trained.get_adaptation(query)
         skill = (
             ratio_metrics(
                 csr_matrix(other.layers["spliced"]),
                 csr_matrix(other.layers["unspliced"]),
                 {
                     "plain": trained.get_splicing_ratio(query).to_numpy(),
-                    "shifted": trained.get_splicing_ratio(query, intercept_shift=shift).to_numpy(),
+                    "adapted": trained.get_splicing_ratio(query, adaptation=adaptation).to_numpy(),
                 },
                 gene_mean=mean,
             )
@@ -102,9 +130,9 @@ def test_the_shift_bounds_what_strange_cells_can_lose(trained, simulated):
             .set_index("predictor")["value"]
         )
         plain.append(skill["plain"])
-        shifted.append(skill["shifted"])
-    assert min(shifted) > min(plain)
-    assert min(shifted) > -0.02
+        adapted.append(skill["adapted"])
+    assert min(adapted) > min(plain)
+    assert min(adapted) > -0.01
 
 
 def test_reconstruction_tells_of_strange_cells_and_can_be_told(trained, simulated, strange):

@@ -1,0 +1,51 @@
+"""What becomes of predictions for cells of another kind than those of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    r"""A map of logits that keeps of a prediction what is known of cells of another kind.
+
+    With l the model's logit of a gene's ratio in a cell, the adapted one is
+    :math:`k\,l + b` for an amplitude k, the same for all genes, and an offset b for each gene.
+
+    Parameters
+    ----------
+    amplitude
+        Share of each deviation from a gene's mean that is kept.
+    offset
+        Logits by gene.
+    novelty
+        Novelty of the cells it was found for, from 0 to 1.
+    told
+        What was done, in a sentence.
+    """
+
+    amplitude: float
+    offset: pd.Series
+    novelty: float = float("nan")
+    told: str = ""
+
+    def apply(self, ratio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Adapt ratios.
+
+        Parameters
+        ----------
+        ratio
+            Fractions from 0 to 1, shape (..., n_genes), genes as in ``offset``.
+
+        Returns
+        -------
+        Adapted ones, the same shape.
+        """
+        inside = np.clip(ratio, 1e-6, 1 - 1e-6)
+        logits = self.amplitude * (np.log(inside) - np.log1p(-inside))
+        logits += self.offset.to_numpy(dtype=np.float32)
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
