@@ -21,6 +21,8 @@ SLOW = 180_000
 def on_slide(page: Page, at: int) -> None:
     page.wait_for_url(re.compile(rf"[?&]slide={at}(&|$)"), timeout=SLOW)
     expect(page.get_by_text(f"{at} / {N_SLIDES}")).to_be_visible(timeout=SLOW)
+    # Buttons are loaded after the text, and hear their keys from then on.
+    expect(page.get_by_role("button", name=re.compile("^Next"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
 
 
