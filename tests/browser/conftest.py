@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 REPOSITORY = Path(__file__).absolute().parents[2]
@@ -147,3 +151,30 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
     assert not complaints.errors, complaints.errors
     assert not complaints.strangers, complaints.strangers
+
+
+@pytest.fixture
+def look(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
+    """Take a picture of a page for people, and see that it is one: nothing broken, cut or blank.
+
+    Pictures go to the folder named by SPLICEDVAE_SCREENSHOTS, to the test's own without it.
+    """
+    folder = Path(os.environ.get("SPLICEDVAE_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    test = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name).strip("-")
+
+    def take(page: Page, name: str, *, whole: bool = False) -> Path:
+        assert page.get_by_test_id("stException").count() == 0
+        inside, screen = page.evaluate(
+            "[document.querySelector('[data-testid=stMain]').scrollWidth, window.innerWidth]"
+        )
+        assert inside <= screen, f"{name}: {inside} pixels wide on a screen of {screen}"
+        shot = page.screenshot(full_page=whole, animations="disabled")
+        file = folder / f"{test}-{name}.png"
+        file.write_bytes(shot)
+        pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("L"), dtype=float)
+        # A page without text and figures has one colour, or bare boxes.
+        assert pixels.std() > 5, f"{name} is blank"
+        return file
+
+    return take

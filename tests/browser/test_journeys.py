@@ -23,6 +23,7 @@ FOOTER = "a run is a folder"
 HOSTILE = "![x](http://stranger.example/p.png) :red[y] $z$ <b>"
 
 NewPage = Callable[..., Page]
+Look = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def start_training(page: Page, base: str, file: Path, epochs: int) -> None:
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"), timeout=SLOW)
 
 
-def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage) -> None:
+def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage, look: Look) -> None:
     page = new_page()
     page.goto(server.url)
     ready(page)
@@ -112,6 +113,7 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage) ->
     described = page.locator(".st-key-streams [aria-label*='stream lines'], .st-key-streams [alt]")
     expect(described.first).to_be_attached()
     expect(page.get_by_text("Smoothness is not correctness").first).to_be_visible()
+    look(page, "first-visit")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,9 @@ def test_values_of_the_address_that_mean_nothing_are_told(server, new_page: NewP
     assert len(traces(page, "streams")) > 3
 
 
-def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Path) -> None:
+def test_upload_train_refresh_compare(
+    server, new_page: NewPage, look: Look, counts_file: Path
+) -> None:
     page = new_page()
     page.goto(f"{server.url}/data")
     ready(page)
@@ -154,6 +158,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     expect(page.get_by_role("heading", name="cells_with_both.h5ad")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("260", exact=True)).to_be_visible()
     chart(page, "unspliced")
+    look(page, "what-is-in-it")
     page.get_by_role("button", name="Train SplicedVAE and scVI").click()
     page.get_by_role("spinbutton", name="Epochs").fill("25")
     page.get_by_role("spinbutton", name="Epochs").press("Tab")
@@ -161,6 +166,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"), timeout=SLOW)
     run = run_of(page)
     expect(page.get_by_role("progressbar")).to_be_visible(timeout=SLOW)
+    look(page, "training")
 
     page.reload()
     ready(page)
@@ -177,6 +183,7 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     ready(page)
     drawn = traces(page, "streams")
     assert sum(trace["name"] == "stream lines" for trace in drawn) >= 3
+    look(page, "compared")
     with page.expect_download(timeout=SLOW) as waited:
         page.get_by_role("button", name="Metrics (.csv)").click()
     assert "velocity_cosine" in Path(waited.value.path()).read_text()
@@ -192,11 +199,31 @@ def test_upload_train_refresh_compare(server, new_page: NewPage, counts_file: Pa
     expect(page.get_by_text(re.compile(r"\d+ genes, numbers from held-out"))).to_be_visible()
 
 
+def test_a_training_outlives_its_server(serve, new_page: NewPage, counts_file: Path) -> None:
+    first = serve()
+    page = new_page()
+    start_training(page, first.url, counts_file, 60)
+    run = run_of(page)
+    expect(page.get_by_role("progressbar")).to_be_visible(timeout=SLOW)
+    page.context.close()
+    first.process.kill()
+    first.process.wait()
+    second = serve()
+    again = new_page()
+    again.goto(f"{second.url}/train?run={run}")
+    expect(again.get_by_role("heading", name="cells with both")).to_be_visible(timeout=SLOW)
+    again.locator(".st-key-to-compare button").click(timeout=WHOLE_RUN)
+    again.wait_for_url(re.compile(rf"/velocity\?.*run={run}"), timeout=SLOW)
+    ready(again)
+    assert sum(trace["name"] == "stream lines" for trace in traces(again, "streams")) >= 3
+
+
 def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> None:
     page = new_page()
     start_training(page, server.url, counts_file, 50_000)
     page.get_by_role("button", name="Stop …").click(timeout=SLOW)
     page.get_by_role("button", name="Keep on").click()
+    expect(page.get_by_role("button", name="Keep on")).to_have_count(0, timeout=SLOW)
     page.get_by_role("button", name="Stop …").click(timeout=SLOW)
     page.get_by_role("button", name="Stop it").click()
     expect(page.get_by_text("This run was stopped")).to_be_visible(timeout=SLOW)
@@ -207,7 +234,7 @@ def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> 
     expect(page.get_by_text("This run was stopped")).to_be_visible()
 
 
-def test_garbage_gets_one_sentence(server, new_page: NewPage, folder: Path) -> None:
+def test_garbage_gets_one_sentence(server, new_page: NewPage, look: Look, folder: Path) -> None:
     file = folder / "garbage.h5ad"
     file.write_bytes(b"these are no counts\n" * 50)
     page = new_page()
@@ -218,6 +245,7 @@ def test_garbage_gets_one_sentence(server, new_page: NewPage, folder: Path) -> N
     expect(alert).to_be_visible(timeout=SLOW)
     ready(page)
     text = alert.inner_text()
+    look(page, "garbage")
     assert "Traceback" not in text
     assert str(server.runs) not in text
     assert text.count(". ") == 0, text
@@ -227,7 +255,7 @@ def test_garbage_gets_one_sentence(server, new_page: NewPage, folder: Path) -> N
 
 
 def test_totals_are_predicted_with_the_trained_model(
-    server, new_page: NewPage, totals_file: Path
+    server, new_page: NewPage, look: Look, totals_file: Path
 ) -> None:
     page = new_page()
     page.goto(f"{server.url}/data")
@@ -244,5 +272,6 @@ def test_totals_are_predicted_with_the_trained_model(
     drawn = traces(page, "streams")
     assert sum(trace["name"] == "stream lines" for trace in drawn) == 2
     expect(page.get_by_text("nothing here could be compared")).to_be_visible()
+    look(page, "totals-alone")
     page.get_by_test_id("stSidebarNav").get_by_text("Diagnostics").click()
     expect(page.get_by_text("nothing to compare the predictions with")).to_be_visible()

@@ -28,7 +28,7 @@ def on_slide(page: Page, at: int) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
 def test_a_presentation_by_keyboard(
-    server, new_page: Callable[..., Page], width: int, height: int
+    server, new_page: Callable[..., Page], look: Callable[..., Path], width: int, height: int
 ) -> None:
     page = new_page(width=width, height=height)
     page.goto(f"{server.url}/latent?run=demo")
@@ -41,6 +41,7 @@ def test_a_presentation_by_keyboard(
     page.keyboard.press("PageDown")
     on_slide(page, 3)
     expect(page.locator(".st-key-slide-streams .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    look(page, "slide-3")
     # All of the slide is on the screen, also after a reload.
     page.reload()
     on_slide(page, 3)
