@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 POLL: Final = 1.5
 
 _CONFIRM: Final = "_confirm_stop"
+_STOPPING: Final = "_stopping"
 
 
 def watch(run: Run) -> None:
@@ -46,12 +47,16 @@ def watch(run: Run) -> None:
     """
     state = run.status.state
     # While the page asks whether to stop, nothing may redraw the button under the pointer.
-    asking = st.session_state.get(_CONFIRM) == run.path.name
+    asking = _asks(run.path.name)
     every = None if run.status.is_final or asking else POLL
-    st.fragment(_view, run_every=every)(choice.run_id(run), state)
+    st.fragment(_view, run_every=every)(choice.run_id(run), state, asking)
 
 
-def _view(run_id: str, seen: str) -> None:
+def _asks(name: str) -> bool:
+    return bool(st.session_state.get(_CONFIRM) == name)
+
+
+def _view(run_id: str, seen: str, asked: bool) -> None:
     """Draw the run; the whole page is run again when its state is another than was seen."""
     try:
         run = find_run(run_id)
@@ -62,6 +67,9 @@ def _view(run_id: str, seen: str) -> None:
     if status.state != seen:
         if status.is_final:
             st.session_state.pop(_CONFIRM, None)
+            st.session_state.pop(_STOPPING, None)
+        st.rerun()
+    if not status.is_final and _asks(run.path.name) != asked:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run.name, 80), anchor=False, width="content")
@@ -87,22 +95,37 @@ def _at_work(run: Run, status: Status) -> None:
     if status.seconds_left is not None:
         words.append(f"about {duration(status.seconds_left)} left")
     st.progress(status.fraction, text=", ".join(words))
+    name = run.path.name
+    if st.session_state.get(_STOPPING) == name:
+        with st.spinner("Stopping …"):
+            stop(run)
+        st.session_state.pop(_STOPPING, None)
+        st.rerun()
+    # What a click means is kept by a callback: a look at the run that comes in between may cut
+    # the script short, and a click that the script alone hears would be lost.
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.session_state.get(_CONFIRM) != run.path.name:
-            if st.button("Stop …", icon=":material/stop_circle:", key="stop"):
-                st.session_state[_CONFIRM] = run.path.name
-                st.rerun()
+        if not _asks(name):
+            st.button(
+                "Stop …", icon=":material/stop_circle:", key="stop", on_click=_ask, args=(name,)
+            )
             st.caption("The run goes on by itself: this page may be closed or refreshed.")
             return
         st.markdown(_what_a_stop_means(run))
-        if st.button("Stop it", type="primary", key="stop-yes"):
-            st.session_state.pop(_CONFIRM, None)
-            with st.spinner("Stopping …"):
-                stop(run)
-            st.rerun()
-        if st.button("Keep on", key="stop-no"):
-            st.session_state.pop(_CONFIRM, None)
-            st.rerun()
+        st.button("Stop it", type="primary", key="stop-yes", on_click=_end, args=(name,))
+        st.button("Keep on", key="stop-no", on_click=_keep_on)
+
+
+def _ask(name: str) -> None:
+    st.session_state[_CONFIRM] = name
+
+
+def _keep_on() -> None:
+    st.session_state.pop(_CONFIRM, None)
+
+
+def _end(name: str) -> None:
+    st.session_state.pop(_CONFIRM, None)
+    st.session_state[_STOPPING] = name
 
 
 def _what_a_stop_means(run: Run) -> str:
