@@ -23,15 +23,18 @@ from typing import Any, Literal
 
 import h5py
 from anndata import AnnData, read_h5ad
+from anndata.experimental import read_dispatched
 from anndata.io import read_zarr
+from scipy import sparse
 
 from splicedvae._errors import DataError
 from splicedvae.io import _hdf5, _zarr, _zip
+from splicedvae.io._chunks import values
 from splicedvae.io._limits import Limits
 from splicedvae.io._loom import read_loom
 from splicedvae.io._market import choose_folder, read_market_folder
 from splicedvae.io._messages import about, file_name, shown
-from splicedvae.io._sparse import check_matrix
+from splicedvae.io._sparse import check_arrays, check_matrix
 from splicedvae.io._tenx import read_10x, tenx_groups
 
 Format = Literal["h5ad", "loom", "10x h5", "mtx folder", "zarr"]
@@ -225,11 +228,35 @@ def _open_hdf5(place: Path, limits: Limits) -> Opened:
         elif found == "10x h5":
             adata = read_10x(file, notes)
     if found == "h5ad":
-        adata = read_h5ad(place)
+        adata = _read_h5ad(place)
     claimed = _EXTENSIONS.get(place.suffix.lower())
     if claimed is not None and claimed != found:
         notes.insert(0, f"Its name ends in {place.suffix} but it is {found} and was read as such.")
     return Opened(adata, found, notes)
+
+
+def _read_h5ad(place: Path) -> AnnData:
+    with h5py.File(place, "r") as file:
+        if file.attrs.get("encoding-type") == "anndata":
+            adata: AnnData = read_dispatched(file, _read_element)
+            return adata
+    # Written before anndata 0.8, which alone knows how.
+    return read_h5ad(place)
+
+
+def _read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
+    """Read an element as anndata does, sparse matrices by a faster way to the same numbers."""
+    if iospec.encoding_type not in ("csr_matrix", "csc_matrix") or not isinstance(
+        element, h5py.Group
+    ):
+        return read(element)
+    by_row = iospec.encoding_type == "csr_matrix"
+    shape = tuple(int(n) for n in element.attrs["shape"])
+    data, indices, indptr = (values(element[part]) for part in ("data", "indices", "indptr"))
+    where = shown(key.strip("/") or "X")
+    check_arrays(data, indices, indptr, shape, where=where, major=0 if by_row else 1)
+    kind = sparse.csr_matrix if by_row else sparse.csc_matrix
+    return kind((data, indices, indptr), shape=shape)
 
 
 def _format(file: h5py.File) -> Format:

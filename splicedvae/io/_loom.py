@@ -11,6 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae.io._chunks import PackedArray
 from splicedvae.io._limits import Limits
 from splicedvae.io._messages import shown, shown_list
 
@@ -122,9 +123,15 @@ def _matrix(
     step = max(1, _BLOCK_BYTES // wide)
     chunk = dataset.chunks[1] if dataset.chunks else 1
     step = max(step // chunk * chunk, min(chunk, step * 8))
+    packed = PackedArray(dataset) if PackedArray.can_unpack(dataset) else None
     blocks = []
     for start in range(0, n_cells, step):
-        block = _sparse_block(dataset[:, start : start + step])
+        dense = (
+            dataset[:, start : start + step]
+            if packed is None
+            else packed.columns(start, start + step)
+        )
+        block = _sparse_block(dense)
         left -= block.nnz * (block.dtype.itemsize + 4)
         if left < 0:
             limits.check_size(limits.max_bytes + 1)

@@ -112,7 +112,8 @@ def layer_sums(
         shared += _by_gene(u, of_young)
     step = -(-total.shape[0] // SCATTER_CELLS)
     some_s, some_u = (sparse.csr_matrix(matrix[::step]) for matrix in (spliced, unspliced))
-    scatter, error = _scatter(some_s, some_u, shared >= min_shared)
+    some_n = sparse.csr_matrix(total[::step]) if are_sum else add(some_s, some_u)
+    scatter, error = _scatter(some_n, some_u, shared >= min_shared)
     everything = float(total.data.sum(dtype=np.float64))
     return LayerSums(shared, both / max(everything, 1.0), excess, scatter, error)
 
@@ -130,9 +131,8 @@ def _by_gene(pattern: sparse.csr_matrix, values: NDArray[np.floating]) -> NDArra
 
 
 def _scatter(
-    spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix, taken: NDArray[np.bool_]
+    n: sparse.csr_matrix, unspliced: sparse.csr_matrix, taken: NDArray[np.bool_]
 ) -> tuple[float | None, float | None]:
-    n = add(spliced, unspliced)
     young, counted = unspliced.data.astype(np.float64), n.data.astype(np.float64)
     squares = _by_gene(unspliced, young**2 / _at(n, unspliced))
     u_of, n_of = _by_gene(unspliced, young), _by_gene(n, counted)

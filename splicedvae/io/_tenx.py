@@ -11,6 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae.io import _chunks
 from splicedvae.io._messages import shown, shown_list
 from splicedvae.io._sparse import check_arrays
 
@@ -54,7 +55,7 @@ def read_10x(file: h5py.File, notes: list[str]) -> AnnData:
         )
     group = file[groups[0]]
     shape = [int(n) for n in np.asarray(group["shape"][()]).ravel()]
-    data, indices, indptr = (group[key][()] for key in ("data", "indices", "indptr"))
+    data, indices, indptr = (_chunks.values(group[key]) for key in ("data", "indices", "indptr"))
     check_arrays(data, indices, indptr, shape, where=shown(groups[0]), major=1)
     features = group.get("features")
     if isinstance(features, h5py.Group):
