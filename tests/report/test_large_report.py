@@ -1,4 +1,4 @@
-"""A report of more cells than a browser draws as points stays small, and says how they are drawn."""
+"""A report of more cells than a browser draws as points stays small, and says what it drew."""
 
 from __future__ import annotations
 
