@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae.dashboard import address, cards, choice, server, stage
+from splicedvae.dashboard import address, cards, choice, link, server, stage
 
 
 def _root() -> None:
@@ -70,6 +70,8 @@ def _visit() -> None:
     page.run()
     if not on_stage:
         cards.opened(choice.chosen_run(), choice.chosen_file())
+        with st.sidebar:
+            link.offer(page.url_path)
     with above:
         address.show_remarks()
     if not on_stage:

@@ -198,6 +198,9 @@ class Sources:
     #: Predictors of a ratio in the order of tables and figures.
     PREDICTORS: Final = (SPLICEDVAE, SCVI, RIDGE, KNN, GROUP_MEAN, GENE_MEAN)
 
+    #: Where the ratio that a model predicts stands.
+    RATIO_LAYERS: Final = {SPLICEDVAE: Layers.RATIO, SCVI: Layers.RATIO_SCVI}
+
     #: What a person reads.
     LABELS: Final = {
         "measured": "measured",

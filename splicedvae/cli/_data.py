@@ -110,6 +110,8 @@ def inspect(
 def _print_summary(summary: DataSummary) -> None:
     from rich.table import Table
 
+    from splicedvae import io
+
     console = stdout()
     console.print(f"[bold]{escape(summary.name)}[/bold]")
     facts = Table.grid(padding=(0, 2))
@@ -152,3 +154,4 @@ def _print_summary(summary: DataSummary) -> None:
         console.print(f"- {escape(note)}")
     for warning in summary.warnings:
         console.print(f"[yellow]! {escape(warning)}[/yellow]")
+    console.print(f"- {escape(io.NOT_LOOKED_FOR)}")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from splicedvae import io, plotting
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, reading, theme, verdict_view
+from splicedvae.dashboard import address, cards, reading, theme, verdict_view
 from splicedvae.dashboard.text import defuse, line, plain, size
 from splicedvae.dashboard.uploads import StoredFile
 
@@ -133,12 +133,14 @@ def _unspliced(stored: StoredFile, summary: io.DataSummary) -> io.DataSummary:
         _cells_histogram(summary)
         return summary
     columns = list(summary.cluster_columns)
+    address.check("clusters", [line(name, 60) for name in columns], "clusters")
     picked = st.selectbox(
         "Clusters",
         columns,
         index=columns.index(summary.cluster_key) if summary.cluster_key in columns else 0,
         format_func=lambda name: line(name, 60),
         key="clusters",
+        bind="query-params",
     )
     if picked != summary.cluster_key:
         try:

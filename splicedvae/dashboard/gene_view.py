@@ -79,6 +79,7 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
             placeholder="part of a name",
             max_chars=60,
             key="find-genes",
+            bind="query-params",
             icon=":material/search:",
         )
     shown = table
@@ -230,12 +231,14 @@ def _which_cells(run: Run) -> Cells:
     """Let a visitor choose between held-out cells and all, where cells were held out."""
     if Obs.SPLIT not in run.predictions.obs:
         return "all"
+    address.check("gene-cells", _WHICH, "choice of cells")
     picked = st.segmented_control(
         "Cells in the figures of the ratio",
         list(_WHICH),
         default=next(iter(_WHICH)),
         required=True,
         key="gene-cells",
+        bind="query-params",
         help="Held-out cells trained nothing, so that they are the fair comparison; all cells show "
         "more dots, most of which the model has seen.",
     )

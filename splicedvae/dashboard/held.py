@@ -200,7 +200,7 @@ def ratio_figure(run: Run, sources: Sequence[str], coverage: int) -> go.Figure:
 def _by_metrics(key: Key, kind: str, dark: bool) -> go.Figure:
     run = _held(key)
     if kind == "coverage":
-        return views.coverage_figure(run, published=views.PUBLISHED, dark=dark)
+        return views.coverage_figure(run, dark=dark)
     if kind == "within genes":
         return views.within_gene_figure(run, dark=dark)
     return training_curves(run.history)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, downloads, export, held, theme
+from splicedvae.dashboard import address, cards, downloads, export, held, theme
 from splicedvae.dashboard.tables import Column
 from splicedvae.dashboard.text import defuse, line, plain
 from splicedvae.report import FigureCall, views
@@ -22,6 +22,9 @@ _CLUSTERS: Final = "latent-clusters"
 #: What a visitor chose, and in which run: the figure's own state ends when it is drawn anew.
 _STATE: Final = "_latent_chosen"
 _FAILED: Final = "_latent_failed"
+#: The clusters in the address, and whether they were taken from there.
+_ASKED: Final = "cells-of"
+_TAKEN: Final = "_latent_taken"
 
 _METRICS: Final = (
     Column(
@@ -95,8 +98,17 @@ def _draw(run: Run, color: str) -> None:
 
 
 def _chosen(run: Run) -> held.Chosen:
+    if not st.session_state.get(_TAKEN):
+        st.session_state[_TAKEN] = True
+        names = views.cluster_names(run)
+        address.check(_ASKED, names, "cluster")
+        asked = set(st.query_params.get_all(_ASKED))
+        _choose(run, ((), tuple(name for name in names if name in asked)))
     where, chosen = st.session_state.get(_STATE, (None, held.NOTHING))
-    return chosen if where == str(run.path) else held.NOTHING
+    chosen = chosen if where == str(run.path) else held.NOTHING
+    if st.query_params.get_all(_ASKED) != list(chosen[1]):
+        st.query_params[_ASKED] = list(chosen[1])
+    return chosen
 
 
 def _choose(run: Run, chosen: held.Chosen) -> None:

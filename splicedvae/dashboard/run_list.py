@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from splicedvae.dashboard import cards, choice
+from splicedvae.dashboard import address, cards, choice
 from splicedvae.dashboard.text import duration, moment, paragraph, plain, size
 from splicedvae.runs import NOTE_LENGTH, Run, annotate, delete, rename
 
@@ -52,15 +52,22 @@ def show(chosen: Run | None) -> None:
 
 
 def _asked_for(found: list[Run]) -> list[Run]:
+    address.check("order-runs", _ORDERS, "order of the runs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.text_input(
             "Find a run",
             key="find-runs",
+            bind="query-params",
             placeholder="part of its name or note",
             icon=":material/search:",
         )
         order = st.segmented_control(
-            "Order", list(_ORDERS), default="newest", required=True, key="order-runs"
+            "Order",
+            list(_ORDERS),
+            default="newest",
+            required=True,
+            key="order-runs",
+            bind="query-params",
         )
     words = wanted.casefold().split()
     kept = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from splicedvae.dashboard import cards
+from splicedvae.dashboard import cards, link
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -90,6 +90,7 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None]) -> bool:
         )
         st.markdown(f"{at} / {n_slides}", width="content")
         ended = st.button("End", key="end", shortcut="Escape")
+        link.offer(URL)
         st.button(
             ":material/keyboard_arrow_up:",
             key="page-up",

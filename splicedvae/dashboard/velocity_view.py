@@ -161,25 +161,23 @@ def _details(run: Run, picked: Sequence[str]) -> None:
     there = [source for source in picked if source in run.velocity_sources]
     if not there:
         return
-    drivers, time = st.tabs(["Driver genes", "Start, end and time"])
     usual = there.index(Sources.SPLICEDVAE) if Sources.SPLICEDVAE in there else 0
-    with drivers:
-        _drivers(run, there, usual)
-    with time:
-        _time(run, there, usual)
+    parts = {"Driver genes": _drivers, "Start, end and time": _time}
+    address.check("details", parts, "part of the page")
+    for tab, draw in zip(
+        st.tabs(list(parts), key="details", bind="query-params"), parts.values(), strict=True
+    ):
+        # A tab that is not open costs nothing.
+        if tab.open:
+            with tab:
+                draw(run, there, usual)
 
 
 def _source(there: Sequence[str], usual: int, key: str) -> str:
-    return str(
-        st.selectbox(
-            "Velocity",
-            list(there),
-            index=usual,
-            format_func=lambda source: Sources.LABELS.get(source, source),
-            key=key,
-        )
-        or there[usual]
-    )
+    labels = {Sources.LABELS.get(source, source): source for source in there}
+    address.check(key, labels, "velocity")
+    picked = st.selectbox("Velocity", list(labels), index=usual, key=key, bind="query-params")
+    return labels.get(str(picked), there[usual])
 
 
 def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
@@ -189,7 +187,11 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     try:
         groups = views.driver_groups(run, source)
         with right:
-            group = st.selectbox("Cells", list(groups), key=f"driver-group-{source}") or groups[0]
+            address.check("driver-group", groups, "cells")
+            group = (
+                st.selectbox("Cells", list(groups), key="driver-group", bind="query-params")
+                or groups[0]
+            )
         table = views.driver_table(run, source, group)
     except DataError as failure:
         st.caption(plain(failure, 400))

@@ -40,4 +40,4 @@ def show(verdict: io.Verdict, *, measured: bool) -> None:
             st.subheader("Velocity worth trying?", anchor=False, width="content")
             st.badge(words, color=color, icon=icon)
         st.markdown("\n".join(f"- {plain(reason, 600)}" for reason in verdict.reasons))
-        st.caption(_MEASURED if measured else _PREDICTED)
+        st.caption(f"{_MEASURED if measured else _PREDICTED} {plain(io.NOT_LOOKED_FOR)}")

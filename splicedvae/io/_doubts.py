@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 Weight = Literal["forbids", "doubt", "remark"]
 
+#: What no warning speaks of, beside every verdict.
+NOT_LOOKED_FOR: Final = (
+    "Not looked for: doublets and ambient RNA. Two cells in one droplet lie between clusters and "
+    "draw arrows there, so filter them first, for instance with scanpy.pp.scrublet."
+)
 #: scVelo's usual least number of shared counts for a gene.
 MIN_SHARED_COUNTS: Final = 20
 #: Own convention: fewer genes than this seldom agree on a direction.

@@ -37,7 +37,8 @@ HISTORY_LABELS: Final[Mapping[str, str]] = {
     "kl_local": "KL divergence of the latent space",
 }
 
-_TRAIN, _VALIDATION = "train", "validation"
+#: Ends the name of a loss of the cells that a model learns from.
+_TRAIN: Final = "_train"
 
 
 def coverage_curves(
@@ -171,13 +172,14 @@ def training_curves(
     labels: Mapping[str, str] = HISTORY_LABELS,
     dark: bool = False,
 ) -> go.Figure:
-    """Draw the losses of each model by epoch, training and validation.
+    """Draw the losses of each model by epoch.
 
     Parameters
     ----------
     history
         One row for each predictor, epoch and metric: columns ``predictor``, ``epoch``,
-        ``metric`` and ``value``. Metrics are named ``<loss>_train`` and ``<loss>_validation``.
+        ``metric`` and ``value``. Losses are named ``<loss>_train``; a run monitors no other
+        cells by their loss, and those it watches have `watched_curves`.
     labels
         Losses to draw, a panel each, and their names.
     dark
@@ -185,8 +187,8 @@ def training_curves(
 
     Returns
     -------
-    One figure, a panel for each loss; training in full lines, validation dashed. A loss that
-    is positive and falls by more than a factor of five stands on a logarithmic axis.
+    One figure, a panel for each loss. A loss that is positive and falls by more than a factor
+    of five stands on a logarithmic axis.
 
     Raises
     ------
@@ -194,13 +196,14 @@ def training_curves(
         If a column is missing or none of the losses is in the frame.
     """
     need_columns(history, ("predictor", "epoch", "metric", "value"), "history")
-    parts = history["metric"].astype(str).str.extract(rf"^(.*?)_({_TRAIN}|{_VALIDATION})$")
-    table = history.assign(loss=parts[0], part=parts[1]).dropna(subset=["loss", "value"])
+    names = history["metric"].astype(str)
+    losses = names.str.removesuffix(_TRAIN).where(names.str.endswith(_TRAIN))
+    table = history.assign(loss=losses).dropna(subset=["loss", "value"])
     shown = [name for name in labels if (table["loss"] == name).any()]
     if not shown:
         raise DataError(
-            f"The history holds {_listed(history['metric'])} but no training or validation curve "
-            f"of {', '.join(labels)}: name the losses to draw."
+            f"The history holds {_listed(history['metric'])} but no training curve of "
+            f"{', '.join(labels)}: name the losses to draw."
         )
     table = table[table["loss"].isin(shown)]
     predictors = list(dict.fromkeys(table["predictor"]))
@@ -214,33 +217,29 @@ def training_curves(
         vertical_spacing=0.2 if rows > 1 else 0.0,
         subplot_titles=[f"<b>{escape(labels[name])}</b>" for name in shown],
     )
-    named: set[tuple[str, str]] = set()
+    named: set[str] = set()
     for index, loss in enumerate(shown):
         suffix = axis_suffix(index)
         curves = table[table["loss"] == loss]
-        for (predictor, part), curve in curves.groupby(["predictor", "part"], sort=True):
+        for predictor, curve in curves.groupby("predictor", sort=True):
             ordered = curve.sort_values("epoch")
-            name = f"{predictor_label(str(predictor))}, {part}"
+            name = predictor_label(str(predictor))
             single = len(ordered) == 1
             figure.add_trace(
                 go.Scatter(
                     x=ordered["epoch"].to_numpy(),
                     y=ordered["value"].to_numpy(dtype=np.float32),
                     mode="markers" if single else "lines",
-                    line={
-                        "color": palette[str(predictor)],
-                        "width": 2,
-                        "dash": "solid" if part == _TRAIN else "dash",
-                    },
+                    line={"color": palette[str(predictor)], "width": 2},
                     name=name,
                     legendgroup=name,
-                    showlegend=(str(predictor), str(part)) not in named,
+                    showlegend=str(predictor) not in named,
                     hovertemplate=f"epoch %{{x}}: %{{y:.5g}}<extra>{name}</extra>",
                     xaxis=f"x{suffix}",
                     yaxis=f"y{suffix}",
                 )
             )
-            named.add((str(predictor), str(part)))
+            named.add(str(predictor))
         low, high = curves["value"].min(), curves["value"].max()
         figure.update_layout(
             {
@@ -258,8 +257,7 @@ def training_curves(
     readers = ", ".join(Sources.LABELS.get(name, name) for name in predictors)
     return describe(
         figure,
-        f"Training and validation curves by epoch ({', '.join(labels[name] for name in shown)}) "
-        f"of: {readers}.",
+        f"Training curves by epoch ({', '.join(labels[name] for name in shown)}) of: {readers}.",
     )
 
 

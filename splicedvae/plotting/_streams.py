@@ -49,8 +49,8 @@ def streams(
     Returns
     -------
     One figure; each point's ``customdata`` is the index of its cell, so that a lasso in any
-    panel names cells. Every cell is drawn, none is left out: beyond about 30,000 cells a
-    panel this grows heavy for a browser (2 MB for each 100,000 cells).
+    panel names cells. Every cell is drawn, none is left out: beyond 30,000 cells a panel they
+    are a picture, which `picture_note` says.
 
     Raises
     ------

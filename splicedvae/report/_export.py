@@ -27,8 +27,6 @@ from splicedvae.report._reproduce import command_line, file_name
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
-#: Which ratio a velocity's predicted counts are made of.
-_RATIOS: Final = {Sources.SPLICEDVAE: Layers.RATIO, Sources.SCVI: Layers.RATIO_SCVI}
 #: Layers of a velocity's file that go along.
 _MOVING: Final = (Layers.VELOCITY, Layers.VARIANCE_VELOCITY, Layers.MS, Layers.MU)
 
@@ -143,10 +141,10 @@ def _add_layers(made: AnnData, cells: AnnData, run: Run, source: str | None) -> 
     if measured:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
             made.layers[name] = _counts(cells.layers[name])
-    for name in _RATIOS.values():
+    for name in Sources.RATIO_LAYERS.values():
         if name in cells.layers:
             made.layers[name] = _counts(cells.layers[name])
-    ratio = _RATIOS.get(source or Sources.SPLICEDVAE, Layers.RATIO)
+    ratio = Sources.RATIO_LAYERS.get(source or Sources.SPLICEDVAE, Layers.RATIO)
     if ratio in made.layers:
         pair = reconstruct_counts(made.X, made.layers[ratio], counts=run.config.counts)
         names = (

@@ -81,7 +81,6 @@ _LATENTS: Final = {
     Sources.SPLICEDVAE: (Obsm.LATENT, Obsm.UMAP_LATENT),
     Sources.SCVI: (Obsm.LATENT_SCVI, Obsm.UMAP_LATENT_SCVI),
 }
-_RATIO_LAYERS: Final = {Sources.SPLICEDVAE: Layers.RATIO, Sources.SCVI: Layers.RATIO_SCVI}
 
 #: Packages whose versions a result depends on.
 _PACKAGES: Final = (
@@ -462,7 +461,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     trained = open_run(config.model_run)
     models = {
         source: trained.model(source)
-        for source in _RATIO_LAYERS
+        for source in Sources.RATIO_LAYERS
         if (trained.path / _files.MODEL / source).is_dir()
     }
     if Sources.SPLICEDVAE not in models:
@@ -568,7 +567,7 @@ def _predict(
     for done, (source, model) in enumerate(models.items()):
         journal.advance(done / len(models), Sources.LABELS[source])
         scvi.settings.seed = 0
-        cells.layers[_RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(
+        cells.layers[Sources.RATIO_LAYERS[source]] = model.get_counted_splicing_ratio(
             totals, adaptation=None if adaptations is None else adaptations[source]
         )
         cells.obsm[_LATENTS[source][0]] = np.asarray(
@@ -621,7 +620,7 @@ def _velocities_stage(
     journal.stage("computing velocities")
     ratios = {
         source: cells.layers[layer]
-        for source, layer in _RATIO_LAYERS.items()
+        for source, layer in Sources.RATIO_LAYERS.items()
         if layer in cells.layers
     }
     beside = _velocities.velocity_cells(cells, ratios, how=config.counts, measured=measured)
@@ -715,7 +714,7 @@ def _write_h5ad(file: Path, adata: AnnData) -> None:
 
 def _write_predictions(folder: Path, cells: AnnData) -> None:
     """Write the cells without what stands in other files."""
-    kept = (Layers.SPLICED, Layers.UNSPLICED, *_RATIO_LAYERS.values())
+    kept = (Layers.SPLICED, Layers.UNSPLICED, *Sources.RATIO_LAYERS.values())
     obs = [
         name for name in (Obs.CLUSTERS, Obs.BATCH, Obs.TRUE_TIME, Obs.SPLIT) if name in cells.obs
     ]

@@ -42,6 +42,7 @@ def test_inspect_tells_people_and_scripts_the_same(
         assert row["cluster"] in told.stdout
     assert json.loads(command("inspect", totals, "--json").stdout)["has_measured_layers"] is False
     assert "predict them" in command("inspect", totals).stdout
+    assert "Not looked for: doublets" in command("inspect", totals).stdout
 
 
 def test_train_writes_a_run_and_nothing_but_json_to_stdout(trained: Trained, cells: Path) -> None:

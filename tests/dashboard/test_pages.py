@@ -115,6 +115,7 @@ def test_data_page_shows_a_file(runs_folder: Path, cells_file: Path) -> None:
     assert metrics["Spliced and unspliced"] == "yes"
     assert metrics["Unspliced fraction"].endswith("%")
     assert "would fail" not in told(app)
+    assert "Not looked for\\: doublets" in told(app)
     app.button(key="to-train").click().run()
     assert app.text_input(key="form-name").value == "cells"
 

@@ -34,10 +34,9 @@ def maps(n_cells: int = 300, n_panels: int = 3) -> go.Figure:
 
 def history() -> go.Figure:
     rows = [
-        ("splicedvae", epoch, f"{loss}_{part}", 10.0 / epoch)
+        ("splicedvae", epoch, f"{loss}_train", 10.0 / epoch)
         for epoch in range(1, 6)
         for loss in ("ratio_loss", "reconstruction_loss")
-        for part in ("train", "validation")
     ]
     return plotting.training_curves(
         pd.DataFrame(rows, columns=["predictor", "epoch", "metric", "value"])

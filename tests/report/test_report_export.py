@@ -16,7 +16,8 @@ from scipy import sparse
 from splicedvae import datasets, io
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Obsm, Obsp, Sources, Uns, Var
-from splicedvae.report import FIGURES, FigureCall, export_h5ad, run_settings
+from splicedvae.dashboard import held
+from splicedvae.report import FIGURES, FigureCall, export_h5ad, run_settings, views, write_report
 from splicedvae.runs import Run, RunConfig, demo_run, execute
 from splicedvae.velocity._scvelo import quiet_scvelo
 
@@ -167,3 +168,16 @@ def test_settings_that_were_chosen_come_first() -> None:
     values = {setting.name: setting.value for setting in settings}
     assert values["data_sha256"] == demo_run().config.data_sha256
     assert "/" not in values["data"]
+
+
+def test_the_published_numbers_are_in_every_form_of_the_figure(tmp_path: Path) -> None:
+    run = demo_run()
+    call = FigureCall("coverage")
+    texts = [str(note.text) for note in call.draw(run).layout.annotations]
+    for value in views.PUBLISHED.values():
+        assert any("published" in text and f"{value:g}" in text for text in texts), texts
+    page = write_report(run, tmp_path / "report.html").read_text()
+    assert all(f"published {value:g}" in page for value in views.PUBLISHED.values())
+    assert held.coverage_figure(run).to_json() == call.draw(run, dark=False).to_json()
+    bare = views.coverage_figure(run, published=None)
+    assert not any("published" in str(note.text) for note in bare.layout.annotations)

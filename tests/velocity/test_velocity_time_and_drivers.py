@@ -45,6 +45,26 @@ def test_a_graph_without_direction_has_no_root_and_says_so(moving: AnnData) -> N
     assert all(note.endswith(".") for note in table.attrs["notes"])
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_walk_that_leaves_its_graph_still_has_a_start(seed: int) -> None:
+    """Walking back, cells that none moves to lose what is there: scVelo's own finds no root."""
+    cells = simulate(200, 60, topology="bifurcation", seed=seed)
+    moving = vl.compute_velocity(cells, settings=vl.VelocitySettings(min_shared_counts=10))
+    theirs = moving.copy()
+    with quiet_scvelo() as scvelo:
+        scvelo.tl.terminal_states(theirs)
+    assert np.ptp(theirs.obs[Obs.ROOT_CELLS]) == 0
+    table = vl.velocity_time(moving)
+    (note,) = table.attrs["notes"]
+    assert note.startswith("The root cells are those of a walk")
+    true_time = cells.obs[Obs.TRUE_TIME].reindex(table.index)
+    known = table[Obs.PSEUDOTIME].notna()
+    assert known.mean() > 0.95
+    assert spearmanr(table.loc[known, Obs.PSEUDOTIME], true_time[known]).statistic > 0.8
+    # What scVelo does find stays as it is.
+    np.testing.assert_allclose(table[Obs.END_POINTS], theirs.obs[Obs.END_POINTS], atol=1e-6)
+
+
 def test_time_needs_a_graph(moving: AnnData) -> None:
     bare = AnnData(obs=moving.obs)
     with pytest.raises(DataError, match="no graph"):

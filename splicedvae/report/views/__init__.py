@@ -7,7 +7,6 @@ ratios, tables, data.
 """
 
 from splicedvae.report.views._calibration import (
-    PUBLISHED,
     calibration_table,
     cell_figure,
     cell_table,
@@ -60,6 +59,7 @@ from splicedvae.report.views._genes import (
 from splicedvae.report.views._latents import latent_figure, latent_maps
 from splicedvae.report.views._parts import BEST_POSSIBLE, MEASURED_HALVES, N_VALUES, judged_cells
 from splicedvae.report.views._ratios import (
+    PUBLISHED,
     coverage_figure,
     gain_figure,
     gain_table,

@@ -12,15 +12,13 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Obs, Sources
 from splicedvae.evaluation import cell_metrics, ratio_metrics, reliability, reliability_within_genes
 from splicedvae.report.views._parts import judged_cells
-from splicedvae.report.views._ratios import judged_ratio, predictors
+from splicedvae.report.views._ratios import PUBLISHED, judged_ratio, predictors
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from splicedvae.runs import Run
 
-#: What the paper that introduced SplicedVAE reports, without a mask or a split.
-PUBLISHED: Final = {"rmse": 0.1271, "pearson": 0.67}
 #: Coverages at which `published_table` looks.
 _LOOKS: Final = (*range(1, 11), 12, 15, 20, 30, 50, 100)
 #: Entries below which a metric at a coverage is not read.

@@ -9,7 +9,7 @@ import numpy as np
 
 from splicedvae import plotting
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Sources
+from splicedvae._keys import Obs, Sources
 from splicedvae.report.views._parts import (
     categories,
     cluster_key,
@@ -50,11 +50,6 @@ _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 #: Numbers of a cell that only SplicedVAE's velocity has, as only it draws from a posterior.
 _OF_SPLICEDVAE: Final[Mapping[str, str]] = {
     Obs.DIRECTION_UNCERTAINTY: "uncertainty of SplicedVAE's direction, 0 same to 1 any",
-}
-#: Where the spliced fraction of a source stands.
-_RATIOS: Final[Mapping[str, str]] = {
-    Sources.SPLICEDVAE: Layers.RATIO,
-    Sources.SCVI: Layers.RATIO_SCVI,
 }
 
 
@@ -167,11 +162,12 @@ def cell_colors(
 
 def _ratio_colors(run: Run, gene: str, source: str) -> plotting.Values:
     cells = run.predictions
-    known = source if source in _RATIOS and _RATIOS[source] in cells.layers else Sources.SPLICEDVAE
-    if _RATIOS[known] not in cells.layers:
+    layers = Sources.RATIO_LAYERS
+    known = source if layers.get(source) in cells.layers else Sources.SPLICEDVAE
+    if layers[known] not in cells.layers:
         raise DataError("The run holds no predicted spliced fractions: train again.")
     index = int(cells.var_names.get_loc(gene))
-    ratio = column_of(cells.layers[_RATIOS[known]], index)
+    ratio = column_of(cells.layers[layers[known]], index)
     counted = column_of(cells.X, index) > 0
     return plotting.Values(
         f"{gene}, predicted spliced fraction where counted",

@@ -30,7 +30,6 @@ from splicedvae.report.views._parts import (
     is_number,
     judged_cells,
 )
-from splicedvae.report.views._ratios import RATIO_LAYERS
 from splicedvae.runs import gene_moments, open_run
 
 if TYPE_CHECKING:
@@ -603,7 +602,7 @@ def _pooled(run: Run, place: int, bins: NDArray[np.intp]) -> pd.DataFrame:
     length = int(bins.max(initial=-1)) + 1
     inside = bins >= 0
     molecules = np.bincount(bins[inside], weights=weights[inside], minlength=length).astype(float)
-    for source, layer in RATIO_LAYERS.items():
+    for source, layer in Sources.RATIO_LAYERS.items():
         if layer in cells.layers:
             predicted = column_of(cells.layers[layer], place)
             # Nothing is predicted where the total is 0, though exonic totals may miss molecules.

@@ -42,7 +42,6 @@ N_GENES: Final = 10
 _LARGEST: Final = 1e30
 
 _AXIS: Final = re.compile(r"x([1-9]\d{0,2})?")
-_RATIOS: Final = {Sources.SPLICEDVAE: Layers.RATIO, Sources.SCVI: Layers.RATIO_SCVI}
 
 
 def outlines_of(event: Any, n_panels: int) -> tuple[Outline, ...]:
@@ -212,7 +211,9 @@ def selection_scores(run: Run) -> SelectionScores | None:
     cells = run.predictions
     judged = _judged(run)
     predictions = {
-        source: cells.layers[layer] for source, layer in _RATIOS.items() if layer in cells.layers
+        source: cells.layers[layer]
+        for source, layer in Sources.RATIO_LAYERS.items()
+        if layer in cells.layers
     }
     measured = Layers.SPLICED in cells.layers and Layers.UNSPLICED in cells.layers
     if not measured or not predictions or Var.GENE_MEAN not in cells.var or not judged.any():
