@@ -130,7 +130,7 @@ def _agreement(run: Run) -> str:
         umap = value_of(metrics, source, f"{_COSINE}_umap")
         if np.isfinite(genes) and np.isfinite(umap):
             parts.append(
-                f"{Sources.LABELS[source]} {genes:.2f} over genes and {umap:.2f} on the map"
+                f"{Sources.LABELS[source]} {genes:z.2f} over genes and {umap:z.2f} on the map"
             )
     if not parts:
         return "The velocities were not compared with the measured one among held-out cells."

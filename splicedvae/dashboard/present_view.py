@@ -139,8 +139,12 @@ def _numbers(run: Run) -> None:
         st.info("Nothing was measured in this data, so there is no number to show.")
         return
     result.headline(run)
-    figure = views.gain_figure(run, dark=theme.is_dark())
-    theme.show(stage.enlarge(figure, 230), key="slide-numbers", name="numbers")
+    figure = stage.enlarge(views.gain_figure(run, dark=theme.is_dark()), 290)
+    # The message above says what of; on a slide the whole words are longer than the axis.
+    for axis, metric in ((figure.layout.yaxis, "RMSE"), (figure.layout.yaxis2, "Pearson r")):
+        if axis.title.text:
+            axis.title.text = f"gain, {metric}"
+    theme.show(figure, key="slide-numbers", name="numbers")
 
 
 def _latents(run: Run) -> None:
@@ -187,7 +191,8 @@ _SLIDES: Final = (
     ),
     _Slide(
         "The numbers",
-        "Beside each: a constant per gene, shuffled ratios, and what noise allows.",
+        "Beside a constant per gene, shuffled ratios and what noise allows. Below: the share of "
+        "the possible gain over the constant.",
         _numbers,
         lambda run: "One split and one seed: a small difference between two models may be chance.",
     ),

@@ -267,13 +267,13 @@ def _number(
     ):
         theirs = tables.value_of(metrics, source, metric, coverage)
         if np.isfinite(theirs):
-            said.append(f"{words_for_it} {theirs:.{digits}f}")
+            said.append(f"{words_for_it} {theirs:z.{digits}f}")
     ceiling = tables.value_of(metrics, Sources.SPLICEDVAE, metric, coverage, column="ceiling")
     if np.isfinite(ceiling):
         said.append(f"{limit} {ceiling:.{digits}f}")
     st.metric(
         label,
-        f"{ours:.{digits}f}",
+        f"{ours:z.{digits}f}",
         delta=" · ".join(said) or None,
         delta_color="off",
         delta_arrow="off",

@@ -7,6 +7,7 @@ buttons; a presenter's remote sends Page Up and Page Down.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ URL: Final = "present"
 #: Key of the container with what is shown; the CSS below is for what stands in it.
 SLIDE: Final = "slide"
 _FROM: Final = "_presented_from"
+#: Characters of a caption that stand beside others on a narrow screen.
+_LONG_CAPTION: Final = 24
 _PAGES: Final = {
     "velocity": cards.VELOCITY,
     "diagnostics": cards.DIAGNOSTICS,
@@ -38,8 +41,10 @@ _CSS: Final = """
 .st-key-slide h1 { font-size: 2.5rem; padding: 0; }
 .st-key-slide [data-testid="stMarkdownContainer"] p,
 .st-key-slide [data-testid="stMarkdownContainer"] li { font-size: 1.45rem; line-height: 1.4; }
-.st-key-slide [data-testid="stMetricValue"] { font-size: 3.2rem; }
-.st-key-slide [data-testid="stMetricDelta"] { font-size: 1.15rem; white-space: normal; }
+.st-key-slide [data-testid="stMetricLabel"] p { font-size: 1.2rem; }
+.st-key-slide [data-testid="stMetricValue"] p { font-size: 2.8rem; line-height: 1.2; }
+.st-key-slide [data-testid="stMetricDelta"] p { font-size: 1rem; white-space: normal; }
+.st-key-slide [data-testid="stCaptionContainer"] p { font-size: 1.1rem; }
 @media (min-width: 1700px) and (min-height: 900px) {
   [data-testid="stMainBlockContainer"] { zoom: 1.5; }
 }
@@ -120,6 +125,15 @@ def leave(run_id: str) -> None:
     st.switch_page(page, query_params={"run": run_id})
 
 
+def _in_two_lines(title: str) -> str:
+    """Break a long caption under a panel's name at its first comma: three stand in a row."""
+    above, found, caption = title.partition("<br>")
+    words = re.sub("<[^>]*>", "", caption)
+    if not found or len(words) <= _LONG_CAPTION:
+        return title
+    return f"{above}<br>{caption.replace(', ', ',<br>', 1)}"
+
+
 def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
     """Enlarge the type of a figure for a projector, in place.
 
@@ -131,13 +145,13 @@ def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
         In pixels of a screen of 1280 x 720.
     """
     for note in figure.layout.annotations:
-        note.text = str(note.text or "").replace("font-size:12px", "font-size:15px")
+        note.text = _in_two_lines(str(note.text or "")).replace("font-size:12px", "font-size:15px")
         note.font.size = 20
     figure.update_layout(
         height=height,
         font={"size": 17},
         legend={"font": {"size": 18}, "title": {"font": {"size": 16}}},
-        margin={"t": 72, "b": 12},
+        margin={"t": 92, "b": 12},
     )
     figure.update_xaxes(title_font_size=18, tickfont_size=15)
     figure.update_yaxes(title_font_size=18, tickfont_size=15)

@@ -23,13 +23,6 @@ _CONFIG: Final[dict[str, Any]] = {
     "toImageButtonOptions": {"format": "svg", "filename": "splicedvae"},
 }
 
-#: Losses of a training in words that stand beside each other on a narrow page.
-_LOSSES: Final = {
-    "ratio_loss": "ratio loss",
-    "reconstruction_loss": "expression loss",
-    "kl_local": "KL divergence",
-}
-
 
 def is_dark() -> bool:
     """Say whether the visitor's page is dark."""
@@ -77,7 +70,7 @@ def show(
 
 def training_curves(history: pd.DataFrame) -> go.Figure:
     """Draw a training's losses for the visitor's theme; see `plotting.training_curves`."""
-    return plotting.training_curves(history, labels=_LOSSES, dark=is_dark())
+    return plotting.training_curves(history, dark=is_dark())
 
 
 def shown_or_told(draw: Callable[[], go.Figure], key: str) -> None:

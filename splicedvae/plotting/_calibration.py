@@ -59,7 +59,7 @@ def reliability_curves(
     need_columns(within, _RELIABILITY, "reliability within genes")
     if overall.empty:
         raise DataError("There is no bin of predicted ratios to draw: give at least one.")
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
     predictors = predictors_in_order([*overall["predictor"], *within["predictor"]])
     palette = predictor_colors(predictors)
     for panel, table in enumerate((overall, within)):
@@ -116,7 +116,7 @@ def reliability_curves(
         )
     else:
         _note(figure, "Nothing varies within genes.", dark)
-    for suffix, title in (("", "over all genes"), ("2", "within genes, gene mean taken away")):
+    for suffix, title in (("", "over all genes"), ("2", "within genes")):
         figure.add_annotation(
             text=f"<b>{title}</b>",
             xref=f"x{suffix} domain",
@@ -273,11 +273,13 @@ def skill_boxes(groups: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     figure.add_hline(
         y=0,
         line={"color": IDENTITY, "width": 1.6, "dash": "dot"},
-        annotation={"text": "gene mean", "font": {"color": ink(dark).muted}},
+        annotation={"text": "gene mean", "font": {"color": ink(dark).muted}, "xanchor": "left"},
+        annotation_x=1.0,
     )
     figure.update_layout(
         template=template(dark),
         height=380,
+        margin_r=90,
         boxmode="group",
         yaxis={"title": {"text": "skill of a cell over the gene mean"}, "zeroline": False},
         xaxis={"showgrid": False},

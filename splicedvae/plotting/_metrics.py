@@ -30,11 +30,12 @@ METRIC_LABELS: Final[Mapping[str, str]] = {
     "pearson": "Pearson r (higher is better)",
 }
 
-#: Curves of the training history that are drawn if present, in this order.
+#: Curves of the training history that are drawn if present, in this order: per cell, in words that
+#: stand beside each other on a narrow page.
 HISTORY_LABELS: Final[Mapping[str, str]] = {
-    "ratio_loss": "ratio loss (per cell)",
-    "reconstruction_loss": "expression loss (per cell)",
-    "kl_local": "KL divergence of the latent space",
+    "ratio_loss": "ratio loss",
+    "reconstruction_loss": "expression loss",
+    "kl_local": "KL divergence",
 }
 
 #: Ends the name of a loss of the cells that a model learns from.
@@ -82,7 +83,7 @@ def coverage_curves(
     predictors = predictors_in_order(table["predictor"])
     palette = predictor_colors(predictors)
     colors = ink(dark)
-    figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.12)
+    figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.14)
     named: set[str] = set()
     for index, metric in enumerate(shown):
         rows = table[table["metric"] == metric].sort_values("coverage")
@@ -129,6 +130,8 @@ def coverage_curves(
             )
             named.add("ceiling")
         if published and metric in published:
+            ordered = rows.sort_values("coverage")["value"].to_numpy(dtype=float)
+            falls = ordered.size > 1 and ordered[0] > ordered[-1]
             figure.add_hline(
                 y=published[metric],
                 line={"color": colors.muted, "width": 1, "dash": "longdash"},
@@ -136,6 +139,8 @@ def coverage_curves(
                     "text": f"published {published[metric]:g}",
                     "font": {"color": colors.muted, "size": 11},
                 },
+                # Where the curves are not.
+                annotation_position="bottom left" if falls else "top right",
                 row=1,
                 col=index + 1,
             )
@@ -221,8 +226,8 @@ def training_curves(
     for index, loss in enumerate(shown):
         suffix = axis_suffix(index)
         curves = table[table["loss"] == loss]
-        for predictor, curve in curves.groupby("predictor", sort=True):
-            ordered = curve.sort_values("epoch")
+        for predictor in predictors_in_order(curves["predictor"].unique()):
+            ordered = curves[curves["predictor"] == predictor].sort_values("epoch")
             name = predictor_label(str(predictor))
             single = len(ordered) == 1
             figure.add_trace(

@@ -63,7 +63,7 @@ _MM: Final = 1 / 25.4
 _PAGE_WIDTH: Final = 1150
 #: Least width of a panel, in millimetres: narrower figures have fewer panels in a row.
 _PANEL_WIDTH: Final = 48.0
-_DASHES: Final = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_DASHES: Final = {"solid": "-", "dash": "--", "longdash": "--", "dot": ":", "dashdot": "-."}
 _TAGS: Final = re.compile(r"<[^>]*>")
 #: matplotlib's settings are global, and pages draw in several threads.
 _LOCK: Final = threading.Lock()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata
+import numpy as np
 import pytest
 from app_pages import open_page
 from streamlit.testing.v1 import AppTest
@@ -119,8 +121,17 @@ def test_a_run_without_measured_counts_says_what_it_cannot(predicted: str) -> No
     assert not app.error, told(app)
     said = told(app)
     assert "nothing here checks this gene" in said
-    assert "no pseudotime" in said
     assert "total counts" in app.dataframe[0].value.columns
     app = open_page(DIAGNOSTICS, run=predicted)
     assert "nothing to compare" in told(app)
     assert not app.error
+
+
+def test_a_run_without_a_time_says_so(predicted: str, runs_folder: Path) -> None:
+    for file in (runs_folder / predicted / "velocity").glob("*.h5ad"):
+        moving = anndata.read_h5ad(file)
+        moving.obs[Obs.PSEUDOTIME] = np.float32(np.nan)
+        moving.write_h5ad(file)
+    app = open_page(GENES, run=predicted)
+    assert not app.error, told(app)
+    assert "no pseudotime" in told(app)

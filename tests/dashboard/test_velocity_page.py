@@ -86,13 +86,16 @@ def test_driver_genes_lead_to_their_pages(run_id: str) -> None:
     assert table["page"].iloc[0].startswith(f"/genes?run={run_id}&gene=")
     assert table.index[0] in table["page"].iloc[0]
     assert "skill above 0" in told(app)
-    box = app.selectbox(key="driver-group-splicedvae")
+    box = app.selectbox(key="driver-group")
     box.set_value(box.options[1]).run()
     assert "score" in app.dataframe[0].value.columns
 
 
 def test_start_and_end_come_with_a_warning(run_id: str) -> None:
-    said = told(open_page(run=run_id))
+    app = open_page(run=run_id)
+    assert "where these point" not in told(app)
+    app.session_state["details"] = "Start, end and time"
+    said = told(app.run())
     assert "where these point the wrong way" in said
     assert "It is no latent time" in said
 

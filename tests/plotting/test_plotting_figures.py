@@ -253,7 +253,7 @@ def test_training_curves_are_in_the_order_of_epochs() -> None:
     history = pd.DataFrame(rows, columns=["predictor", "epoch", "metric", "value"])
     figure = plotting.training_curves(history)
     ratio = [trace for trace in figure.data if trace.xaxis == "x"]
-    assert [trace.name for trace in ratio] == ["scVI + ratio head", "SplicedVAE"]
+    assert [trace.name for trace in ratio] == ["SplicedVAE", "scVI + ratio head"]
     for trace in ratio:
         assert list(trace.x) == [1, 2, 3, 40]
         assert trace.y[0] > trace.y[-1]

@@ -122,7 +122,8 @@ def ratio_density(
     for metric, digits in (("rmse", 3), ("pearson", 3)):
         value = metric_value(run, source, metric, coverage)
         if value is not None:
-            caption += f", {METRICS[metric][0].replace('Pearson ', '')} {value:.{digits}f}"
+            # A name and its number stay in one line.
+            caption += f", {METRICS[metric][0].replace('Pearson ', '')}\u00a0{value:.{digits}f}"
     return plotting.Density(source, counts.T, edges, edges, caption=caption)
 
 

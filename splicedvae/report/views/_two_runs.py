@@ -157,7 +157,7 @@ def compared_cautions(first: Run, second: Run) -> list[str]:
             said.append(f"The {words} was not evaluated, as its data has no measured counts.")
     said.append(
         "Each is a single run: a small difference may be chance of seed and held-out cells. "
-        "`splicedvae benchmark` repeats runs and gives the spread."
+        "“splicedvae benchmark” repeats runs and gives the spread."
     )
     return said
 

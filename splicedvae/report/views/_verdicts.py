@@ -95,7 +95,7 @@ def _of_the_measured(metrics: pd.DataFrame, rows: pd.DataFrame) -> Verdict:
     halves = float(rows["ceiling"].iloc[0]) if len(rows) else float("nan")
     said = "Made from the measured counts."
     if np.isfinite(halves):
-        said += f" Two halves of their molecules agree by {halves:.2f} over genes."
+        said += f" Two halves of their molecules agree by {halves:z.2f} over genes."
     against = (
         velocity_cautions(
             metrics[(metrics["predictor"] == Sources.MEASURED) | (metrics["metric"] == _GENES)]
@@ -106,7 +106,7 @@ def _of_the_measured(metrics: pd.DataFrame, rows: pd.DataFrame) -> Verdict:
     against = [sentence for sentence in against if not sentence.startswith("The velocity of")]
     if against:
         return Verdict("doubtful", "mostly noise: do not trust", " ".join([said, *against]))
-    short = f"two halves agree by {halves:.2f}" if np.isfinite(halves) else "measured counts"
+    short = f"two halves agree by {halves:z.2f}" if np.isfinite(halves) else "measured counts"
     return Verdict("known", short, said)
 
 
@@ -115,21 +115,21 @@ def _of_a_model(metrics: pd.DataFrame, rows: pd.DataFrame, source: str, ours: fl
     halves = float(rows["ceiling"].iloc[0])
     beside = []
     if np.isfinite(chance):
-        beside.append(f"shuffled {chance:.2f}")
+        beside.append(f"shuffled {chance:z.2f}")
     if np.isfinite(halves):
-        beside.append(f"two measured halves {halves:.2f}")
-    said = f"Made from total counts; cosine to the measured {ours:.2f} on held-out cells"
+        beside.append(f"two measured halves {halves:z.2f}")
+    said = f"Made from total counts; cosine to the measured {ours:z.2f} on held-out cells"
     said += f" ({', '.join(beside)})." if beside else "."
     own = metrics[metrics["predictor"].isin([source, Sources.SHUFFLED])]
     if against := velocity_cautions(own):
         noisy = all(not sentence.startswith("The velocity of") for sentence in against)
         short = "measured is noise: do not trust" if noisy else "not above chance: do not trust"
         return Verdict("doubtful", short, " ".join([said, *against]))
-    short = f"cosine {ours:.2f}"
+    short = f"cosine {ours:z.2f}"
     if np.isfinite(chance):
-        short += f", shuffled {chance:.2f}"
+        short += f", shuffled {chance:z.2f}"
     if np.isfinite(halves):
-        short += f", halves {halves:.2f}"
+        short += f", halves {halves:z.2f}"
     return Verdict("above chance", short, said)
 
 
