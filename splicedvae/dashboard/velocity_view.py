@@ -57,7 +57,7 @@ def show(run: Run, color: str) -> None:
         st.info("No velocity was tried in this run.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
-    maps = views.map_choices(run)
+    maps = held.once(views.map_choices, run)
     address.check("shown", labels, "velocity")
     address.check("density", _DENSITIES, "density")
     address.check("style", _STYLES, "style")
@@ -112,7 +112,8 @@ def show(run: Run, color: str) -> None:
         _agreement(run, picked)
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
-        st.markdown("\n".join(f"- {plain(said, 600)}" for said in cautions.stream_cautions(run)))
+        said_of = held.once(cautions.stream_cautions, run)
+        st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
 
 
@@ -137,14 +138,14 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
     for start in range(0, len(picked), columns):
         row = picked[start : start + columns]
         for place, source in zip(st.columns(columns), row, strict=False):
-            found = views.verdict(run, source)
+            found = held.once(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             place.caption(f"{_SIGNS[found.trust]} **{plain(label)}** {plain(found.sentence, 500)}")
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:
     """Say beside cosines of single cells which cells trained."""
-    said = [views.agreement_sentence(run, source) for source in picked]
+    said = [held.once(views.agreement_sentence, run, source) for source in picked]
     told = " ".join(sentence for sentence in said if sentence)
     if told:
         st.caption(
@@ -187,10 +188,10 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     with left:
         source = _source(there, usual, "driver-source")
     try:
-        groups = views.driver_groups(run, source)
+        groups = held.once(views.driver_groups, run, source)
         with right:
             group = st.selectbox("Cells", list(groups), key=f"driver-group-{source}") or groups[0]
-        table = views.driver_table(run, source, group)
+        table = held.once(views.driver_table, run, source, group)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return
@@ -245,8 +246,8 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
 def _time(run: Run, there: Sequence[str], usual: int) -> None:
     source = _source(there, usual, "time-source")
     try:
-        said = views.time_sentences(run, source)
-        table = views.time_table(run, source)
+        said = held.once(views.time_sentences, run, source)
+        table = held.once(views.time_table, run, source)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return
