@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,19 @@ _LOSSES: Final = {
     "reconstruction_loss": "expression loss",
     "kl_local": "KL divergence",
 }
+
+
+#: Seconds in which a browser shows what it has before it draws figures.
+_AHEAD: Final = 0.15
+
+
+def words_first() -> None:
+    """Let the browser show the words above before it is sent the figures below.
+
+    It draws what arrives at once in one go, and shows none of it until the last figure is drawn.
+    Call it where a reader has something to read and the figures are further down.
+    """
+    time.sleep(_AHEAD)
 
 
 def is_dark() -> bool:
