@@ -36,11 +36,11 @@ _LOSSES: Final = {
 _AHEAD: Final = 0.15
 
 
-def words_first() -> None:
-    """Let the browser show the words above before it is sent the figures below.
+def draw_ahead() -> None:
+    """Let the browser draw what stands above before it is sent what stands below.
 
-    It draws what arrives at once in one go, and shows none of it until the last figure is drawn.
-    Call it where a reader has something to read and the figures are further down.
+    It draws what arrives at once in one go, and shows none of it until the last figure and table
+    are drawn. Call it where a reader has something to look at, and heavy things are further down.
     """
     time.sleep(_AHEAD)
 

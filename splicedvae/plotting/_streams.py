@@ -76,8 +76,8 @@ def streams(
         if panel.arrows is not None:
             add_arrows(figure, index, panel.arrows, ink(dark).stream)
         elif panel.lines is not None:
-            as_points = panel.embedding.shape[0] <= MOST_POINTS
-            _add_lines(figure, index, panel.lines, ink(dark).stream, on_canvas=as_points)
+            on_canvas = panel.embedding.shape[0] <= MOST_POINTS
+            _add_lines(figure, index, panel.lines, ink(dark).stream, on_canvas=on_canvas)
         elif panel.message:
             add_message(figure, index, panel.message, columns, dark)
     add_color_bar(figure, each[0], dark)
