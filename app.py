@@ -76,6 +76,7 @@ def _visit() -> None:
         address.show_remarks()
     if not on_stage:
         cards.footer()
+    server.settle()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from splicedvae._keys import Obs, Sources
 from splicedvae.dashboard import address, downloads, held_genes, tables
 from splicedvae.dashboard.held_genes import Cells
 from splicedvae.dashboard.text import plain
-from splicedvae.dashboard.theme import shown_or_told
+from splicedvae.dashboard.theme import draw_ahead, shown_or_told
 from splicedvae.report import views
 from splicedvae.runs import RatioIntervals, Run
 
@@ -47,6 +47,7 @@ def show(run: Run) -> None:
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust this gene**")
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in facts.sentences))
+    draw_ahead()
     st.markdown("#### Phase portrait")
     shown_or_told(lambda: held_genes.phase_figure(run, gene), "phase")
     st.caption(

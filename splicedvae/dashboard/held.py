@@ -6,8 +6,8 @@ Lines of a stream plot do not depend on colours, and colours not on lines: each 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from splicedvae.evaluation import SelectionScores
     from splicedvae.velocity import GridArrows, StreamLines
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Where a run lies, and when its status was last written.
 Key = tuple[str, float]
@@ -67,6 +70,35 @@ def hold_key(key: Key) -> HeldRun:
 @st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)
 def _held(key: Key) -> HeldRun:
     return HeldRun(key[0])
+
+
+@st.cache_resource(max_entries=512, ttl="2h", show_spinner=False)
+def _found(
+    key: Key, name: str, options: tuple[Any, ...], named: tuple[Any, ...], _find: Callable[[], Any]
+) -> Any:
+    return _find()
+
+
+def once(find: Callable[Concatenate[Run, P], T], run: Run, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function of a finished run once for all visitors, and keep what it returns.
+
+    Parameters
+    ----------
+    find
+        A function of a module, whose result depends on the run and the other arguments alone.
+    run
+        A finished run.
+    *args, **kwargs
+        Given to the function; numbers, texts and tuples of them.
+
+    Returns
+    -------
+    What the function returns, shared by all: treat it as read-only. An error is not kept.
+    """
+    named = tuple(sorted(kwargs.items()))
+    name = f"{find.__module__}.{find.__qualname__}"
+    kept: T = _found(key_of(run), name, args, named, lambda: find(hold(run), *args, **kwargs))
+    return kept
 
 
 @st.cache_resource(max_entries=48, ttl="2h", show_spinner=False)
@@ -214,6 +246,15 @@ def coverage_figure(run: Run) -> go.Figure:
 def within_gene_figure(run: Run) -> go.Figure:
     """Draw the correlations within genes; see `views.within_gene_figure`."""
     return _by_metrics(key_of(run), "within genes", is_dark())
+
+
+def _watched_figure(run: Run, *, dark: bool) -> go.Figure:
+    return plotting.watched_curves(run.history, dark=dark)
+
+
+def watched_figure(run: Run) -> go.Figure:
+    """Draw the watched accuracy of a finished run; see `plotting.watched_curves`."""
+    return once(_watched_figure, run, dark=is_dark())
 
 
 def training_figure(run: Run) -> go.Figure:

@@ -41,7 +41,7 @@ def gene_facts(run: Run, gene: str) -> views.GeneFacts:
     return _facts(key_of(run), gene)
 
 
-@st.cache_data(max_entries=64, ttl="2h", show_spinner="Drawing the phase portraits …")
+@st.cache_resource(max_entries=64, ttl="2h", show_spinner="Drawing the phase portraits …")
 def _phase(key: Key, gene: str, dark: bool) -> go.Figure:
     return views.phase_figure(hold_key(key), gene, dark=dark)
 
@@ -51,7 +51,7 @@ def phase_figure(run: Run, gene: str) -> go.Figure:
     return _phase(key_of(run), gene, is_dark())
 
 
-@st.cache_data(max_entries=64, ttl="2h", show_spinner=False)
+@st.cache_resource(max_entries=64, ttl="2h", show_spinner=False)
 def _clusters(key: Key, gene: str, which: Cells, dark: bool) -> go.Figure:
     return views.gene_cluster_figure(hold_key(key), gene, which=which, dark=dark)
 
@@ -76,7 +76,7 @@ def intervals(run: Run, which: Cells) -> RatioIntervals:
     return _intervals(key_of(run), which)
 
 
-@st.cache_data(max_entries=64, ttl="2h", show_spinner=False)
+@st.cache_resource(max_entries=64, ttl="2h", show_spinner=False)
 def _time(key: Key, gene: str, which: Cells, with_intervals: bool, dark: bool) -> go.Figure:
     drawn = _intervals(key, which) if with_intervals else None
     return views.gene_time_figure(hold_key(key), gene, drawn, which=which, dark=dark)

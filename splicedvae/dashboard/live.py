@@ -12,7 +12,7 @@ import streamlit as st
 
 from splicedvae import plotting
 from splicedvae._errors import DataError, RunError
-from splicedvae.dashboard import cards, choice, theme, uploads
+from splicedvae.dashboard import cards, choice, held, theme, uploads
 from splicedvae.dashboard.text import duration, plain
 from splicedvae.report import views
 from splicedvae.runs import (
@@ -223,7 +223,10 @@ def watched_curves(history: pd.DataFrame, run: Run) -> None:
         The training.
     """
     try:
-        figure = plotting.watched_curves(history, dark=theme.is_dark())
+        if run.is_finished:
+            figure = held.watched_figure(run)
+        else:
+            figure = plotting.watched_curves(history, dark=theme.is_dark())
     except DataError as missing:
         if run.status.is_final:
             st.caption(plain(missing, 300))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from splicedvae.dashboard import downloads, export, held, live
 from splicedvae.dashboard.text import defuse, duration, line, moment, paragraph, plain
-from splicedvae.dashboard.theme import shown_or_told
+from splicedvae.dashboard.theme import draw_ahead, shown_or_told
 from splicedvae.report import FigureCall, command_line, python_call, run_settings, views
 from splicedvae.runs import Run
 
@@ -39,6 +39,7 @@ def show(run: Run) -> None:
         _origin(run, made)
     _again(run)
     if config.kind == "train":
+        draw_ahead()
         st.subheader("Training curves", anchor=False)
         shown_or_told(lambda: held.training_figure(run), "training-curves")
         live.watched_curves(run.history, run)

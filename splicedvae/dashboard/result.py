@@ -159,10 +159,8 @@ def _picked() -> None:
 
 def pick_color(run: Run) -> str:
     """Let a visitor choose what the cells of all maps are coloured by: a column or a gene."""
-    columns = views.color_choices(run)
-    genes = [str(gene) for gene in run.predictions.var_names if gene not in columns]
-    if Layers.RATIO in run.predictions.layers:
-        genes += [f"{views.RATIO_PREFIX}{gene}" for gene in genes]
+    columns = held.once(views.color_choices, run)
+    genes = list(held.once(_gene_choices, run))
     address.check("color", [*columns, *genes], "colour")
     if len(genes) > _MOST_OPTIONS:
         genes = _narrowed(genes)
@@ -178,6 +176,14 @@ def pick_color(run: Run) -> str:
         )
         or options[0]
     )
+
+
+def _gene_choices(run: Run) -> tuple[str, ...]:
+    columns = views.color_choices(run)
+    genes = [str(gene) for gene in run.predictions.var_names if gene not in columns]
+    if Layers.RATIO in run.predictions.layers:
+        genes += [f"{views.RATIO_PREFIX}{gene}" for gene in genes]
+    return tuple(genes)
 
 
 def _narrowed(genes: list[str]) -> list[str]:
@@ -201,7 +207,7 @@ def _narrowed(genes: list[str]) -> list[str]:
 def headline(run: Run) -> None:
     """Show the numbers a lab asks for first."""
     cells = run.predictions
-    st.caption(f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {_held_out_words(run)}")
+    st.caption(f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {held.once(_held_out_words, run)}")
     if not downloads.has_metrics(run):
         return
     with st.container(horizontal=True):

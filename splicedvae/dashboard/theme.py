@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,19 @@ _CONFIG: Final[dict[str, Any]] = {
     "scrollZoom": False,
     "toImageButtonOptions": {"format": "svg", "filename": "splicedvae"},
 }
+
+
+#: Seconds in which a browser shows what it has before it draws figures.
+_AHEAD: Final = 0.15
+
+
+def draw_ahead() -> None:
+    """Let the browser draw what stands above before it is sent what stands below.
+
+    It draws what arrives at once in one go, and shows none of it until the last figure and table
+    are drawn. Call it where a reader has something to look at, and heavy things are further down.
+    """
+    time.sleep(_AHEAD)
 
 
 def is_dark() -> bool:

@@ -57,7 +57,7 @@ def show(run: Run, color: str) -> None:
         st.info("No velocity was tried in this run.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
-    maps = views.map_choices(run)
+    maps = held.once(views.map_choices, run)
     address.check("shown", labels, "velocity")
     address.check("density", _DENSITIES, "density")
     address.check("style", _STYLES, "style")
@@ -92,6 +92,7 @@ def show(run: Run, color: str) -> None:
     else:
         figure = held.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
         theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
+    theme.draw_ahead()
     # Moving particles are drawn as lines where nothing moves.
     drawn = {
         "sources": picked,
@@ -112,7 +113,8 @@ def show(run: Run, color: str) -> None:
         _agreement(run, picked)
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
-        st.markdown("\n".join(f"- {plain(said, 600)}" for said in cautions.stream_cautions(run)))
+        said_of = held.once(cautions.stream_cautions, run)
+        st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
 
 
@@ -137,14 +139,14 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
     for start in range(0, len(picked), columns):
         row = picked[start : start + columns]
         for place, source in zip(st.columns(columns), row, strict=False):
-            found = views.verdict(run, source)
+            found = held.once(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             place.caption(f"{_SIGNS[found.trust]} **{plain(label)}** {plain(found.sentence, 500)}")
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:
     """Say beside cosines of single cells which cells trained."""
-    said = [views.agreement_sentence(run, source) for source in picked]
+    said = [held.once(views.agreement_sentence, run, source) for source in picked]
     told = " ".join(sentence for sentence in said if sentence)
     if told:
         st.caption(
@@ -185,14 +187,14 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     with left:
         source = _source(there, usual, "driver-source")
     try:
-        groups = views.driver_groups(run, source)
+        groups = held.once(views.driver_groups, run, source)
         with right:
             address.check("driver-group", groups, "cells")
             group = (
                 st.selectbox("Cells", list(groups), key="driver-group", bind="query-params")
                 or groups[0]
             )
-        table = views.driver_table(run, source, group)
+        table = held.once(views.driver_table, run, source, group)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return
@@ -247,8 +249,8 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
 def _time(run: Run, there: Sequence[str], usual: int) -> None:
     source = _source(there, usual, "time-source")
     try:
-        said = views.time_sentences(run, source)
-        table = views.time_table(run, source)
+        said = held.once(views.time_sentences, run, source)
+        table = held.once(views.time_table, run, source)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return

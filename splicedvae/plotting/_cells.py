@@ -23,7 +23,7 @@ from splicedvae.plotting import _raster
 from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._text import escape, label, wrap
 from splicedvae.plotting._theme import MISSING, category_colors, color_axis, ink, template
-from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values
+from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values, placed
 
 #: Characters that fit on a line of a panel, by the number of panels in a row.
 _LINE_WIDTH = {1: 90, 2: 48, 3: 32}
@@ -176,9 +176,9 @@ def _row_height(embeddings: Sequence[FloatArray], columns: int) -> float:
     """Make panels as high as maps of equal aspect need on a usual page."""
     ratios = [0.0]
     for embedding in embeddings:
-        finite = embedding[np.isfinite(embedding).all(axis=1)]
-        if len(finite):
-            width, height = np.ptp(finite, axis=0)
+        known = placed(embedding)
+        if known.any():
+            width, height = (float(np.ptp(embedding[known, axis])) for axis in (0, 1))
             ratios.append(float(height / width) if width > 0 else 1.0)
     return float(np.clip(_PAGE_WIDTH / columns * max(ratios), *_ROW_HEIGHTS))
 

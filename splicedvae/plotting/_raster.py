@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from splicedvae.plotting._theme import DIVERGING, MISSING, SEQUENTIAL, category_colors
-from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values
+from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values, placed
 
 #: Cells of a panel beyond which they are drawn as a picture.
 MOST_POINTS: Final = 30_000
@@ -81,22 +81,22 @@ def draw(
     -------
     The picture, or None if no cell has a position.
     """
-    placed = np.isfinite(points).all(axis=1)
-    if not placed.any():
+    known = placed(points)
+    if not known.any():
         return None
-    if not placed.all():
-        points = points[placed]
+    if not known.all():
+        points = points[known]
     grid = _Grid.around(points)
     pixels = grid.pixels(points)
-    lit = np.ones(len(points), dtype=bool) if selected is None else selected[placed]
+    lit = np.ones(len(points), dtype=bool) if selected is None else selected[known]
     if isinstance(colors, Categories):
-        codes = colors.codes[placed]
+        codes = colors.codes[known]
         index, count = _most_frequent(grid, pixels, np.where(lit, codes, -1), len(colors.names))
         given = category_colors(colors.names, colors.colors)
         palette = [to_rgb(given[str(name)]) for name in colors.names]
         lit = lit & (codes >= 0)
     else:
-        values = colors.values[placed]
+        values = colors.values[known]
         lit = lit & np.isfinite(values)
         index, count = _mean_step(grid, pixels[lit], values[lit], limits_of(colors))
         palette = _scale(colors)
@@ -124,8 +124,8 @@ class _Grid:
 
     @classmethod
     def around(cls, points: FloatArray) -> _Grid:
-        low = points.min(axis=0).astype(np.float64)
-        high = points.max(axis=0).astype(np.float64)
+        low = np.array([points[:, axis].min() for axis in (0, 1)], dtype=np.float64)
+        high = np.array([points[:, axis].max() for axis in (0, 1)], dtype=np.float64)
         span = np.maximum(high - low, 1e-6 * max(float(np.abs(high).max()), 1.0))
         # One scale for both axes, as the panels have: dots are round.
         size = span + 2 * _MARGIN * span.max()

@@ -18,6 +18,7 @@ from splicedvae.plotting._cells import (
     grid_of,
     panels_figure,
 )
+from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._theme import describe, ink
 from splicedvae.plotting._types import CellColors, StreamLinesLike, StreamPanel
 
@@ -75,15 +76,24 @@ def streams(
         if panel.arrows is not None:
             add_arrows(figure, index, panel.arrows, ink(dark).stream)
         elif panel.lines is not None:
-            _add_lines(figure, index, panel.lines, ink(dark).stream)
+            on_canvas = panel.embedding.shape[0] <= MOST_POINTS
+            _add_lines(figure, index, panel.lines, ink(dark).stream, on_canvas=on_canvas)
         elif panel.message:
             add_message(figure, index, panel.message, columns, dark)
     add_color_bar(figure, each[0], dark)
     return describe(figure, _sentence(panels, each[0]))
 
 
-def _add_lines(figure: go.Figure, panel: int, lines: StreamLinesLike, color: str) -> None:
-    """Draw all lines as one trace and all arrow heads as another."""
+def _add_lines(
+    figure: go.Figure, panel: int, lines: StreamLinesLike, color: str, *, on_canvas: bool
+) -> None:
+    """Draw all lines as one trace and all arrow heads as another.
+
+    plotly lays its canvas over all vector graphics, so lines over cells on the canvas must be on
+    it too. Over a picture they are vector graphics: opening a canvas took a browser without a
+    graphics card a second, and some hundred corners need none.
+    """
+    scatter = go.Scattergl if on_canvas else go.Scatter
     suffix = axis_suffix(panel)
     common = {
         "xaxis": f"x{suffix}",
@@ -92,7 +102,7 @@ def _add_lines(figure: go.Figure, panel: int, lines: StreamLinesLike, color: str
         "showlegend": False,
     }
     figure.add_trace(
-        go.Scattergl(
+        scatter(
             x=np.asarray(lines.x, dtype=np.float32),
             y=np.asarray(lines.y, dtype=np.float32),
             mode="lines",
@@ -105,7 +115,7 @@ def _add_lines(figure: go.Figure, panel: int, lines: StreamLinesLike, color: str
     # plotly turns markers clockwise from "up", in degrees; both axes have one scale.
     angles = np.degrees(np.arctan2(lines.arrow_dx, lines.arrow_dy))
     figure.add_trace(
-        go.Scattergl(
+        scatter(
             x=np.asarray(lines.arrow_x, dtype=np.float32),
             y=np.asarray(lines.arrow_y, dtype=np.float32),
             mode="markers",

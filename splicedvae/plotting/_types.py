@@ -18,6 +18,14 @@ from splicedvae._errors import DataError
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
+def placed(points: FloatArray) -> NDArray[np.bool_]:
+    """Mark the cells whose position on a map, shape (n_cells, 2), is finite.
+
+    Column by column: NumPy takes ten times as long along an axis of two.
+    """
+    return np.asarray(np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]))
+
+
 class StreamLinesLike(Protocol):
     """The arrays of `splicedvae.velocity.StreamLines`, which plotting does not import."""
 

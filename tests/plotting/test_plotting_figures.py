@@ -90,6 +90,26 @@ def test_arrays_travel_as_float32(embedding: np.ndarray) -> None:
             assert trace["customdata"]["dtype"] in {"i1", "i2", "i4"}
 
 
+@pytest.mark.parametrize(
+    ("n_cells", "kind"), [(41, "scattergl"), (30_000, "scattergl"), (30_001, "scatter")]
+)
+def test_lines_lie_on_what_the_cells_are_drawn_with(n_cells: int, kind: str) -> None:
+    # plotly lays its canvas over vector graphics: lines below it would be hidden by cells.
+    points = RNG.normal(size=(n_cells, 2))
+    figure = plotting.streams(
+        [plotting.StreamPanel("one", points, lines())], colors=categories(n_cells)
+    )
+    drawn = {
+        trace.type
+        for trace in figure.data
+        if trace.showlegend is False or trace.customdata is not None
+    }
+    assert drawn == {kind}
+    assert {
+        trace.type for trace in figure.data if trace.name in ("stream lines", "arrow heads")
+    } == {kind}
+
+
 def test_arrows_point_where_the_lines_go(embedding: np.ndarray) -> None:
     figure = plotting.streams(
         [plotting.StreamPanel("one", embedding, lines())], colors=categories(41)

@@ -103,7 +103,10 @@ def categories(cells: AnnData, name: str) -> plotting.Categories:
 def held_out_cells(cells: AnnData) -> NDArray[np.bool_]:
     if Obs.SPLIT not in cells.obs:
         return np.zeros(cells.n_obs, dtype=bool)
-    return (cells.obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).to_numpy(dtype=bool)
+    # Categories are compared by their few names, not cell by cell.
+    column = cells.obs[Obs.SPLIT].astype("category")
+    named = [str(name) == Split.HELD_OUT for name in column.cat.categories]
+    return np.append(np.asarray(named, dtype=bool), False)[column.cat.codes.to_numpy()]
 
 
 def judged_cells(run: Run) -> NDArray[np.intp]:
