@@ -237,7 +237,7 @@ def _png(
     if len(palette) <= 256:
         picture = Image.fromarray(entry.astype(np.uint8), mode="P")
         picture.putpalette(palette[:, :3].tobytes())
-        picture.save(buffer, "PNG", transparency=palette[:, 3].tobytes(), compress_level=6)
+        picture.save(buffer, "PNG", transparency=palette[:, 3].tobytes(), compress_level=3)
     else:
-        Image.fromarray(palette[entry]).save(buffer, "PNG", compress_level=6)
+        Image.fromarray(palette[entry]).save(buffer, "PNG", compress_level=3)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
