@@ -80,6 +80,6 @@ def check(name: str, allowed: Iterable[str], what: str) -> None:
     for value in given:
         if value not in known:
             remark(
-                f"The address asks for the {what} “{plain(value, 40)}”, which this run does not "
-                "have; the usual one is shown."
+                f"The address asks for the {what} “{plain(value, 40)}”, which is not "
+                "offered here; the usual one is shown."
             )

@@ -97,10 +97,12 @@ def _at_work(run: Run, status: Status) -> None:
     st.progress(status.fraction, text=", ".join(words))
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
-        with st.spinner("Stopping …"):
+        with cards.told(), st.spinner("Stopping …"):
             stop(run)
+            st.session_state.pop(_STOPPING, None)
+            st.rerun()
+        # It could not be stopped, as is said above.
         st.session_state.pop(_STOPPING, None)
-        st.rerun()
     # What a click means is kept by a callback: a look at the run that comes in between may cut
     # the script short, and a click that the script alone hears would be lost.
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -116,6 +118,7 @@ def _at_work(run: Run, status: Status) -> None:
 
 
 def _ask(name: str) -> None:
+    st.session_state.pop(_STOPPING, None)
     st.session_state[_CONFIRM] = name
 
 
@@ -135,6 +138,9 @@ def _what_a_stop_means(run: Run) -> str:
 
 
 def _at_rest(run: Run, status: Status) -> None:
+    if st.session_state.get(_STOPPING) == run.path.name:
+        # It ended by itself; what goes on later is not to be stopped.
+        st.session_state.pop(_STOPPING)
     if status.state == "finished":
         if run.notes:
             st.caption("\n".join(f"- {plain(note, 400)}" for note in run.notes))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 import warnings
+from typing import Final
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -41,9 +43,13 @@ def begin() -> int:
     return len(lost)
 
 
+#: Seconds after which what was left out is looked through once, as some of it may be garbage.
+_LOOK_AGAIN: Final = 600.0
+
+
 @st.cache_resource(show_spinner=False)
-def _settled() -> dict[str, int]:
-    return {"modules": 0}
+def _settled() -> dict[str, float]:
+    return {"modules": 0, "at": 0.0}
 
 
 def settle() -> bool:
@@ -52,17 +58,19 @@ def settle() -> bool:
     Streamlit collects garbage after every script. The packages behind the pages hold half a
     million objects, and looking through them took 0.25 s of processor time, in which no
     connection was served. They never become garbage, so they are left out from now on
-    (`gc.freeze`), once more when a page has imported others; what scripts leave behind is still
-    collected.
+    (`gc.freeze`); what scripts leave behind is still collected. When a page has imported others,
+    and every ten minutes, all is looked through once, as figures that were kept then may be
+    garbage by now.
 
     Returns
     -------
-    Whether anything was imported since the last call.
+    Whether all was looked through.
     """
-    known, loaded = _settled(), len(sys.modules)
-    if known["modules"] == loaded:
+    known, loaded, now = _settled(), len(sys.modules), time.monotonic()
+    if known["modules"] == loaded and now - known["at"] < _LOOK_AGAIN:
         return False
-    known["modules"] = loaded
+    known.update(modules=loaded, at=now)
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     return True

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 _Place = tuple[int, ...]
 
 _THREADS = min(4, os.cpu_count() or 1)
-#: Stored chunks that wait in memory for a thread.
+#: Chunks, and bytes once unpacked, that are in memory at a time beside the array itself.
 _AHEAD = 64
+_AHEAD_BYTES = 64 * 1024**2
 _PLAIN = (
     (h5py.h5z.FILTER_DEFLATE,),
     (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE),
@@ -38,25 +39,48 @@ class PackedArray:
     Parameters
     ----------
     dataset
-        Of an open and checked file; see `can_unpack`.
+        Of an open and checked file.
+    places
+        Where its chunks begin, by the last axis.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: h5py.Dataset, places: dict[int, list[_Place]]) -> None:
         self._dataset = dataset
+        self._places = places
         self._shuffled = dataset.id.get_create_plist().get_nfilters() == 2
         self._size = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
-        self._places: list[_Place] = []
-        dataset.id.chunk_iter(lambda info: self._places.append(tuple(info.chunk_offset)))
 
-    @staticmethod
-    def can_unpack(dataset: h5py.Dataset) -> bool:
-        """Whether a dataset is large, of numbers, and packed with gzip, perhaps shuffled before."""
-        if dataset.chunks is None or dataset.dtype.kind not in "biuf":
-            return False
+    @classmethod
+    def of(cls, dataset: h5py.Dataset) -> PackedArray | None:
+        """Return the array of a dataset; ``None`` where HDF5 should read it itself.
+
+        Taken are large arrays of plain numbers, packed with gzip alone or shuffled before, of
+        which every chunk went through these filters.
+        """
+        if dataset.chunks is None or dataset.dtype.kind not in "biuf" or dataset.size == 0:
+            return None
         created = dataset.id.get_create_plist()
         codes = tuple(int(created.get_filter(n)[0]) for n in range(created.get_nfilters()))
-        # Chunks that were never written hold the fill value.
-        return codes in _PLAIN and int(dataset.nbytes) >= _FEWEST_BYTES and dataset.fillvalue == 0
+        if (
+            codes not in _PLAIN
+            or int(dataset.nbytes) < _FEWEST_BYTES
+            # Chunks that were never written hold the fill value.
+            or dataset.fillvalue != 0
+            # Types such as 12 bits within 16 are numbers to HDF5 and no numpy type.
+            or dataset.id.get_type() != h5py.h5t.py_create(dataset.dtype)
+        ):
+            return None
+        places: dict[int, list[_Place]] = {}
+        unfiltered = 0
+
+        def note(info: Any) -> None:
+            nonlocal unfiltered
+            unfiltered += bool(info.filter_mask)
+            place = tuple(int(n) for n in info.chunk_offset)
+            places.setdefault(place[-1], []).append(place)
+
+        dataset.id.chunk_iter(note)
+        return None if unfiltered else cls(dataset, places)
 
     def values(self) -> NDArray[Any]:
         """All values, in the shape of the dataset.
@@ -66,7 +90,8 @@ class PackedArray:
         OSError
             HDF5 cannot read a chunk, or it does not hold what it says.
         """
-        return self._filled(self._places, tuple(slice(0, n) for n in self._dataset.shape))
+        places = (place for some in self._places.values() for place in some)
+        return self._filled(places, tuple(slice(0, n) for n in self._dataset.shape))
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Values of some columns of a dataset of two dimensions.
@@ -87,7 +112,8 @@ class PackedArray:
         """
         n_rows, n_columns = self._dataset.shape
         stop, width = min(stop, n_columns), self._dataset.chunks[1]
-        places = [place for place in self._places if start - width < place[1] < stop]
+        firsts = range(start // width * width, stop, width)
+        places = (place for first in firsts for place in self._places.get(first, []))
         return self._filled(places, (slice(0, n_rows), slice(start, stop)))
 
     def _filled(self, places: Iterable[_Place], window: tuple[slice, ...]) -> NDArray[Any]:
@@ -108,16 +134,14 @@ class PackedArray:
             for place, packed in waiting:
                 yield place, self._unpacked(packed)
             return
+        ahead = max(1, min(_AHEAD, _AHEAD_BYTES // self._size))
         with ThreadPoolExecutor(_THREADS) as threads:
-            while some := list(islice(waiting, _AHEAD)):
+            while some := list(islice(waiting, ahead)):
                 done = threads.map(self._unpacked, [packed for _, packed in some])
                 yield from zip([place for place, _ in some], done, strict=True)
 
     def _stored(self, place: _Place) -> bytes:
-        left_out, packed = self._dataset.id.read_direct_chunk(place)
-        if left_out:
-            raise OSError("a chunk is stored without the filters of its array")
-        return bytes(packed)
+        return bytes(self._dataset.id.read_direct_chunk(place)[1])
 
     def _unpacked(self, packed: bytes) -> NDArray[Any]:
         # Never more than a chunk is unpacked, whatever the stream would grow to.
@@ -147,6 +171,5 @@ def values(dataset: h5py.Dataset) -> NDArray[Any]:
     OSError
         HDF5 cannot read it, or a chunk does not hold what it says.
     """
-    if PackedArray.can_unpack(dataset):
-        return PackedArray(dataset).values()
-    return np.asarray(dataset[()])
+    packed = PackedArray.of(dataset)
+    return np.asarray(dataset[()]) if packed is None else packed.values()

@@ -123,7 +123,7 @@ def _matrix(
     step = max(1, _BLOCK_BYTES // wide)
     chunk = dataset.chunks[1] if dataset.chunks else 1
     step = max(step // chunk * chunk, min(chunk, step * 8))
-    packed = PackedArray(dataset) if PackedArray.can_unpack(dataset) else None
+    packed = PackedArray.of(dataset)
     blocks = []
     for start in range(0, n_cells, step):
         dense = (

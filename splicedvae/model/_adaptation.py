@@ -33,19 +33,31 @@ class Adaptation:
     novelty: float = float("nan")
     told: str = ""
 
-    def apply(self, ratio: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(
+        self, ratio: NDArray[np.float32], mean: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Adapt ratios.
 
         Parameters
         ----------
         ratio
             Fractions from 0 to 1, shape (..., n_genes), genes as in ``offset``.
+        mean
+            Where the ratios are draws, the ratio they scatter around, shape (n_cells, n_genes):
+            it is adapted, and they scatter around it as before, since nothing makes a prediction
+            surer where less is known. ``None`` adapts the ratios themselves.
 
         Returns
         -------
         Adapted ones, the same shape.
         """
-        inside = np.clip(ratio, 1e-6, 1 - 1e-6)
-        logits = self.amplitude * (np.log(inside) - np.log1p(-inside))
-        logits += self.offset.to_numpy(dtype=np.float32)
+        around = _logit(ratio if mean is None else mean)
+        logits = self.amplitude * around + self.offset.to_numpy(dtype=np.float32)
+        if mean is not None:
+            logits = logits + (_logit(ratio) - around)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+def _logit(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
+    inside = np.clip(ratio, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside) - np.log1p(-inside), dtype=np.float32)

@@ -667,6 +667,7 @@ class SplicedVAE(SCVI):
                 _adapted(
                     self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy(),
                     adaptation,
+                    None if adaptation is None else self.module.ratio(tensors).cpu().numpy(),
                 )
                 for tensors in self._make_data_loader(adata=adata, batch_size=batch_size)
             )
@@ -825,7 +826,8 @@ class SplicedVAE(SCVI):
         for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
             draws = self.module.ratio(tensors, n_samples=n_samples)
             if adaptation is not None:
-                draws = torch.as_tensor(adaptation.apply(draws.cpu().numpy()))
+                around = self.module.ratio(tensors).cpu().numpy()
+                draws = torch.as_tensor(adaptation.apply(draws.cpu().numpy(), around))
             draws = draws[..., columns]
             quantiles = torch.quantile(
                 draws, torch.tensor([tail, 1 - tail], device=draws.device), dim=0
@@ -942,20 +944,22 @@ class SplicedVAE(SCVI):
         unspliced, and its differences between cells are less sure. So its mean over a gene's
         molecules is set to the gene's mean of training, and of the differences a share is kept:
 
-        .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c}
+        .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c} \Big/ a
 
         The first factor is how much of the cells' shift the training cells knew (`get_novelty`).
         The second is what two experts that err each on its own know together (Spearman and Brown
         1910), with v the variances and c the covariance of their deviations within genes in these
-        cells. On cells as those of training none of it is needed, and it takes away what is true.
+        cells; it takes the place of the amplitude a that averaging the experts is given back in
+        cells of training. A model with one expert keeps the first factor alone. On cells as those
+        of training none of it is needed, and it takes away what is true.
 
         Parameters
         ----------
         adata
             As for `get_splicing_ratio`.
         novelty
-            Novelty of the cells; ``None`` takes `get_novelty`. A model without components knows
-            none, and keeps the whole unless one is given.
+            Novelty of the cells, from 0 to 1; ``None`` takes `get_novelty`. A model without
+            components knows none, and keeps the whole unless one is given.
         batch_size
             Cells at a time.
 
@@ -969,8 +973,15 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         """
         adata = self._validate_anndata(adata)
+        if _get_adata_minify_type(adata) is not None:
+            raise DataError(
+                "The data is minified, so its counts are gone, and total counts were expected to "
+                "compare the cells with those of training; pass the AnnData with counts."
+            )
         if novelty is None:
             novelty = self.get_novelty(adata)
+        elif not 0 <= novelty <= 1:
+            raise DataError(f"`novelty` is {novelty}, a number from 0 to 1 was expected.")
         totals = csr_matrix(self._totals(adata), dtype=np.float64)
         log_odds = self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
         share = 1 / (1 + np.exp(-log_odds))
@@ -993,7 +1004,8 @@ class SplicedVAE(SCVI):
                 row += np.bincount(n.col, n.data * deviation, minlength=totals.shape[1])
             weights = n.data * (share * (1 - share))[n.col]
             products += (deviations[:-1] * weights) @ deviations[:-1].T
-        strayed = sums / np.maximum(molecules, 1)
+        strayed = np.zeros_like(sums)
+        np.divide(sums, molecules, out=strayed, where=molecules > 0)
         # Deviations within genes: what a gene strays by in all cells is taken off.
         means = strayed[:-1]
         products -= (means * (molecules * share * (1 - share))) @ means.T
@@ -1228,9 +1240,13 @@ def _refuse_no_counts(totals: Any) -> None:
         )
 
 
-def _adapted(ratio: NDArray[np.float32], adaptation: Adaptation | None) -> NDArray[np.float32]:
-    """Keep of ratios what an adaptation says; all of them without one."""
-    return ratio if adaptation is None else adaptation.apply(ratio)
+def _adapted(
+    ratio: NDArray[np.float32],
+    adaptation: Adaptation | None,
+    mean: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Keep of ratios, or of what draws scatter around, what an adaptation says."""
+    return ratio if adaptation is None else adaptation.apply(ratio, mean)
 
 
 def _logged(totals: csr_matrix, size: float) -> csr_matrix:

@@ -65,7 +65,7 @@ def ratio_of(
 def adaptations_for(
     models: Mapping[str, SplicedVAE], totals: AnnData
 ) -> tuple[dict[str, Adaptation | None], str]:
-    """Decide whether cells of another file are of another kind, and adapt all models alike.
+    """Decide whether cells of another file are of another kind, and adapt all models to them.
 
     Parameters
     ----------

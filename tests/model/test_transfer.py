@@ -69,17 +69,32 @@ def test_adapting_reaches_every_way_to_ask(trained, strange):
     )
     at = trained.get_counted_splicing_ratio(query, adaptation=adaptation)
     np.testing.assert_allclose(at.data, frame.to_numpy()[at.nonzero()], rtol=1e-4)
+    plain_interval = trained.get_splicing_ratio(query, n_samples=40)
     interval = trained.get_splicing_ratio(query, n_samples=40, adaptation=adaptation)
     inside = (interval.lower <= frame) & (frame <= interval.upper)
     assert inside.to_numpy().mean() > 0.9
+
+    def width(interval) -> float:
+        """Of an interval in logits."""
+        lower, upper = (np.log(x / (1 - x)) for x in (interval.lower, interval.upper))
+        return float((upper - lower).to_numpy().mean())
+
+    # Nothing makes the model surer of cells it knows less of.
+    assert width(interval) == pytest.approx(width(plain_interval), rel=0.1)
     drawn = next(iter(trained.sample_splicing_ratio(query, 1, adaptation=adaptation)))
     bare = next(iter(trained.sample_splicing_ratio(query, 1)))
+    moved = np.log(frame / (1 - frame)) - np.log(plain / (1 - plain))
     np.testing.assert_allclose(
-        np.log(drawn.data / (1 - drawn.data)),
-        adaptation.amplitude * np.log(bare.data / (1 - bare.data))
-        + adaptation.offset.to_numpy()[drawn.indices],
-        atol=2e-3,
+        np.log(drawn.data / (1 - drawn.data)) - np.log(bare.data / (1 - bare.data)),
+        moved.to_numpy()[drawn.nonzero()],
+        atol=5e-3,
     )
+
+
+@pytest.mark.parametrize("novelty", [-0.1, 1.5, float("nan")])
+def test_a_novelty_out_of_range_is_refused(trained, strange, novelty):
+    with pytest.raises(DataError, match="from 0 to 1"):
+        trained.get_adaptation(totals_only(strange), novelty=novelty)
 
 
 def test_the_share_kept_falls_with_novelty_and_with_the_experts_disagreement(trained, simulated):
