@@ -479,6 +479,8 @@ def tried_table(variants: pd.DataFrame, default: pd.DataFrame) -> str:
     for words, part in parts:
         ours = part[(part["predictor"] == "splicedvae") & (part["coverage"] == 1)]
         cells = [written(ours.loc[ours["metric"] == m, "value"], d) for m, _, d in metrics]
+        if not all(cells):
+            raise SystemExit(f"There are no numbers of the variant “{words}”: run the part tried.")
         lines.append(f"| {words} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -724,6 +726,27 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
 }
 
 
+def _same_model(out: Path) -> None:
+    """Refuse a folder whose numbers another model made: what is there is not made anew."""
+    import inspect
+    import json
+
+    from splicedvae import SplicedVAE, __version__
+
+    usual = inspect.signature(SplicedVAE.__init__).parameters
+    made_by = {"version": __version__} | {
+        name: str(one.default) for name, one in usual.items() if one.default is not one.empty
+    }
+    file = out / "made_by.json"
+    if file.is_file() and json.loads(file.read_text()) != made_by:
+        raise SystemExit(
+            f"{out} holds numbers of a model with other defaults, the present ones were expected; "
+            "name another folder."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(made_by, indent=1))
+
+
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -731,6 +754,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--parts", nargs="+", choices=[*PARTS], default=[*PARTS])
     arguments = parser.parse_args()
+    _same_model(arguments.out)
     for name in arguments.parts:
         print(name, flush=True)
         PARTS[name](arguments.out, arguments.seeds)
