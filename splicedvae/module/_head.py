@@ -2,7 +2,7 @@
 
 Most genes have a handful of unspliced molecules, and a decoder that learns thousands of genes one
 by one loses much of what it could know to their noise (`benchmarks/shrinkage.py`: without a prior,
-skill 0.0040 in place of 0.0071 on the pancreas). So genes lend each other what they know:
+skill 0.0032 in place of 0.0074 on the pancreas). So genes lend each other what they know:
 
 * The logit starts from the gene's training log-odds.
 * Slopes on the latent state have a prior mean that all genes share: one common slope (the unspliced
