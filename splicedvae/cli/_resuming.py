@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from splicedvae.cli._options import RunName
 from splicedvae.cli._output import Json, escape, print_json, stderr, told
 from splicedvae.cli._progress import run_progress
 from splicedvae.cli._training import print_results, run_as_json
 
+UnfinishedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="Folder or id of a training that did not finish.")
+]
+
 
 @told
-def resume(run: RunName, as_json: Json = False) -> None:
+def resume(run: UnfinishedRun, as_json: Json = False) -> None:
     """Let a training go on that was stopped, killed or failed before its end.
 
     Weights, optimiser, random numbers and the count of epochs are taken up where they were kept

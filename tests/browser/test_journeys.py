@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from anndata import AnnData
+from browser_pages import ready
 from playwright.sync_api import Locator, Page, expect
 
 from splicedvae._keys import Obs
@@ -18,7 +19,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 SLOW = 180_000
 #: A run of a few epochs takes half a minute on two idle cores.
 WHOLE_RUN = 300_000
-FOOTER = "a run is a folder"
 #: A name that makes careless pages call another host, colour text and end a formula.
 HOSTILE = "![x](http://stranger.example/p.png) :red[y] $z$ <b>"
 
@@ -53,12 +53,6 @@ def totals_file(cells: AnnData, folder: Path) -> Path:
         file
     )
     return file
-
-
-def ready(page: Page) -> None:
-    """Wait until the script has run to its end."""
-    expect(page.get_by_text(FOOTER)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
 
 
 def chart(page: Page, key: str) -> Locator:

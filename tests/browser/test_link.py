@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from browser_pages import ready
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SLOW = 180_000
-FOOTER = "a run is a folder"
-
-
-def ready(page: Page) -> None:
-    expect(page.get_by_text(FOOTER)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
 
 
 def test_a_copied_link_leads_to_the_velocity_that_was_looked_at(

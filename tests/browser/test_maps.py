@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import browser_pages
 import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
@@ -14,7 +15,6 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SLOW = 180_000
-FOOTER = "a run is a folder"
 SYNTHETIC = Path(__file__).absolute().parents[2] / "benchmarks" / "synthetic_run.py"
 N_CELLS = 40_000
 RUN = f"{N_CELLS:016x}"
@@ -36,8 +36,7 @@ def many_cells(server) -> str:
 
 def ready(page: Page) -> None:
     """Wait until the script has run to its end."""
-    expect(page.get_by_text(FOOTER)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
+    browser_pages.ready(page)
     expect(page.locator(".st-key-latents .js-plotly-plot .main-svg").first).to_be_visible(
         timeout=SLOW
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browser_pages import at_rest
 from playwright.sync_api import Browser, Page, expect
 
 from splicedvae.dashboard.present_view import N_SLIDES
@@ -23,7 +24,7 @@ def on_slide(page: Page, at: int) -> None:
     expect(page.get_by_text(f"{at} / {N_SLIDES}")).to_be_visible(timeout=SLOW)
     # Buttons are loaded after the text, and hear their keys from then on.
     expect(page.get_by_role("button", name=re.compile("^Next"))).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
+    at_rest(page)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])

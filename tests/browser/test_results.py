@@ -7,24 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browser_pages import at_rest, ready
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SLOW = 180_000
-DONE = (
-    "!document.querySelector('[data-testid=stStatusWidget]') && document.querySelector("
-    "'[data-testid=stApp]').getAttribute('data-test-script-state') === 'notRunning'"
-)
 
 NewPage = Callable[..., Page]
 Look = Callable[..., Path]
-
-
-def ready(page: Page) -> None:
-    """Wait until the script has run to its end."""
-    page.wait_for_function(DONE, timeout=SLOW)
-    expect(page.get_by_text("a run is a folder")).to_be_visible(timeout=SLOW)
 
 
 def choose(page: Page, key: str, label: str) -> None:
@@ -52,7 +43,7 @@ def test_every_result_page_is_whole(
     for path in ("velocity", "diagnostics", "latent", "genes", "two-runs", "provenance", "present"):
         page.goto(f"{server.url}/{path}?run=demo")
         page.wait_for_load_state("networkidle", timeout=SLOW)
-        page.wait_for_function(DONE, timeout=SLOW)
+        at_rest(page)
         if path != "present":
             ready(page)
         page.wait_for_timeout(500)

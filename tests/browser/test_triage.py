@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from anndata import AnnData
+from browser_pages import ready
 from playwright.sync_api import Page, expect
 from scipy import sparse
 from scipy.io import mmwrite
@@ -24,7 +25,6 @@ from splicedvae.datasets import simulate
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SLOW = 180_000
-FOOTER = "a run is a folder"
 FAILED = "0123456789abcdef"
 N_CELLS = 230
 
@@ -82,12 +82,6 @@ def write_zip(cells: AnnData, file: Path) -> None:
             out.write(place, f"Velocyto/{place.name}")
         out.writestr("Velocyto/barcodes.tsv", "\n".join(cells.obs_names) + "\n")
         out.writestr("Velocyto/features.tsv", "\n".join(cells.var_names) + "\n")
-
-
-def ready(page: Page) -> None:
-    """Wait until the script has run to its end."""
-    expect(page.get_by_text(FOOTER)).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SLOW)
 
 
 def upload(page: Page, file: Path) -> None:

@@ -1,0 +1,28 @@
+"""What browser tests wait for, in one place."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+#: First page of a process: imports, then compiled code that other tests may be waiting for too.
+SLOW = 180_000
+#: Stands at the end of every page but the slides.
+FOOTER = "a run is a folder"
+
+
+def at_rest(page: Page) -> None:
+    """Wait until no script runs: what is clicked while one runs may be drawn anew and closed."""
+    # A click reaches the server a moment later.
+    page.wait_for_timeout(200)
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stStatusWidget]')"
+        " && document.querySelector('[data-testid=stApp]')"
+        "?.getAttribute('data-test-script-state') === 'notRunning'",
+        timeout=SLOW,
+    )
+
+
+def ready(page: Page) -> None:
+    """Wait until a page stands to its end and no script runs."""
+    expect(page.get_by_text(FOOTER)).to_be_visible(timeout=SLOW)
+    at_rest(page)
