@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from splicedvae.cli._output import Json, escape, print_json, stderr, told
 from splicedvae.cli._progress import run_progress
 from splicedvae.cli._training import print_results, run_as_json
