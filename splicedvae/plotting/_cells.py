@@ -20,7 +20,7 @@ from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
 from splicedvae.plotting import _raster
-from splicedvae.plotting._raster import MOST_POINTS
+from splicedvae.plotting._raster import MOST_POINTS, MOST_VECTORS
 from splicedvae.plotting._text import escape, label, wrap
 from splicedvae.plotting._theme import MISSING, category_colors, color_axis, ink, template
 from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values, placed
@@ -375,6 +375,21 @@ def add_outline(
     )
 
 
+def points_trace(n_cells: int) -> type[go.Scatter] | type[go.Scattergl]:
+    """Return what draws so many cells of a panel, and all that must lie above them.
+
+    Few cells are vector graphics: a browser without a graphics card leaves the part of a canvas
+    blank that was below the edge of the window when it was drawn. plotly lays its canvas over all
+    vector graphics, so what lies above cells on a canvas must be on it too.
+
+    Parameters
+    ----------
+    n_cells
+        Cells in the panel, at most `MOST_POINTS`; beyond these they are a picture.
+    """
+    return go.Scatter if n_cells <= MOST_VECTORS or n_cells > MOST_POINTS else go.Scattergl
+
+
 def _add_points(
     figure: go.Figure,
     panel: int,
@@ -384,7 +399,7 @@ def _add_points(
 ) -> None:
     suffix = axis_suffix(panel)
     figure.add_trace(
-        go.Scattergl(
+        points_trace(points.shape[0])(
             x=points[cells, 0],
             y=points[cells, 1],
             customdata=cells.astype(np.int32),

@@ -26,6 +26,8 @@ from splicedvae.plotting._types import Categories, CellColors, FloatArray, Value
 
 #: Cells of a panel beyond which they are drawn as a picture.
 MOST_POINTS: Final = 30_000
+#: Most cells of a panel that are vector graphics; more are drawn on a canvas.
+MOST_VECTORS: Final = 3_000
 #: What is said under a figure that holds a picture.
 WORDS: Final = (
     "each pixel has the colour of most of its cells, or of their mean value, and is fainter where "

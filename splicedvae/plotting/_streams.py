@@ -17,8 +17,8 @@ from splicedvae.plotting._cells import (
     check_colors,
     grid_of,
     panels_figure,
+    points_trace,
 )
-from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._theme import describe, ink
 from splicedvae.plotting._types import CellColors, StreamLinesLike, StreamPanel
 
@@ -76,8 +76,7 @@ def streams(
         if panel.arrows is not None:
             add_arrows(figure, index, panel.arrows, ink(dark).stream)
         elif panel.lines is not None:
-            on_canvas = panel.embedding.shape[0] <= MOST_POINTS
-            _add_lines(figure, index, panel.lines, ink(dark).stream, on_canvas=on_canvas)
+            _add_lines(figure, index, panel.lines, ink(dark).stream, panel.embedding.shape[0])
         elif panel.message:
             add_message(figure, index, panel.message, columns, dark)
     add_color_bar(figure, each[0], dark)
@@ -85,15 +84,14 @@ def streams(
 
 
 def _add_lines(
-    figure: go.Figure, panel: int, lines: StreamLinesLike, color: str, *, on_canvas: bool
+    figure: go.Figure, panel: int, lines: StreamLinesLike, color: str, n_cells: int
 ) -> None:
     """Draw all lines as one trace and all arrow heads as another.
 
-    plotly lays its canvas over all vector graphics, so lines over cells on the canvas must be on
-    it too. Over a picture they are vector graphics: opening a canvas took a browser without a
-    graphics card a second, and some hundred corners need none.
+    They are drawn as the cells are. Over a picture they are vector graphics: opening a canvas took
+    a browser without a graphics card a second, and some hundred corners need none.
     """
-    scatter = go.Scattergl if on_canvas else go.Scatter
+    scatter = points_trace(n_cells)
     suffix = axis_suffix(panel)
     common = {
         "xaxis": f"x{suffix}",

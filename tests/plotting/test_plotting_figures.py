@@ -84,14 +84,21 @@ def test_arrays_travel_as_float32(embedding: np.ndarray) -> None:
     )
     sent = json.loads(figure.to_json())
     for trace in sent["data"]:
-        assert trace["type"] == "scattergl"
+        assert trace["type"] == "scatter"
         assert trace["x"]["dtype"] == trace["y"]["dtype"] == "f4"
         if "customdata" in trace:
             assert trace["customdata"]["dtype"] in {"i1", "i2", "i4"}
 
 
 @pytest.mark.parametrize(
-    ("n_cells", "kind"), [(41, "scattergl"), (30_000, "scattergl"), (30_001, "scatter")]
+    ("n_cells", "kind"),
+    [
+        (41, "scatter"),
+        (3_000, "scatter"),
+        (3_001, "scattergl"),
+        (30_000, "scattergl"),
+        (30_001, "scatter"),
+    ],
 )
 def test_lines_lie_on_what_the_cells_are_drawn_with(n_cells: int, kind: str) -> None:
     # plotly lays its canvas over vector graphics: lines below it would be hidden by cells.
