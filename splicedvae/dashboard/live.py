@@ -67,7 +67,6 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
     if status.state != seen:
         if status.is_final:
             st.session_state.pop(_CONFIRM, None)
-            st.session_state.pop(_STOPPING, None)
         st.rerun()
     if not status.is_final and _asks(run.path.name) != asked:
         st.rerun()
@@ -97,12 +96,12 @@ def _at_work(run: Run, status: Status) -> None:
     st.progress(status.fraction, text=", ".join(words))
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
-        with cards.told(), st.spinner("Stopping …"):
+        with st.spinner("Stopping …"), cards.told():
             stop(run)
-            st.session_state.pop(_STOPPING, None)
+        st.session_state.pop(_STOPPING)
+        # Where it could not be stopped, that is said above.
+        if run.status.is_final:
             st.rerun()
-        # It could not be stopped, as is said above.
-        st.session_state.pop(_STOPPING, None)
     # What a click means is kept by a callback: a look at the run that comes in between may cut
     # the script short, and a click that the script alone hears would be lost.
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -118,7 +117,6 @@ def _at_work(run: Run, status: Status) -> None:
 
 
 def _ask(name: str) -> None:
-    st.session_state.pop(_STOPPING, None)
     st.session_state[_CONFIRM] = name
 
 

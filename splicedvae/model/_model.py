@@ -994,7 +994,8 @@ class SplicedVAE(SCVI):
         for tensors in self._make_data_loader(adata=adata, batch_size=batch_size):
             n = totals[start : start + len(tensors[REGISTRY_KEYS.X_KEY])].tocoo()
             start += n.shape[0]
-            ratios = [*self.module.expert_ratios(tensors), self.module.ratio(tensors)]
+            ratios = self.module.expert_ratios(tensors)
+            ratios.append(self.module.combined(ratios))
             deviations = np.stack(
                 [logit(ratio.cpu().numpy()[n.row, n.col].astype(np.float64)) for ratio in ratios]
             )

@@ -396,9 +396,7 @@ class SplicedVAEModule(VAE):
         Minified data has no counts, so the latent state alone is heard.
         """
         if n_samples is None:
-            experts = self._expert_ratios(tensors)
-            mean = torch.stack(experts).mean(dim=0)
-            return self._amplified(mean, len(experts) == 1)
+            return self.combined(self._expert_ratios(tensors))
         qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
         x = self._counts(tensors)
         batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
@@ -423,6 +421,16 @@ class SplicedVAEModule(VAE):
             A minibatch; only total counts and covariates are looked at.
         """
         return self._expert_ratios(tensors)
+
+    def combined(self, ratios: list[torch.Tensor]) -> torch.Tensor:
+        """Posterior mean ratio of all experts, shape (n_cells, n_genes).
+
+        Parameters
+        ----------
+        ratios
+            Of each expert, from `expert_ratios`.
+        """
+        return self._amplified(torch.stack(ratios).mean(dim=0), len(ratios) == 1)
 
     def _expert_ratios(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]

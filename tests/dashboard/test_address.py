@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import app_pages
 import pytest
-from app_pages import REPOSITORY
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import runs
@@ -23,15 +23,8 @@ OTHER = "pages/results/provenance.py"
 
 def open_page(page: str, **query: str) -> AppTest:
     """Open a page as the first one that draws what it draws, so that the address is read."""
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=600).run()
     # The bare address opened the velocities, whose controls a session then knows.
-    app.switch_page(OTHER).run()
-    app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return app_pages.open_page(page, through=OTHER, **query)
 
 
 def warnings_of(app: AppTest) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anndata
 import pytest
+from app_pages import REPOSITORY, open_page
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
@@ -22,7 +23,6 @@ from splicedvae._keys import Layers, Obs, Sources
 from splicedvae.dashboard import cards, choice, server, uploads
 from splicedvae.datasets import simulate
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "pages").glob("*/*.py")
 )
@@ -52,16 +52,7 @@ def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(page: str, **query: str) -> AppTest:
     """Open a page by a link; the bare address leads to the first page with the same run."""
-    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=240)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(page)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return open_page(page, from_link=True, **query)
 
 
 def said(app: AppTest) -> str:

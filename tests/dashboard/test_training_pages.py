@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from app_pages import open_page
 from safetensors.torch import save_file
@@ -37,13 +36,9 @@ def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("SPLICEDVAE_DATA_PATHS", raising=False)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
+def folder(runs_folder: Path) -> Path:
+    runs_folder.mkdir()
+    return runs_folder
 
 
 def told(app: AppTest) -> str:
