@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -120,56 +122,61 @@ def panels_figure(
     rows, columns = grid_of(len(titles), columns)
     row_height = _row_height(embeddings, columns)
     plot_height = row_height * rows + _TITLE_HEIGHT * (rows - 1)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        horizontal_spacing=0.02,
-        vertical_spacing=0.0 if rows == 1 else _TITLE_HEIGHT / plot_height,
-    )
-    figure.update_layout(
-        template=template(dark),
-        height=plot_height + _TITLE_HEIGHT + _LEGEND_HEIGHT,
-        margin={"t": _TITLE_HEIGHT, "b": 8, "l": 4, "r": 4},
-        uirevision="panels",
-        dragmode="pan",
-        hovermode="closest",
-    )
+    layout: dict[str, Any] = {
+        "template": template(dark),
+        "height": plot_height + _TITLE_HEIGHT + _LEGEND_HEIGHT,
+        "margin": {"t": _TITLE_HEIGHT, "b": 8, "l": 4, "r": 4},
+        "uirevision": "panels",
+        "dragmode": "pan",
+        "hovermode": "closest",
+    }
     # Panels with one camera keep their size: a domain that shrinks would do so for one alone.
-    constrain = "range" if matched else "domain"
-    figure.update_xaxes(visible=False, constrain=constrain)
-    figure.update_yaxes(visible=False, constrain=constrain)
+    shared = {"visible": False, "constrain": "range" if matched else "domain"}
+    spacing = 0.0 if rows == 1 else _TITLE_HEIGHT / plot_height
+    for name, axis in _axes(rows, columns, spacing).items():
+        layout[name] = {**axis, **shared}
     colors = ink(dark)
+    words = []
     for panel, (title, caption) in enumerate(zip(titles, captions, strict=True)):
         suffix = axis_suffix(panel)
-        y_axis = {"scaleanchor": f"x{suffix}", "scaleratio": 1}
         if matched and panel:
-            figure.update_layout({f"xaxis{suffix}": {"matches": "x"}})
-            y_axis = {"matches": "y"}
-        figure.update_layout({f"yaxis{suffix}": y_axis})
+            layout[f"xaxis{suffix}"] |= {"matches": "x"}
+            layout[f"yaxis{suffix}"] |= {"matches": "y"}
+        else:
+            layout[f"yaxis{suffix}"] |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
         text = f"<b>{label(title, 40)}</b>"
         if caption:
             text += (
                 f"<br><span style='font-size:12px;color:{colors.muted}'>"
                 f"{label(caption, line_width(columns) + 8)}</span>"
             )
-        figure.add_annotation(
-            text=text,
-            hovertext=escape(f"{title}. {caption}" if caption else title),
-            xref=f"x{suffix} domain",
-            yref=f"y{suffix} domain",
-            x=0.5,
-            y=1,
-            xanchor="center",
-            yanchor="bottom",
-            yshift=2,
-            showarrow=False,
-            font={"size": 14, "color": colors.text},
+        words.append(
+            {
+                "text": text,
+                "hovertext": escape(f"{title}. {caption}" if caption else title),
+                "xref": f"x{suffix} domain",
+                "yref": f"y{suffix} domain",
+                "x": 0.5,
+                "y": 1,
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "yshift": 2,
+                "showarrow": False,
+                "font": {"size": 14, "color": colors.text},
+            }
         )
-    for empty in range(len(titles), rows * columns):
-        suffix = axis_suffix(empty)
-        figure.update_layout({f"xaxis{suffix}": {"visible": False}})
-        figure.update_layout({f"yaxis{suffix}": {"visible": False}})
-    return figure
+    # Given at once: plotly checks a layout anew with every part that is added to it.
+    return go.Figure(layout={**layout, "annotations": words})
+
+
+@lru_cache(maxsize=64)
+def _axes(rows: int, columns: int, spacing: float) -> dict[str, dict[str, Any]]:
+    """Place the axes of a grid of panels: name in the layout, and its place; read-only."""
+    empty = make_subplots(
+        rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=spacing
+    )
+    placed_axes: dict[str, dict[str, Any]] = empty.layout.to_plotly_json()
+    return {name: axis for name, axis in placed_axes.items() if name[1:5] == "axis"}
 
 
 def _row_height(embeddings: Sequence[FloatArray], columns: int) -> float:
@@ -303,7 +310,7 @@ def _add_picture(
         )
     )
     note = f"{points.shape[0]:,} cells are drawn as a picture: {_raster.WORDS}"
-    figure.update_layout(meta={**(figure.layout.meta or {}), "picture": note})
+    figure.layout.meta = {**(figure.layout.meta or {}), "picture": note}
     if isinstance(colors, Categories):
         palette = category_colors(colors.names, colors.colors)
         shown = {trace.legendgroup for trace in figure.data if trace.showlegend}
@@ -491,9 +498,8 @@ def _add_values(
 def add_color_bar(figure: go.Figure, colors: CellColors, dark: bool) -> None:
     """Add the one colour bar of a figure whose cells are coloured by numbers."""
     if isinstance(colors, Values):
-        figure.update_layout(
-            coloraxis=color_axis(colors.scale, colors.limits, label(colors.title, 60), dark)
-        )
+        axis = color_axis(colors.scale, colors.limits, label(colors.title, 60), dark)
+        figure.layout.coloraxis = axis
 
 
 def add_message(figure: go.Figure, panel: int, message: str, columns: int, dark: bool) -> None:

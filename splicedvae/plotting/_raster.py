@@ -210,6 +210,14 @@ def _mean_step(
     return np.clip(mean * _STEPS, 0, _STEPS - 1).astype(np.intp), count
 
 
+def _level(count: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Find which opacity each pixel has; three comparisons take a tenth of `numpy.digitize`."""
+    level = np.zeros(count.shape, dtype=np.uint8)
+    for least in _CELLS:
+        level += count >= least
+    return level
+
+
 def _scale(colors: Values) -> list[tuple[float, float, float]]:
     if colors.scale == "sequential":
         scale = colormaps[SEQUENTIAL.lower()].resampled(_STEPS)
@@ -233,8 +241,10 @@ def _png(
         entries += [np.array([*color, level]) for level in opacity]
     entries += [np.array([*to_rgb(MISSING), level * _BACKGROUND]) for level in opacity]
     palette = np.round(255 * np.stack(entries)).astype(np.uint8)
-    entry = np.where(count > 0, 1 + index * levels + np.digitize(count, _CELLS), 0)
-    entry = np.where(behind > 0, 1 + len(colors) * levels + np.digitize(behind, _CELLS), entry)
+    entry = np.where(count > 0, 1 + index * levels + _level(count), 0)
+    if behind.any():
+        last = 1 + len(colors) * levels
+        entry = np.where(behind > 0, last + _level(behind), entry)
     buffer = io.BytesIO()
     if len(palette) <= 256:
         picture = Image.fromarray(entry.astype(np.uint8), mode="P")

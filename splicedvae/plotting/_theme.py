@@ -337,7 +337,7 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
 
 def describe(figure: go.Figure, sentence: str) -> go.Figure:
     """Store what a figure shows in it, for readers who cannot see it; see `alt_text`."""
-    figure.update_layout(meta={**(figure.layout.meta or {}), "alt": sentence})
+    figure.layout.meta = {**(figure.layout.meta or {}), "alt": sentence}
     return figure
 
 
