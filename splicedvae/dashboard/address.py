@@ -19,6 +19,7 @@ KNOWN: Final = frozenset(
         "run",
         "data",
         "color",
+        "color-gene",
         "density",
         "coverage",
         "shown",

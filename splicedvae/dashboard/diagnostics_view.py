@@ -132,6 +132,7 @@ def _density(run: Run, coverage: int | None) -> None:
         key="ratios",
         name=f"{downloads.file_stem(run)}-predicted-measured",
     )
+    theme.draw_ahead(figure=True)
     export.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
     st.caption(
         "Colour counts entries, so that a million of them can be read. The gene mean has one "

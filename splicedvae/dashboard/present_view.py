@@ -15,6 +15,7 @@ from splicedvae.dashboard import (
     address,
     cards,
     choice,
+    coloring,
     downloads,
     held,
     result,
@@ -87,13 +88,6 @@ def _go_to(at: int) -> None:
     st.query_params[_SLIDE] = str(min(max(at, 1), len(_SLIDES)))
 
 
-def _color(run: Run) -> str:
-    """Return the colour that the address names, else the usual one."""
-    wanted = st.query_params.get("color", "")
-    known = wanted in views.color_choices(run) or wanted in run.predictions.var_names
-    return wanted if known else views.default_color(run)
-
-
 # The slides ---------------------------------------------------------------------------------
 
 
@@ -130,7 +124,7 @@ def _data_caution(run: Run) -> str:
 
 def _streams(run: Run) -> None:
     shown = [source for source in views.sources(run) if source in _STREAMS] or views.sources(run)
-    figure = held.stream_figure(run, shown, _color(run), _DENSITY)
+    figure = held.stream_figure(run, shown, coloring.asked(run), _DENSITY)
     theme.show(stage.enlarge(figure, 430), key="slide-streams", name="streams")
 
 
@@ -148,7 +142,7 @@ def _numbers(run: Run) -> None:
 
 
 def _latents(run: Run) -> None:
-    figure = held.latent_figure(run, _color(run))
+    figure = held.latent_figure(run, coloring.asked(run))
     theme.show(stage.enlarge(figure, 430), key="slide-latents", name="latent-spaces")
 
 

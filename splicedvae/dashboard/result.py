@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from splicedvae._errors import RunError
-from splicedvae._keys import Layers, Obs, Sources, Split
+from splicedvae._keys import Obs, Sources, Split
 from splicedvae.dashboard import (
-    address,
     cards,
     choice,
+    coloring,
     downloads,
     held,
     soundness,
@@ -21,15 +21,10 @@ from splicedvae.dashboard import (
     welcome,
 )
 from splicedvae.dashboard.text import plain
-from splicedvae.report import views
 from splicedvae.runs import Run, find_run
 
 #: Preferred least S + U of an entry.
 _COVERAGE: Final = 5
-#: Genes beyond which a visitor narrows the colours by a search, and how many are then offered:
-#: Streamlit sends all options whenever a page is drawn.
-_MOST_OPTIONS: Final = 5_000
-_SHOWN_OPTIONS: Final = 300
 
 
 def frame(
@@ -70,7 +65,7 @@ def frame(
         color = ""
         if colored:
             with right:
-                color = pick_color(whole)
+                color = coloring.pick(whole)
         return whole, color
     return None
 
@@ -155,53 +150,6 @@ def _picked() -> None:
     except RunError:
         # Deleted in another tab: the page then opens on the first run.
         choice.forget_run()
-
-
-def pick_color(run: Run) -> str:
-    """Let a visitor choose what the cells of all maps are coloured by: a column or a gene."""
-    columns = held.once(views.color_choices, run)
-    genes = list(held.once(_gene_choices, run))
-    address.check("color", [*columns, *genes], "colour")
-    if len(genes) > _MOST_OPTIONS:
-        genes = _narrowed(genes)
-    options = [*columns, *genes]
-    return str(
-        st.selectbox(
-            "Colour by",
-            options,
-            key="color",
-            bind="query-params",
-            help="Columns of the cells, then genes by their total counts, then genes by their "
-            "predicted spliced fraction (“ratio: ”): type to search.",
-        )
-        or options[0]
-    )
-
-
-def _gene_choices(run: Run) -> tuple[str, ...]:
-    columns = views.color_choices(run)
-    genes = [str(gene) for gene in run.predictions.var_names if gene not in columns]
-    if Layers.RATIO in run.predictions.layers:
-        genes += [f"{views.RATIO_PREFIX}{gene}" for gene in genes]
-    return tuple(genes)
-
-
-def _narrowed(genes: list[str]) -> list[str]:
-    """Offer the genes a visitor looks for: all of them would travel with every click."""
-    wanted = st.text_input(
-        "Find a gene to colour by",
-        placeholder="part of its name",
-        max_chars=60,
-        key="find-color",
-        help=f"There are {len(genes):,} choices, and the list below shows those that hold this.",
-    )
-    held_by = wanted.strip().casefold()
-    found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
-    shown = found[:_SHOWN_OPTIONS]
-    # What is chosen stays in the list, whatever is looked for.
-    chosen = st.session_state.get("color") or st.query_params.get("color")
-    known = set(genes)
-    return shown if chosen in shown or chosen not in known else [*shown, str(chosen)]
 
 
 def headline(run: Run) -> None:

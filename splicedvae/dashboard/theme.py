@@ -25,17 +25,23 @@ _CONFIG: Final[dict[str, Any]] = {
 }
 
 
-#: Seconds in which a browser shows what it has before it draws figures.
+#: Seconds in which a browser shows words, and in which it draws a figure, before it is sent more.
 _AHEAD: Final = 0.15
+_FIGURE_AHEAD: Final = 0.4
 
 
-def draw_ahead() -> None:
+def draw_ahead(*, figure: bool = False) -> None:
     """Let the browser draw what stands above before it is sent what stands below.
 
-    It draws what arrives at once in one go, and shows none of it until the last figure and table
-    are drawn. Call it where a reader has something to look at, and heavy things are further down.
+    What arrives while a figure is being drawn delays it by as much as it takes itself. Call it
+    where a reader has something to look at, and heavy things are further down.
+
+    Parameters
+    ----------
+    figure
+        Whether a figure is among what stands above.
     """
-    time.sleep(_AHEAD)
+    time.sleep(_FIGURE_AHEAD if figure else _AHEAD)
 
 
 def is_dark() -> bool:

@@ -92,7 +92,7 @@ def show(run: Run, color: str) -> None:
     else:
         figure = held.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
         theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
-    theme.draw_ahead()
+    theme.draw_ahead(figure=True)
     # Moving particles are drawn as lines where nothing moves.
     drawn = {
         "sources": picked,

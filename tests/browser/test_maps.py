@@ -164,7 +164,9 @@ def test_many_cells_are_a_picture_whose_line_is_laid_on_the_server(
     assert plot.evaluate(pictures) != first
     expect(page.get_by_text("How well ratios are predicted here")).to_be_visible()
 
-    box = page.get_by_role("combobox", name="Colour by")
+    page.get_by_role("combobox", name="Colour by").fill("counts of a gene")
+    page.get_by_role("option", name="counts of a gene", exact=True).click()
+    box = page.get_by_role("combobox", name="Gene", exact=True)
     box.fill("Gene00007")
     page.get_by_role("option", name="Gene00007", exact=True).click()
     page.wait_for_function(
@@ -173,4 +175,5 @@ def test_many_cells_are_a_picture_whose_line_is_laid_on_the_server(
         timeout=SLOW,
     )
     assert selected_of(page) == (chosen, everyone)
+    assert "color-gene=Gene00007" in page.url
     assert not closed

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
 from splicedvae._keys import Layers
-from splicedvae.dashboard import file_source, uploads
+from splicedvae.dashboard import coloring, file_source, uploads
 from splicedvae.dashboard.text import moment
 from splicedvae.datasets import simulate
 
@@ -43,6 +43,12 @@ def told(app: AppTest) -> str:
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
     boxes = (app.info, app.warning, app.error, app.success)
     return "\n".join(str(item.value) for kind in (*kinds, *boxes) for item in kind)
+
+
+def bar_of(app: AppTest) -> str:
+    """The title of the colour bar of the first figure on a page."""
+    layout = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
+    return str(layout["coloraxis"]["colorbar"]["title"]["text"])
 
 
 def prepared_run(cells_file: Path, folder: Path, name: str, status: dict[str, object]) -> Path:
@@ -266,9 +272,25 @@ def test_whole_clusters_are_selected_and_cleared(runs_folder: Path) -> None:
 
 def test_latent_maps_are_coloured_by_a_ratio(runs_folder: Path) -> None:
     app = open_page(RESULTS["latent"], run="demo")
-    chosen = f"ratio: {runs.demo_run().predictions.var_names[0]}"
-    assert chosen in app.selectbox(key="color").options
-    app.selectbox(key="color").set_value(chosen).run()
+    gene = str(runs.demo_run().predictions.var_names[3])
+    assert all(box.key != coloring.GENE for box in app.selectbox), "genes are offered when asked"
+    app.selectbox(key=coloring.COLOR).set_value(coloring.RATIO).run()
+    app.selectbox(key=coloring.GENE).set_value(gene).run()
     assert not app.exception
     assert not app.error, told(app)
-    assert app.query_params["color"] in (chosen, [chosen])
+    assert f"{gene}, predicted spliced fraction" in bar_of(app)
+
+
+@pytest.mark.parametrize("kind", [coloring.COUNTS, coloring.RATIO])
+def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str) -> None:
+    app = open_page(RESULTS["latent"], run="demo")
+    gene = str(runs.demo_run().predictions.var_names[3])
+    app.selectbox(key=coloring.COLOR).set_value(kind).run()
+    app.selectbox(key=coloring.GENE).set_value(gene).run()
+    app.switch_page("pages/results/present.py")
+    app.query_params["slide"] = "5"
+    app.run()
+    assert not app.exception
+    assert gene in bar_of(app)
+    assert ("spliced fraction" in bar_of(app)) == (kind == coloring.RATIO)
+    assert "not offered here" not in told(app)

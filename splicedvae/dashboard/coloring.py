@@ -1,0 +1,109 @@
+"""What the cells of all maps are coloured by: a column, or a gene's counts or spliced fraction.
+
+Genes have a box of their own, which is there when one is asked for: Streamlit sends all options of
+a box whenever a page is drawn, and thousands of them cost every page 0.05 s in the browser.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from splicedvae._keys import Layers
+from splicedvae.dashboard import address, held
+from splicedvae.report import views
+from splicedvae.runs import Run
+
+#: In place of a column: a gene, whose name stands in a box beside it.
+COUNTS: Final = "counts of a gene"
+RATIO: Final = "spliced fraction of a gene"
+#: Names in the address, and keys of the boxes.
+COLOR: Final = "color"
+GENE: Final = "color-gene"
+#: Genes beyond which a visitor narrows them by a search, and how many are then offered.
+_MOST_OPTIONS: Final = 5_000
+_SHOWN_OPTIONS: Final = 300
+
+
+def pick(run: Run) -> str:
+    """Let a visitor choose what the cells of all maps are coloured by.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+
+    Returns
+    -------
+    A column, a gene, or a gene after `views.RATIO_PREFIX`; see `views.cell_colors`.
+    """
+    kinds = _kinds(run)
+    address.check(COLOR, kinds, "colour")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            "Colour by",
+            kinds,
+            key=COLOR,
+            bind="query-params",
+            help="A column of the cells, or a gene: its total counts, or the spliced fraction that "
+            "was predicted for it.",
+        )
+        if kind not in (COUNTS, RATIO):
+            return str(kind or kinds[0])
+        gene = _pick_gene(run)
+    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+
+
+def asked(run: Run) -> str:
+    """Return the colour that the address names, else the one last chosen, else the usual one.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    """
+    kind, gene = (
+        st.query_params.get(name) or str(st.session_state.get(name) or "") for name in (COLOR, GENE)
+    )
+    if kind in held.once(views.color_choices, run):
+        return kind
+    if kind in _kinds(run) and gene in run.predictions.var_names:
+        return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+    return views.default_color(run)
+
+
+def _kinds(run: Run) -> tuple[str, ...]:
+    columns = held.once(views.color_choices, run)
+    genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
+    return (*columns, *(kind for kind in genes if kind not in columns))
+
+
+def _pick_gene(run: Run) -> str:
+    genes = held.once(_genes, run)
+    address.check(GENE, genes, "gene")
+    if len(genes) > _MOST_OPTIONS:
+        genes = _narrowed(genes)
+    gene = st.selectbox("Gene", genes, key=GENE, bind="query-params", help="Type to search.")
+    return str(gene or genes[0])
+
+
+def _genes(run: Run) -> tuple[str, ...]:
+    return tuple(map(str, run.predictions.var_names))
+
+
+def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
+    """Offer the genes a visitor looks for: all of them would travel with every click."""
+    wanted = st.text_input(
+        "Find a gene to colour by",
+        placeholder="part of its name",
+        max_chars=60,
+        key="find-color",
+        help=f"There are {len(genes):,} genes, and the list below shows those that hold this.",
+    )
+    held_by = wanted.strip().casefold()
+    found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
+    shown = tuple(found[:_SHOWN_OPTIONS])
+    # What is chosen stays in the list, whatever is looked for.
+    chosen = st.session_state.get(GENE) or st.query_params.get(GENE)
+    return shown if chosen in shown or chosen not in set(genes) else (*shown, str(chosen))
