@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ from splicedvae.cli._output import (
     number,
     output_file,
     print_json,
+    quiet_models,
     stderr,
     stdout,
     told,
@@ -29,6 +31,8 @@ from splicedvae.cli._output import (
 )
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from splicedvae.io import DataSummary
 
 Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
@@ -82,6 +86,14 @@ def inspect(
     unspliced_layer: UnsplicedLayer = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Finished run, or 'demo', that may predict the layers of a file without them: "
+            "compares its genes and cells with the file's.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what is in a file: counts, S/U, depth, unspliced fraction per cluster, warnings.
@@ -89,6 +101,8 @@ def inspect(
     [bold]Examples[/bold]
 
     splicedvae inspect cells.h5ad
+
+    splicedvae inspect totals.h5ad --model run
 
     splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
     """
@@ -101,10 +115,27 @@ def inspect(
         candidates = io.cluster_candidates(result.adata)
         cluster_key = candidates[0] if candidates else None
     summary = io.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
+    if model is not None and not summary.has_measured_layers:
+        summary = _judged_with(model, summary, result.adata, batch_key)
     if as_json:
         print_json(summary.to_dict())
         return
     _print_summary(summary)
+
+
+def _judged_with(
+    run: str, summary: DataSummary, cells: AnnData, batch_key: str | None
+) -> DataSummary:
+    """Say with a trained model whether a velocity is worth trying."""
+    from splicedvae import io, runs
+
+    found = runs.open_run(run)
+    fit = runs.fit_of(runs.trained_on(found), cells.var_names, summary.species)
+    if fit.fits and not fit.other_species:
+        with stderr().status("comparing the cells with those of training"), quiet_models():
+            new = runs.novelty(found, cells, batch_key=batch_key)
+        fit = replace(fit, novelty=new.value, novel_above=new.novel_above)
+    return replace(summary, verdict=io.judge_with_model(summary, fit))
 
 
 def _print_summary(summary: DataSummary) -> None:
@@ -150,6 +181,10 @@ def _print_summary(summary: DataSummary) -> None:
                 number(row.unspliced_fraction),
             )
         console.print(table)
+    if not summary.has_measured_layers:
+        for reason in summary.verdict.reasons:
+            if reason not in summary.warnings:
+                console.print(f"- {escape(reason)}")
     for note in summary.notes:
         console.print(f"- {escape(note)}")
     for warning in summary.warnings:

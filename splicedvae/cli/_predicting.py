@@ -179,10 +179,11 @@ def velocity(
         )
     write_h5ad(moving, out)
     account = VelocityAccount.from_adata(moving)
+    cautions = [] if source == Sources.MEASURED else _cautions(result.adata)
     if as_json:
-        print_json({"out": str(out), **account.to_dict()})
+        print_json({"out": str(out), "cautions": cautions, **account.to_dict()})
         return
-    for sentence in (*result.notes, *account.fallbacks, *account.notes):
+    for sentence in (*result.notes, *cautions, *account.fallbacks, *account.notes):
         console.print(f"- {escape(sentence)}")
     console.print(
         f"Velocity from {escape(spliced)} and {escape(unspliced)} on {account.n_velocity_genes:,} "
@@ -212,6 +213,12 @@ def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
         f"The file {result.name!r} has no {asked}spliced and unspliced counts: name the layers "
         "that hold them, or make them with `splicedvae predict`."
     )
+
+
+def _cautions(adata: AnnData) -> list[str]:
+    """Return what was said when the layers were predicted: cells of another kind, missing genes."""
+    account = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+    return [str(account[name]) for name in ("genes", "intercepts") if account.get(name)]
 
 
 def _predicted(adata: AnnData) -> tuple[str, str, str] | None:

@@ -160,7 +160,7 @@ def train(
     splicedvae report run --out report.html
     """
     from splicedvae import io
-    from splicedvae.runs import RunConfig, execute
+    from splicedvae.runs import RunConfig, execute, need_layers
     from splicedvae.velocity import VelocitySettings
 
     _make_room(out, overwrite=overwrite)
@@ -169,6 +169,8 @@ def train(
         result = io.read(
             data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
         )
+        # Before there is a folder.
+        need_layers(result.has_measured_layers)
         if cluster_key is None:
             candidates = io.cluster_candidates(result.adata)
             cluster_key = candidates[0] if candidates else None

@@ -46,16 +46,13 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
     demo = choice.shipped_run()
     if demo is not None:
         found.append(demo)
-    species = _sure(contents.summary.species)
     fits = []
     for run in found:
         try:
-            known, of_model = _known(held.key_of(run))
+            known = _known(held.key_of(run))
         except RunError:
             continue
-        fit = io.ModelFit(
-            len(known.genes), int(known.genes.isin(contents.genes).sum()), of_model, species
-        )
+        fit = runs.fit_of(known, contents.genes, contents.summary.species)
         compared = _compared().get((stored.sha256, held.key_of(run)))
         if compared is not None:
             fit = dataclasses.replace(fit, novelty=compared.value, novel_above=compared.novel_above)
@@ -98,15 +95,9 @@ def _compared() -> dict[tuple[str, held.Key], runs.Novelty]:
     return kept
 
 
-def _sure(guess: io.SpeciesGuess) -> str | None:
-    """Return a species that more than the spelling of names speaks for."""
-    return guess.species if guess.confidence in ("certain", "likely") else None
-
-
 @st.cache_data(max_entries=256, ttl="2h", show_spinner=False)
-def _known(key: held.Key) -> tuple[runs.TrainedOn, str | None]:
-    known = runs.trained_on(Run(key[0]))
-    return known, _sure(io.guess_species(known.genes))
+def _known(key: held.Key) -> runs.TrainedOn:
+    return runs.trained_on(Run(key[0]))
 
 
 def is_simulated(genes: pd.Index) -> bool:

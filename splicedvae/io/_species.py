@@ -78,6 +78,11 @@ class SpeciesGuess:
     #: By what, in words.
     how: str
 
+    @property
+    def sure(self) -> str | None:
+        """The species, if more than the spelling of names speaks for it."""
+        return self.species if self.confidence in ("certain", "likely") else None
+
 
 def gene_style(names: Iterable[str]) -> Style:
     """How most genes are named.

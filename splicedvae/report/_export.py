@@ -70,7 +70,7 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
     if not run.is_finished:
         raise RunError(
             f"The run {run.name!r} is {run.status.state}, and only a finished run can be exported: "
-            "wait for its end, or start it again."
+            f"{run.way_on}."
         )
     source = _chosen(run, source)
     cells = run.predictions

@@ -96,8 +96,8 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
     status = run.status
     if status.state != "finished":
         raise RunError(
-            f"The run {run.name!r} is {status.state} and a report tells of finished runs: wait for "
-            "its end, or start it again."
+            f"The run {run.name!r} is {status.state} and a report tells of finished runs: "
+            f"{run.way_on}."
         )
     if out.is_dir() or not out.parent.is_dir():
         raise RunError(

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.runs._asking import Novelty, TrainedOn, novelty, trained_on
+from splicedvae.runs._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
 from splicedvae.runs._checkpoint import TRAININGS, Record
-from splicedvae.runs._config import FORMAT, RunConfig, code_version
+from splicedvae.runs._config import FORMAT, RunConfig, code_version, need_layers
 from splicedvae.runs._manage import (
     NOTE_LENGTH,
     annotate,
@@ -52,8 +52,10 @@ __all__ = [
     "evaluate_on",
     "execute",
     "find_run",
+    "fit_of",
     "gene_moments",
     "list_runs",
+    "need_layers",
     "novelty",
     "open_run",
     "ratio_intervals",

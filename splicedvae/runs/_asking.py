@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from splicedvae._errors import RunError
+from splicedvae.io import ModelFit, SpeciesGuess, guess_species
 from splicedvae.runs import _files
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ class TrainedOn:
     n_cells: int
     #: Name of the file, without its folder.
     file: str
+
+    @cached_property
+    def species(self) -> SpeciesGuess:
+        """What the names of the genes say about their species."""
+        return guess_species(self.genes)
 
 
 def trained_on(run: Run) -> TrainedOn:
@@ -54,6 +61,26 @@ def trained_on(run: Run) -> TrainedOn:
         ) from error
     data = run.config.data.replace("\\", "/").rstrip("/")
     return TrainedOn(genes, n_cells, data.rsplit("/", 1)[-1])
+
+
+def fit_of(known: TrainedOn, genes: pd.Index, species: SpeciesGuess) -> ModelFit:
+    """Compare a model's genes and species with those of a file, by names alone.
+
+    Parameters
+    ----------
+    known
+        What the model was trained on, of `trained_on`.
+    genes
+        Names of the file's genes.
+    species
+        The file's, of `splicedvae.io.guess_species`.
+
+    Returns
+    -------
+    A fit without novelty, for `splicedvae.io.judge_with_model`; `novelty` finds that.
+    """
+    n_found = int(known.genes.isin(genes).sum())
+    return ModelFit(len(known.genes), n_found, known.species.sure, species.sure)
 
 
 def _index(group: h5py.Group) -> pd.Index:

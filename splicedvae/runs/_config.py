@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from splicedvae import __version__
-from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Counts, HeadKind, RatioLikelihood
 from splicedvae.runs import _files
 from splicedvae.velocity import VelocitySettings
@@ -345,3 +345,23 @@ def code_version() -> str:
             digest.update(file.relative_to(root).as_posix().encode())
             digest.update(file.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:8]}"
+
+
+def need_layers(measured: bool) -> None:
+    """Refuse to train on a file without measured layers.
+
+    Parameters
+    ----------
+    measured
+        Whether the file has spliced and unspliced counts; see `splicedvae.io.ReadResult`.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if not measured:
+        raise DataError(
+            "The file has no spliced and unspliced counts, which training needs: name the layers "
+            "that hold them, or predict with a run trained on other data."
+        )

@@ -43,7 +43,7 @@ from splicedvae.runs import (
     _velocity_details,
 )
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
-from splicedvae.runs._config import RunConfig, code_version
+from splicedvae.runs._config import RunConfig, code_version, need_layers
 from splicedvae.runs._journal import Journal
 from splicedvae.runs._manage import (
     available_threads,
@@ -330,11 +330,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     for time_and_place in resumed:
         journal.note(_resumption(time_and_place))
     taken = _read(config, journal)
-    if not taken.measured:
-        raise DataError(
-            "The file has no spliced and unspliced counts, which training needs: name the layers "
-            "that hold them, or predict with a run trained on other data."
-        )
+    need_layers(taken.measured)
     journal.stage("choosing cells and genes")
     cells, train, held_out = _choose(taken.cells, config, journal)
     models = _training.train_models(

@@ -126,8 +126,17 @@ class Run:
             )
         raise RunError(
             f"The run {self.name!r} has no {what} yet, its state is {status.state!r}: "
-            + ("wait until it is finished." if not status.is_final else "start it again.")
+            f"{self.way_on}."
         )
+
+    @property
+    def way_on(self) -> str:
+        """What to do with a run that is not finished, as the end of a sentence."""
+        if not self.status.is_final:
+            return "wait for its end"
+        if self.config.kind == "train":
+            return "let it go on with `splicedvae resume`, or start it again"
+        return "start it again"
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

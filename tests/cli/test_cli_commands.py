@@ -45,6 +45,21 @@ def test_inspect_tells_people_and_scripts_the_same(
     assert "Not looked for: doublets" in command("inspect", totals).stdout
 
 
+def test_inspect_asks_a_model_about_cells_without_layers(
+    command: Command, trained: Trained, totals: Path
+) -> None:
+    alone = json.loads(command("inspect", totals, "--json").stdout)["verdict"]
+    assert alone["answer"] == "no"
+    asked = json.loads(command("inspect", totals, "--model", trained[0], "--json").stdout)
+    reasons = " ".join(asked["verdict"]["reasons"])
+    assert "novelty" in reasons
+    assert "no trained model" not in reasons
+    told = command("inspect", totals, "--model", trained[0])
+    assert asked["verdict"]["answer"] in told.stdout
+    assert "novelty" in told.stdout
+    assert command("inspect", totals, "--model", "no-such-run").exit_code == 1
+
+
 def test_train_writes_a_run_and_nothing_but_json_to_stdout(trained: Trained, cells: Path) -> None:
     out, result = trained
     told = json.loads(result.stdout)
@@ -162,6 +177,9 @@ def test_velocity_of_predicted_and_of_measured_layers(
         assert result.exit_code == 0, result.output
         told = json.loads(result.stdout)
         assert told["source"] == source
+        account = ad.read_h5ad(file).uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+        said = [account["genes"], account["intercepts"]] if source == "splicedvae" else []
+        assert told["cautions"] == [sentence for sentence in said if sentence]
         moving = ad.read_h5ad(out)
         assert moving.obsm[Obsm.VELOCITY_UMAP].shape == (moving.n_obs, 2)
         assert int(moving.var[Var.VELOCITY_GENES].sum()) == told["n_velocity_genes"] > 0

@@ -155,3 +155,10 @@ def test_dashboard_without_streamlit_says_what_to_install(
     result = command("app")
     assert result.exit_code == 1
     assert "splicedvae[dashboard]" in result.stderr
+
+
+def test_training_refused_for_its_data_leaves_no_folder(
+    command: Command, totals: Path, tmp_path: Path
+) -> None:
+    assert command("train", totals, "--out", tmp_path / "run").exit_code == 1
+    assert not (tmp_path / "run").exists()
