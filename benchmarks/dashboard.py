@@ -176,13 +176,14 @@ def recolour(page: Page, genes: list[str]) -> list[float]:
         "gene => [...document.querySelectorAll('.st-key-latents .js-plotly-plot')].some("
         "plot => (plot._fullLayout?.coloraxis?.colorbar?.title?.text || '').includes(gene))"
     )
-    kind = page.get_by_role("combobox", name="Colour by")
-    kind.fill("counts of a gene")
-    page.get_by_role("option", name="counts of a gene", exact=True).click()
+    box = page.get_by_role("combobox", name="Gene", exact=True)
+    if not box.count():
+        page.get_by_role("combobox", name="Colour by").fill("counts of a gene")
+        page.get_by_role("option", name="counts of a gene", exact=True).click()
+        box.wait_for(timeout=LONG)
+        quiet(page)
     times = []
     for gene in genes:
-        box = page.get_by_role("combobox", name="Gene", exact=True)
-        box.wait_for(timeout=LONG)
         box.fill(gene)
         page.get_by_role("option", name=gene, exact=True).wait_for(timeout=LONG)
         times.append(
