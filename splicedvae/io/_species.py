@@ -8,6 +8,7 @@ only one species has decide between them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +59,10 @@ _ANY_ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}")
 _GENOMES = re.compile(r"^(GRCh3[78]|hg19|hg38|mm10|mm39|GRCm3[89])_+", re.IGNORECASE)
 #: Share of names that decides, and share from which a second species counts as mixed in.
 _MOST, _MIXED = 0.5, 0.05
+
+#: A number at the end of a name; names above a share with one stem, of not too few, are no symbols.
+_NUMBER = re.compile(r"[\W_]*\d+$")
+_NUMBERED, _FEW_NAMES = 0.9, 10
 
 _HUMAN = re.compile(r"^(MT-(ND|CO|ATP|CYB)|LINC\d{5}|HLA-[A-G]|A[CLP]\d{6}\.\d|RP\d+-\d+|XIST$)")
 _MOUSE = re.compile(r"^(mt-(Nd|Co|Atp|Cyt)|Gm\d{3,}|.*Rik$|H2-[A-Z]|Xist$)")
@@ -182,6 +187,13 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
     words = [name for name in names if sum(c.isalpha() for c in name) >= 2]
     if not words:
         return SpeciesGuess(None, "unknown", "gene names hold no symbols")
+    stems = Counter(stem for name in names if (stem := _NUMBER.sub("", name)) != name)
+    if len(names) >= _FEW_NAMES and stems:
+        stem, n_numbered = stems.most_common(1)[0]
+        if n_numbered > _NUMBERED * len(names):
+            return SpeciesGuess(
+                None, "unknown", f"the genes are numbered ({stem} and a number), not named"
+            )
     upper = sum(name.upper() == name for name in words) / len(words)
     title = sum(name[0].isupper() and name[1:].lower() == name[1:] for name in words) / len(words)
     lower = sum(name.lower() == name for name in words) / len(words)
