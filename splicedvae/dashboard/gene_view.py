@@ -187,7 +187,8 @@ def _numbers(facts: views.GeneFacts) -> None:
                 "Within-gene r",
                 2,
                 "Correlation of predicted and measured ratio over the gene's held-out cells. Best "
-                "possible: what the truth itself would reach, given the noise.",
+                "possible: what the truth itself would reach on average, given the noise; with "
+                "few counts a number may lie above it by chance.",
             ),
         ):
             if Sources.SPLICEDVAE not in facts.numbers.index:
