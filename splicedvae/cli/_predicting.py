@@ -179,11 +179,11 @@ def velocity(
         )
     write_h5ad(moving, out)
     account = VelocityAccount.from_adata(moving)
-    cautions = [] if source == Sources.MEASURED else _cautions(result.adata)
+    said = [] if source == Sources.MEASURED else _said_then(result.adata)
     if as_json:
-        print_json({"out": str(out), "cautions": cautions, **account.to_dict()})
+        print_json({"out": str(out), "prediction_notes": said, **account.to_dict()})
         return
-    for sentence in (*result.notes, *cautions, *account.fallbacks, *account.notes):
+    for sentence in (*result.notes, *said, *account.fallbacks, *account.notes):
         console.print(f"- {escape(sentence)}")
     console.print(
         f"Velocity from {escape(spliced)} and {escape(unspliced)} on {account.n_velocity_genes:,} "
@@ -215,8 +215,8 @@ def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
     )
 
 
-def _cautions(adata: AnnData) -> list[str]:
-    """Return what was said when the layers were predicted: cells of another kind, missing genes."""
+def _said_then(adata: AnnData) -> list[str]:
+    """Return what was said when the layers were predicted: genes found, cells of another kind."""
     account = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
     return [str(account[name]) for name in ("genes", "intercepts") if account.get(name)]
 

@@ -163,7 +163,7 @@ def train(
     from splicedvae.runs import RunConfig, execute, need_layers
     from splicedvae.velocity import VelocitySettings
 
-    _make_room(out, overwrite=overwrite)
+    earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
         result = io.read(
@@ -209,6 +209,8 @@ def train(
         seed=seed,
     )
     del result
+    if earlier:
+        shutil.rmtree(out)
     with run_progress() as progress:
         run = execute(config, out, progress=progress)
     if as_json:
@@ -278,8 +280,14 @@ def evaluate(
         _print_metrics(metrics, f"On {escape(result.name)}")
 
 
-def _make_room(out: Path, *, overwrite: bool) -> None:
-    """Remove an earlier run if that was asked for; nothing else is ever removed."""
+def _earlier(out: Path, *, overwrite: bool) -> bool:
+    """Say whether an earlier run is to be removed; nothing else ever is.
+
+    Raises
+    ------
+    RunError
+        If a run is there and was not to be overwritten, or is at work.
+    """
     from splicedvae.runs import Run
 
     if not overwrite or not out.exists() or not any(out.iterdir()):
@@ -288,10 +296,10 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
                 f"The folder {out.name!r} holds a run already: choose another name or give "
                 "--overwrite."
             )
-        return
+        return False
     if not Run(out).status.is_final:
         raise RunError(f"The run in {out.name!r} is at work: wait for its end or stop it.")
-    shutil.rmtree(out)
+    return True
 
 
 def print_results(run: Run) -> None:

@@ -56,25 +56,56 @@ def pick(run: Run) -> str:
 
 
 def asked(run: Run) -> str:
-    """Return the colour that the address names, else the one last chosen, else the usual one.
+    """Return the colour of a page without boxes: the address's, else the last chosen, else usual.
 
     Parameters
     ----------
     run
         A finished run.
     """
-    kind, gene = (
-        st.query_params.get(name) or str(st.session_state.get(name) or "") for name in (COLOR, GENE)
-    )
-    if kind in held.once(views.color_choices, run):
-        return kind
-    if kind in _kinds(run) and gene in run.predictions.var_names:
-        return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
-    return views.default_color(run)
+    kinds, genes = _kinds(run), held.once(_genes, run)
+    if COLOR in st.query_params:
+        address.check(COLOR, kinds, "colour")
+    given = {**chosen(), **st.query_params.to_dict()}
+    kind, gene = given.get(COLOR), given.get(GENE)
+    if kind not in kinds:
+        return views.default_color(run)
+    if kind not in (COUNTS, RATIO):
+        return str(kind)
+    gene = str(gene if gene in genes else genes[0])
+    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+
+
+def chosen() -> dict[str, str]:
+    """Return what was last chosen in the boxes, by its name in the address.
+
+    A page without boxes has no place for it in its own address: Streamlit takes it out.
+    """
+    if COLOR in st.query_params:
+        return {}
+    return {name: str(value) for name in (COLOR, GENE) if (value := st.session_state.get(name))}
+
+
+def known(run: Run, color: str) -> bool:
+    """Say whether a run can colour its cells by what was chosen for another.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    color
+        What `pick` returned.
+    """
+    gene = color.removeprefix(views.RATIO_PREFIX)
+    if gene != color and Layers.RATIO not in run.predictions.layers:
+        return False
+    return color in views.color_choices(run) or gene in run.predictions.var_names
 
 
 def _kinds(run: Run) -> tuple[str, ...]:
     columns = held.once(views.color_choices, run)
+    if not held.once(_genes, run):
+        return columns
     genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
     return (*columns, *(kind for kind in genes if kind not in columns))
 
@@ -89,7 +120,9 @@ def _pick_gene(run: Run) -> str:
 
 
 def _genes(run: Run) -> tuple[str, ...]:
-    return tuple(map(str, run.predictions.var_names))
+    # A column goes before a gene of its name (`views.cell_colors`), so that gene is not offered.
+    columns = {*views.color_choices(run), *run.predictions.obs}
+    return tuple(str(gene) for gene in run.predictions.var_names if gene not in columns)
 
 
 def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,7 +136,7 @@ def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
     )
     held_by = wanted.strip().casefold()
     found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
-    shown = tuple(found[:_SHOWN_OPTIONS])
-    # What is chosen stays in the list, whatever is looked for.
+    # The first gene, which an address without one means, and what is chosen stay in the list.
+    shown = tuple(dict.fromkeys((genes[0], *found[:_SHOWN_OPTIONS])))
     chosen = st.session_state.get(GENE) or st.query_params.get(GENE)
     return shown if chosen in shown or chosen not in set(genes) else (*shown, str(chosen))

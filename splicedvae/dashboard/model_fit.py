@@ -95,7 +95,7 @@ def _compared() -> dict[tuple[str, held.Key], runs.Novelty]:
     return kept
 
 
-@st.cache_data(max_entries=256, ttl="2h", show_spinner=False)
+@st.cache_resource(max_entries=256, ttl="2h", show_spinner=False)
 def _known(key: held.Key) -> runs.TrainedOn:
     return runs.trained_on(Run(key[0]))
 

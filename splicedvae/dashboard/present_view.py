@@ -69,7 +69,7 @@ def show() -> None:
         caution = slide.caution(kept)
         if caution:
             st.markdown(f":material/balance: {plain(caution, 400)}")
-    if stage.controls(at, len(_SLIDES), _go_to):
+    if stage.controls(at, len(_SLIDES), _go_to, coloring.chosen()):
         stage.leave(choice.run_id(run))
 
 

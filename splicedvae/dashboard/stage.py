@@ -8,7 +8,7 @@ buttons; a presenter's remote sends Page Up and Page Down.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -63,7 +63,7 @@ def clear() -> None:
     st.html(_CSS)
 
 
-def controls(at: int, n_slides: int, go_to: Callable[[int], None]) -> bool:
+def controls(at: int, n_slides: int, go_to: Callable[[int], None], more: Mapping[str, str]) -> bool:
     """Show the buttons of a presenter.
 
     Parameters
@@ -74,6 +74,8 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None]) -> bool:
         How many there are.
     go_to
         Called with the number of the slide that is wanted.
+    more
+        What a link to the slide holds beside its address.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None]) -> bool:
         )
         st.markdown(f"{at} / {n_slides}", width="content")
         ended = st.button("End", key="end", shortcut="Escape")
-        link.offer(URL)
+        link.offer(URL, more)
         st.button(
             ":material/keyboard_arrow_up:",
             key="page-up",

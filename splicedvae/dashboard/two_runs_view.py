@@ -8,7 +8,7 @@ import streamlit as st
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Sources
-from splicedvae.dashboard import address, cards, choice, downloads, held, theme
+from splicedvae.dashboard import address, cards, choice, coloring, downloads, held, theme
 from splicedvae.dashboard.text import defuse, moment, plain
 from splicedvae.report import views
 from splicedvae.runs import Run, find_run
@@ -94,8 +94,7 @@ def _streams(run: Run, key: str, color: str) -> None:
 
 def _color_of(run: Run, color: str) -> str:
     """Return the same colouring for the other run if it has it, else its usual one."""
-    known = color in views.color_choices(run) or color in run.predictions.var_names
-    return color if known else views.default_color(run)
+    return color if coloring.known(run, color) else views.default_color(run)
 
 
 def _pick(run: Run) -> Run | None:

@@ -187,13 +187,6 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
     words = [name for name in names if sum(c.isalpha() for c in name) >= 2]
     if not words:
         return SpeciesGuess(None, "unknown", "gene names hold no symbols")
-    stems = Counter(stem for name in names if (stem := _NUMBER.sub("", name)) != name)
-    if len(names) >= _FEW_NAMES and stems:
-        stem, n_numbered = stems.most_common(1)[0]
-        if n_numbered > _NUMBERED * len(names):
-            return SpeciesGuess(
-                None, "unknown", f"the genes are numbered ({stem} and a number), not named"
-            )
     upper = sum(name.upper() == name for name in words) / len(words)
     title = sum(name[0].isupper() and name[1:].lower() == name[1:] for name in words) / len(words)
     lower = sum(name.lower() == name for name in words) / len(words)
@@ -208,6 +201,14 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
             ("C. elegans", _WORM),
         )
     }
+
+    if len(names) >= _FEW_NAMES and not any(hits[kind] for kind in hits if kind != "C. elegans"):
+        stems = Counter(stem for name in names if (stem := _NUMBER.sub("", name)) != name and stem)
+        stem, n_numbered = stems.most_common(1)[0] if stems else ("", 0)
+        if n_numbered > _NUMBERED * len(names):
+            return SpeciesGuess(
+                None, "unknown", f"the genes are numbered ({stem} and a number), not named"
+            )
 
     def told(species: str, spelling: str) -> SpeciesGuess:
         own = hits[species]

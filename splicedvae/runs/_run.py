@@ -132,9 +132,12 @@ class Run:
     @property
     def way_on(self) -> str:
         """What to do with a run that is not finished, as the end of a sentence."""
+        from splicedvae.runs._manage import resumable
+
         if not self.status.is_final:
             return "wait for its end"
-        if self.config.kind == "train":
+        kept, _ = resumable(self)
+        if kept is not None:
             return "let it go on with `splicedvae resume`, or start it again"
         return "start it again"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser_pages import at_rest
+from browser_pages import at_rest, ready
 from playwright.sync_api import Browser, Page, expect
 
 from splicedvae.dashboard.present_view import N_SLIDES
@@ -82,3 +82,31 @@ def test_a_report_opens_without_a_network(browser: Browser, tmp_path: Path) -> N
     page.get_by_text("Python of this figure").first.click()
     expect(page.get_by_text("from splicedvae.report import views").first).to_be_visible()
     context.close()
+
+
+def test_a_link_to_a_slide_keeps_the_gene_that_was_looked_at(
+    server, new_page: Callable[..., Page]
+) -> None:
+    bar = (
+        "() => (document.querySelector('.js-plotly-plot')"
+        "?._fullLayout?.coloraxis?.colorbar?.title?.text || '').includes('Gene0001')"
+    )
+    page = new_page()
+    # The first gene: the address names the kind of colour alone.
+    page.goto(f"{server.url}/latent?run=demo&color=counts+of+a+gene")
+    ready(page)
+    page.wait_for_function(bar, timeout=SLOW)
+    page.get_by_test_id("stSidebarNav").get_by_text("Present", exact=True).click()
+    on_slide(page, 1)
+    for at in (2, 3, 4, 5):
+        page.keyboard.press("ArrowRight")
+        on_slide(page, at)
+    page.wait_for_function(bar, timeout=SLOW)
+    page.get_by_role("button", name="Copy link").click()
+    link = page.get_by_test_id("stPopoverBody").get_by_test_id("stCode")
+    expect(link).to_contain_text("color=counts+of+a+gene", timeout=SLOW)
+
+    other = new_page()
+    other.goto(link.inner_text().strip())
+    on_slide(other, 5)
+    other.wait_for_function(bar, timeout=SLOW)

@@ -87,13 +87,16 @@ def test_every_setting_of_a_run_can_be_given_to_train(command: Command) -> None:
 
 
 def test_train_does_not_touch_an_earlier_run_unless_asked(
-    command: Command, trained: Trained, cells: Path, tmp_path: Path
+    command: Command, trained: Trained, cells: Path, totals: Path, tmp_path: Path
 ) -> None:
     out, _ = trained
     before = (out / "config.json").read_bytes()
     refused = command("train", cells, "--out", out)
     assert refused.exit_code == 1
     assert "--overwrite" in refused.stderr
+    assert (out / "config.json").read_bytes() == before
+    # Refused for its data before the earlier run is removed.
+    assert command("train", totals, "--out", out, "--overwrite").exit_code == 1
     assert (out / "config.json").read_bytes() == before
     (tmp_path / "letter.txt").write_text("dear")
     for words in ((), ("--overwrite",)):
@@ -178,8 +181,8 @@ def test_velocity_of_predicted_and_of_measured_layers(
         told = json.loads(result.stdout)
         assert told["source"] == source
         account = ad.read_h5ad(file).uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
-        said = [account["genes"], account["intercepts"]] if source == "splicedvae" else []
-        assert told["cautions"] == [sentence for sentence in said if sentence]
+        assert ("model's" in " ".join(told["prediction_notes"])) == (source == "splicedvae")
+        assert all(sentence in account.values() for sentence in told["prediction_notes"])
         moving = ad.read_h5ad(out)
         assert moving.obsm[Obsm.VELOCITY_UMAP].shape == (moving.n_obs, 2)
         assert int(moving.var[Var.VELOCITY_GENES].sum()) == told["n_velocity_genes"] > 0

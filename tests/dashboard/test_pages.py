@@ -281,10 +281,11 @@ def test_latent_maps_are_coloured_by_a_ratio(runs_folder: Path) -> None:
     assert f"{gene}, predicted spliced fraction" in bar_of(app)
 
 
+@pytest.mark.parametrize("at", [0, 3])
 @pytest.mark.parametrize("kind", [coloring.COUNTS, coloring.RATIO])
-def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str) -> None:
+def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str, at: int) -> None:
     app = open_page(RESULTS["latent"], run="demo")
-    gene = str(runs.demo_run().predictions.var_names[3])
+    gene = str(runs.demo_run().predictions.var_names[at])
     app.selectbox(key=coloring.COLOR).set_value(kind).run()
     app.selectbox(key=coloring.GENE).set_value(gene).run()
     app.switch_page("pages/results/present.py")
@@ -294,3 +295,21 @@ def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str) -
     assert gene in bar_of(app)
     assert ("spliced fraction" in bar_of(app)) == (kind == coloring.RATIO)
     assert "not offered here" not in told(app)
+
+
+def test_genes_beyond_what_a_box_holds_are_searched(
+    runs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coloring, "_MOST_OPTIONS", 5)
+    monkeypatch.setattr(coloring, "_SHOWN_OPTIONS", 4)
+    genes = [str(gene) for gene in runs.demo_run().predictions.var_names]
+    app = open_page(RESULTS["latent"], run="demo")
+    app.selectbox(key=coloring.COLOR).set_value(coloring.COUNTS).run()
+    assert app.selectbox(key=coloring.GENE).options == genes[:4]
+    app.text_input(key="find-color").set_value(genes[7].upper()).run()
+    # The first gene stays: an address without a gene means it.
+    assert app.selectbox(key=coloring.GENE).options == [genes[0], genes[7]]
+    app.selectbox(key=coloring.GENE).set_value(genes[7]).run()
+    app.text_input(key="find-color").set_value("no such gene").run()
+    assert app.selectbox(key=coloring.GENE).options == [genes[0], genes[7]]
+    assert genes[7] in bar_of(app)

@@ -71,8 +71,7 @@ def test_the_summary_becomes_json_and_back():
     summary = inspect(from_anndata(cells()))
     plain = summary.to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["species"]["species"] is None
-    assert plain["species"]["confidence"] == "unknown"
+    assert plain["species"]["species"] == "mouse"
     assert plain["clusters"][0]["cluster"] == "b"
     totals = cells()
     del totals.layers["spliced"], totals.layers["unspliced"], totals.obs["clusters"]
@@ -242,6 +241,8 @@ MOUSE = ["mt-Co1", "mt-Nd1", "Gapdh", "Actb", "Cd3e", "Gm1992", "Sox17", "Xkr4",
         ),
         ([f"Gene{i:04d}" for i in range(40)], None, "unknown"),
         ([f"gene-{i}" for i in range(40)], None, "unknown"),
+        ([f"CG{i}" for i in range(1000, 1040)], "human", "unsure"),
+        ([f"Gm{i}" for i in range(1000, 1040)], "mouse", "likely"),
         ([f"Gene{i}" for i in range(20)] + ["Actb", "Cd3e", "Sox2", "Pax6"], "mouse", "unsure"),
         (["Hoxa1", "Hoxa2", "Hoxa3"], "mouse", "unsure"),
     ],

@@ -206,7 +206,11 @@ def test_damaged_checkpoint_is_refused(stopped_run: Run) -> None:
 
 
 def test_run_without_a_checkpoint_does_not_go_on(stopped_run: Run, finished_run: Run) -> None:
+    with pytest.raises(RunError, match="splicedvae resume`, or start it again"):
+        _ = stopped_run.metrics
     shutil.rmtree(stopped_run.path / "checkpoint")
+    with pytest.raises(RunError, match=r"'stopped': start it again\."):
+        _ = stopped_run.metrics
     with pytest.raises(RunError, match="Nothing of the run 'small' was kept"):
         resume(stopped_run)
     with pytest.raises(RunError, match="is finished, and only a run"):
