@@ -385,9 +385,10 @@ def add_outline(
 def points_trace(n_cells: int) -> type[go.Scatter] | type[go.Scattergl]:
     """Return what draws so many cells of a panel, and all that must lie above them.
 
-    Few cells are vector graphics: a browser without a graphics card leaves the part of a canvas
-    blank that was below the edge of the window when it was drawn. plotly lays its canvas over all
-    vector graphics, so what lies above cells on a canvas must be on it too.
+    Few cells are vector graphics: in a picture of a page longer than the window, a browser without
+    a graphics card leaves the part of a canvas blank that was not in sight yet (scrolled to, it is
+    drawn). plotly lays its canvas over all vector graphics, so what lies above cells on a canvas
+    must be on it too.
 
     Parameters
     ----------
