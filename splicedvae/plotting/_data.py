@@ -148,9 +148,6 @@ def unspliced_fraction_by_cluster(
             orientation="h",
             marker={"color": [palette[name] for name in names]},
             customdata=np.column_stack([table["n_cells"], table["median_depth"]]).astype(float),
-            text=[f"{fraction:.1%}" for fraction in fractions],
-            textposition="outside",
-            cliponaxis=False,
             hovertext=[escape(name) for name in names],
             hovertemplate="%{hovertext}<br>%{x:.2%} unspliced<br>%{customdata[0]:,} cells"
             "<br>median depth %{customdata[1]:,.0f}<extra></extra>",
@@ -175,6 +172,20 @@ def unspliced_fraction_by_cluster(
             "showgrid": False,
         },
         margin={"r": 56},
+        # Beside the plot, where no line crosses them.
+        annotations=[
+            {
+                "text": f"{fraction:.1%}" if np.isfinite(fraction) else "–",
+                "xref": "paper",
+                "x": 1,
+                "xanchor": "left",
+                "xshift": 4,
+                "y": row,
+                "showarrow": False,
+                "font": {"size": 12},
+            }
+            for row, fraction in enumerate(fractions)
+        ],
     )
     if overall is not None:
         figure.add_vline(
