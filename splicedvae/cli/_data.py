@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from splicedvae._errors import RunError
 from splicedvae.cli._options import (
     BatchKey,
     ClusterKey,
@@ -116,10 +115,11 @@ def inspect(
         candidates = io.cluster_candidates(result.adata)
         cluster_key = candidates[0] if candidates else None
     summary = io.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
-    if model is not None and not summary.has_measured_layers:
-        summary = _judged_with(model, summary, result.adata, batch_key)
-    elif model is not None:
-        stderr().print("- No model was asked: the file has spliced and unspliced counts.")
+    if model is not None:
+        if summary.has_measured_layers:
+            stderr().print("- No model was asked: the file has spliced and unspliced counts.")
+        else:
+            summary = _judged_with(model, summary, result.adata, batch_key)
     if as_json:
         print_json(summary.to_dict())
         return
@@ -133,11 +133,7 @@ def _judged_with(
     from splicedvae import io, runs
 
     found = runs.open_run(run)
-    if not found.is_finished:
-        raise RunError(
-            f"The run {found.name!r} is {found.status.state}, and a finished one was expected: "
-            f"{found.way_on}."
-        )
+    found.need_finished("a finished one was expected")
     fit = runs.fit_of(runs.trained_on(found), cells.var_names, summary.species)
     if fit.fits and not fit.other_species:
         with stderr().status("comparing the cells with those of training"), quiet_models():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -102,7 +103,7 @@ def predict(
             }
         )
         return
-    for note in filter(None, (*result.notes, str(account["genes"]), str(account["intercepts"]))):
+    for note in (*result.notes, *_said_then(predicted)):
         console.print(f"- {escape(note)}")
     layers = ", ".join(str(name) for name in account["layers"])
     console.print(
@@ -217,12 +218,18 @@ def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
 
 def _said_then(adata: AnnData) -> list[str]:
     """Return what was said when the layers were predicted: genes found, cells of another kind."""
-    account = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+    account = _account(adata)
     return [str(account[name]) for name in ("genes", "intercepts") if account.get(name)]
 
 
+def _account(adata: AnnData) -> Mapping[str, Any]:
+    """Return how the layers of a file were predicted; nothing where they were not."""
+    account: Mapping[str, Any] = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+    return account
+
+
 def _predicted(adata: AnnData) -> tuple[str, str, str] | None:
-    account = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
+    account = _account(adata)
     layers = {str(name) for name in account.get("layers", ())} & set(adata.layers)
     for spliced, unspliced in (
         (Layers.PREDICTED_SPLICED, Layers.PREDICTED_UNSPLICED),

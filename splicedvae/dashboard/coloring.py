@@ -49,10 +49,8 @@ def pick(run: Run) -> str:
             help="A column of the cells, or a gene: its total counts, or the spliced fraction that "
             "was predicted for it.",
         )
-        if kind not in (COUNTS, RATIO):
-            return str(kind or kinds[0])
-        gene = _pick_gene(run)
-    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+        kind = str(kind or kinds[0])
+        return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
 
 
 def asked(run: Run) -> str:
@@ -72,8 +70,7 @@ def asked(run: Run) -> str:
         return views.default_color(run)
     if kind not in (COUNTS, RATIO):
         return str(kind)
-    gene = str(gene if gene in genes else genes[0])
-    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+    return _named(kind, str(gene if gene in genes else genes[0]))
 
 
 def chosen() -> dict[str, str]:
@@ -100,6 +97,10 @@ def known(run: Run, color: str) -> bool:
     if gene != color and Layers.RATIO not in run.predictions.layers:
         return False
     return color in views.color_choices(run) or gene in run.predictions.var_names
+
+
+def _named(kind: str, gene: str) -> str:
+    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
 
 
 def _kinds(run: Run) -> tuple[str, ...]:
@@ -138,5 +139,5 @@ def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
     found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
     # The first gene, which an address without one means, and what is chosen stay in the list.
     shown = tuple(dict.fromkeys((genes[0], *found[:_SHOWN_OPTIONS])))
-    chosen = st.session_state.get(GENE) or st.query_params.get(GENE)
-    return shown if chosen in shown or chosen not in set(genes) else (*shown, str(chosen))
+    now = st.session_state.get(GENE) or st.query_params.get(GENE)
+    return shown if now in shown or now not in set(genes) else (*shown, str(now))

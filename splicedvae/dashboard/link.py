@@ -28,7 +28,7 @@ def offer(url_path: str, more: Mapping[str, str] | None = None) -> None:
     # Opening it runs the page anew: a fragment may have changed the address since.
     with st.popover("Copy link", icon=":material/link:", key="link", on_change="rerun") as box:
         if box.open:
-            st.code(address_of(url_path, more or {}), language=None, wrap_lines=True)
+            st.code(address_of(url_path, more), language=None, wrap_lines=True)
             st.caption(_WORDS)
 
 

@@ -67,11 +67,7 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
         raise DataError(
             f"The output {out.name!r} does not end with .h5ad: give it a name that does."
         )
-    if not run.is_finished:
-        raise RunError(
-            f"The run {run.name!r} is {run.status.state}, and only a finished run can be exported: "
-            f"{run.way_on}."
-        )
+    run.need_finished("only a finished run can be exported")
     source = _chosen(run, source)
     cells = run.predictions
     moving = None if source is None else run.velocity(source)

@@ -93,12 +93,7 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
         If the run is not finished, or the file cannot be written.
     """
     out = Path(out)
-    status = run.status
-    if status.state != "finished":
-        raise RunError(
-            f"The run {run.name!r} is {status.state} and a report tells of finished runs: "
-            f"{run.way_on}."
-        )
+    run.need_finished("a report tells of finished runs")
     if out.is_dir() or not out.parent.is_dir():
         raise RunError(
             f"{out.name!r} cannot be written, it is a folder or lies in one that does not exist: "

@@ -126,11 +126,29 @@ class Run:
             )
         raise RunError(
             f"The run {self.name!r} has no {what} yet, its state is {status.state!r}: "
-            f"{self.way_on}."
+            f"{self._way_on}."
         )
 
+    def need_finished(self, why: str) -> None:
+        """Refuse a run that is not finished.
+
+        Parameters
+        ----------
+        why
+            What needs a finished run, as the middle of a sentence.
+
+        Raises
+        ------
+        RunError
+            If it is not finished; the sentence says what to do.
+        """
+        if not self.is_finished:
+            raise RunError(
+                f"The run {self.name!r} is {self.status.state}, and {why}: {self._way_on}."
+            )
+
     @property
-    def way_on(self) -> str:
+    def _way_on(self) -> str:
         """What to do with a run that is not finished, as the end of a sentence."""
         from splicedvae.runs._manage import resumable
 
