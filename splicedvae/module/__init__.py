@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from splicedvae.module._at_entries import EntriesOfTotals
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._dispersion import DispersionFit
 from splicedvae.module._entries import CountedEntries
@@ -18,6 +19,7 @@ from splicedvae.module._slopes import ExpressionSlopes, Slopes
 __all__ = [
     "CountedEntries",
     "DispersionFit",
+    "EntriesOfTotals",
     "ExpressionSlopes",
     "PrincipalComponents",
     "RatioHead",
