@@ -4,6 +4,7 @@ Command line and pages alike call `read`; nothing else in the package opens a fi
 someone else.
 """
 
+from splicedvae.io._backed import BackedCounts, read_backed
 from splicedvae.io._columns import batch_candidates, cluster_candidates
 from splicedvae.io._digest import sha256
 from splicedvae.io._doubts import NOT_LOOKED_FOR
@@ -24,6 +25,7 @@ __all__ = [
     "FEW_GENES",
     "NOT_LOOKED_FOR",
     "Answer",
+    "BackedCounts",
     "ClusterRow",
     "Counts",
     "DataSummary",
@@ -41,5 +43,6 @@ __all__ = [
     "judge_with_model",
     "open_checked",
     "read",
+    "read_backed",
     "sha256",
 ]

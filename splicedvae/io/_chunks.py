@@ -93,6 +93,25 @@ class PackedArray:
         places = (place for some in self._places.values() for place in some)
         return self._filled(places, tuple(slice(0, n) for n in self._dataset.shape))
 
+    def part(self, start: int, stop: int) -> NDArray[Any]:
+        """Values of a part of a dataset of one dimension.
+
+        Parameters
+        ----------
+        start, stop
+            First value, and the one after the last.
+
+        Raises
+        ------
+        OSError
+            As for `values`.
+        """
+        (length,), (width,) = self._dataset.shape, self._dataset.chunks
+        stop = min(stop, length)
+        firsts = range(start // width * width, stop, width)
+        places = (place for first in firsts for place in self._places.get(first, []))
+        return self._filled(places, (slice(start, stop),))
+
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Values of some columns of a dataset of two dimensions.
 

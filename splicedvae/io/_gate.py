@@ -16,7 +16,8 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,27 +96,35 @@ def open_checked(path: str | os.PathLike[str], *, max_bytes: int | None = None) 
     name = file_name(os.fspath(path))
     with about(name):
         limits = Limits.of(max_bytes)
-        place = _existing(path)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                opened = _open(place, limits)
-                check_all(opened.adata)
-        except DataError:
-            raise
-        except (MemoryError, RecursionError) as error:
-            raise DataError(
-                "it needs more memory than there is; leave out unneeded layers or cells."
-            ) from error
-        except Exception as error:  # the readers raise many types on damaged files
-            raise DataError(
-                f"its content cannot be read{_element(error)}, a complete file in the format of "
-                f"{_ACCEPTED} was expected; write it again with a current version of its tool."
-            ) from error
+        place = existing(path)
+        with sentences():
+            opened = _open(place, limits)
+            check_all(opened.adata)
         return opened
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn whatever readers raise on damaged files into one sentence, and keep them quiet."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except DataError:
+        raise
+    except (MemoryError, RecursionError) as error:
+        raise DataError(
+            "it needs more memory than there is; leave out unneeded layers or cells."
+        ) from error
+    except Exception as error:  # the readers raise many types on damaged files
+        raise DataError(
+            f"its content cannot be read{_element(error)}, a complete file in the format of "
+            f"{_ACCEPTED} was expected; write it again with a current version of its tool."
+        ) from error
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file or folder that is there."""
     try:
         place = Path(path)
         if "\0" in str(place):  # exists() would only say no
@@ -140,15 +149,21 @@ def _open(place: Path, limits: Limits) -> Opened:
         head = stream.read(4096)
         if not head:
             raise DataError("it is empty (0 bytes), counts were expected; copy it again.")
-        is_hdf5 = False
-        for offset in (0, 512, 1024, 2048, 4096, 8192):  # HDF5 allows a block before it
-            stream.seek(offset)
-            is_hdf5 = is_hdf5 or stream.read(8) == _HDF5_MAGIC
-    if is_hdf5:
+    if is_hdf5(place):
         return _open_hdf5(place, limits)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _open_zip(place, limits)
     raise DataError(_not_accepted(place, head))
+
+
+def is_hdf5(place: Path) -> bool:
+    """Whether a file begins as HDF5 does."""
+    with place.open("rb") as stream:
+        for offset in (0, 512, 1024, 2048, 4096, 8192):  # HDF5 allows a block before it
+            stream.seek(offset)
+            if stream.read(8) == _HDF5_MAGIC:
+                return True
+    return False
 
 
 def _not_accepted(place: Path, head: bytes) -> str:
@@ -222,29 +237,34 @@ def _open_hdf5(place: Path, limits: Limits) -> Opened:
     notes: list[str] = []
     with _hdf5.opened(place) as file:
         _hdf5.walk(file, limits)
-        found = _format(file)
+        found = format_of(file)
         if found == "loom":
             adata = read_loom(file, limits, notes)
         elif found == "10x h5":
             adata = read_10x(file, notes)
     if found == "h5ad":
         adata = _read_h5ad(place)
+    return Opened(adata, found, [*claimed_note(place, found), *notes])
+
+
+def claimed_note(place: Path, found: Format) -> list[str]:
+    """Say where a file's name claims another format; nothing where it does not."""
     claimed = _EXTENSIONS.get(place.suffix.lower())
-    if claimed is not None and claimed != found:
-        notes.insert(0, f"Its name ends in {place.suffix} but it is {found} and was read as such.")
-    return Opened(adata, found, notes)
+    if claimed is None or claimed == found:
+        return []
+    return [f"Its name ends in {place.suffix} but it is {found} and was read as such."]
 
 
 def _read_h5ad(place: Path) -> AnnData:
     with h5py.File(place, "r") as file:
         if file.attrs.get("encoding-type") == "anndata":
-            adata: AnnData = read_dispatched(file, _read_element)
+            adata: AnnData = read_dispatched(file, read_element)
             return adata
     # Written before anndata 0.8, which alone knows how.
     return read_h5ad(place)
 
 
-def _read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
+def read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
     """Read an element as anndata does, sparse matrices by a faster way to the same numbers."""
     if iospec.encoding_type not in ("csr_matrix", "csc_matrix") or not isinstance(
         element, h5py.Group
@@ -259,7 +279,8 @@ def _read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
     return kind((data, indices, indptr), shape=shape)
 
 
-def _format(file: h5py.File) -> Format:
+def format_of(file: h5py.File) -> Format:
+    """Tell the format of an HDF5 file by what it holds."""
     keys = set(file.keys())
     if _hdf5.is_loom(file):
         return "loom"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy as copying
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,11 @@ from splicedvae.io._messages import about, file_name, shown, shown_list
 from splicedvae.io._recognise import Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
+if TYPE_CHECKING:
+    from splicedvae.io._backed import BackedCounts
+
 #: Layers of the package itself, which stay as they are.
-_OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
+OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
 _MEASURED = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
 _SYMBOLS = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "feature_name")
 _IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
@@ -150,13 +153,8 @@ def _result(
     found = recognise(
         adata, notes, total=total, spliced_layer=layers[0], unspliced_layer=layers[1], copy=copy
     )
-    out = _assemble(adata, found, notes, copy=copy)
-    empty = int(np.count_nonzero(np.diff(found.total.indptr) == 0))
-    if empty:
-        notes.append(
-            f"{empty:,} of {out.n_obs:,} cells hold no counts; they are kept here but no model "
-            "can be trained on them."
-        )
+    out = assemble(adata, found, notes, copy=copy, counts=found.total)
+    notes += empty_note(int(np.count_nonzero(np.diff(found.total.indptr) == 0)), out.n_obs)
     if digest is None:
         digest = sha256_of_anndata(out)
     result = ReadResult(
@@ -171,11 +169,28 @@ def _result(
         layers=names,
         totals_are_sum=found.are_sum,
     )
-    _record(result)
+    record(result)
     return result
 
 
-def _assemble(adata: AnnData, found: Recognised, notes: list[str], *, copy: bool) -> AnnData:
+def empty_note(n_empty: int, n_cells: int) -> list[str]:
+    """Say how many cells hold no counts; nothing where all do."""
+    if not n_empty:
+        return []
+    return [
+        f"{n_empty:,} of {n_cells:,} cells hold no counts; they are kept here but no model "
+        "can be trained on them."
+    ]
+
+
+def assemble(
+    adata: AnnData,
+    found: Recognised,
+    notes: list[str],
+    *,
+    copy: bool,
+    counts: sparse.csr_matrix | None,
+) -> AnnData:
     """Build a new AnnData with the matrices under their names and everything else kept."""
     var = adata.var if found.var is None else found.var
     if found.var is not None:
@@ -195,7 +210,7 @@ def _assemble(adata: AnnData, found: Recognised, notes: list[str], *, copy: bool
     if "neighbors" in uns:
         del uns["neighbors"]
     out = AnnData(
-        X=found.total,
+        X=counts,
         obs=obs,
         var=var,
         uns=uns,
@@ -217,7 +232,7 @@ def _assemble(adata: AnnData, found: Recognised, notes: list[str], *, copy: bool
 
 def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool) -> list[str]:
     """Keep the package's own layers; give the names of those that were left out."""
-    keep = _OWN_LAYERS | predicted_layers(adata)
+    keep = OWN_LAYERS | predicted_layers(adata)
     dropped = []
     for key in adata.layers:
         if key in found.used_layers or f"layers/{key}" == found.total_source:
@@ -312,7 +327,7 @@ def _unique(index: pd.Index, what: str, notes: list[str]) -> pd.Index:
     return pd.Index(names, dtype=object)
 
 
-def _record(result: ReadResult) -> None:
+def record(result: ReadResult | BackedCounts) -> None:
     """Write what was taken from where into ``uns``, so that it stays with the data."""
     root = result.adata.uns.get(Uns.ROOT)
     root = dict(root) if isinstance(root, Mapping) else {}

@@ -44,8 +44,27 @@ def check_arrays(
         negative or beyond the shape.
     """
     check_lengths(data, indices, indptr, shape, where=where, major=major)
-    minor = int(shape[1 - major])
-    pointers = np.asarray(indptr)
+    check_pointers(np.asarray(indptr), len(indices), where=where)
+    check_indices(np.asarray(indices), int(shape[1 - major]), where=where)
+
+
+def check_pointers(pointers: np.ndarray, n_entries: int, *, where: str) -> None:
+    """Check the ``indptr`` of a compressed sparse matrix.
+
+    Parameters
+    ----------
+    pointers
+        The array, shape (n_major + 1,).
+    n_entries
+        Number of stored entries.
+    where
+        Name of the element, for the message.
+
+    Raises
+    ------
+    DataError
+        It does not start at 0, decreases, or does not end at the number of entries.
+    """
     if int(pointers[0]) != 0:
         raise DataError(
             f"{where} is a damaged sparse matrix: its indptr begins with {int(pointers[0])}, "
@@ -56,13 +75,32 @@ def check_arrays(
             f"{where} is a damaged sparse matrix: its indptr decreases, rising values were "
             f"expected; {_ADVICE}."
         )
-    if int(pointers[-1]) != len(indices):
+    if int(pointers[-1]) != n_entries:
         raise DataError(
             f"{where} is a damaged sparse matrix: its indptr ends at {int(pointers[-1]):,}, "
-            f"{len(indices):,} stored entries were expected; {_ADVICE}."
+            f"{n_entries:,} stored entries were expected; {_ADVICE}."
         )
+
+
+def check_indices(indices: np.ndarray, minor: int, *, where: str) -> None:
+    """Check some indices of a compressed sparse matrix.
+
+    Parameters
+    ----------
+    indices
+        Any part of the array.
+    minor
+        Length of the axis that they index.
+    where
+        Name of the element, for the message.
+
+    Raises
+    ------
+    DataError
+        One is negative or beyond the axis.
+    """
     if len(indices):
-        lowest, highest = int(np.min(indices)), int(np.max(indices))
+        lowest, highest = int(indices.min()), int(indices.max())
         if lowest < 0 or highest >= minor:
             wrong = lowest if lowest < 0 else highest
             raise DataError(
