@@ -120,15 +120,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
-def output_file(file: Path, suffix: str, *, overwrite: bool) -> Path:
+def output_file(file: Path, *suffixes: str, overwrite: bool) -> Path:
     """Check the name of a file to be written before any work is done for it.
 
     Parameters
     ----------
     file
         The name given.
-    suffix
-        What it must end with.
+    *suffixes
+        What it may end with.
     overwrite
         Whether a file of this name may be replaced.
 
@@ -141,7 +141,8 @@ def output_file(file: Path, suffix: str, *, overwrite: bool) -> Path:
     DataError
         If it has another suffix, exists, or its folder does not.
     """
-    if file.suffix != suffix:
+    if file.suffix not in suffixes:
+        suffix = " or ".join(suffixes)
         raise DataError(
             f"The output {file.name!r} does not end with {suffix}: give it a name that does."
         )

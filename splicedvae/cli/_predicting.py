@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def predict(
     run: RunName,
     data: DataFile,
-    out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write, .h5ad or .zarr.", show_default=False)],
     model: Annotated[
         Literal["splicedvae", "scvi"],
         typer.Option(help="Which of the run's models answers; scvi is the baseline."),
@@ -63,13 +64,17 @@ def predict(
     stand in predicted_spliced and predicted_unspliced. What is predicted is marked in
     uns['splicedvae'].
 
+    An h5ad file or zarr folder of totals is read, predicted and written some thousand cells at a
+    time, whatever its size: the numbers are the same, and memory does not grow with the counts.
+    Other formats, and files with measured or predicted layers, are read as a whole.
+
     [bold]Examples[/bold]
 
     splicedvae predict run totals.h5ad --out predicted.h5ad
 
     splicedvae velocity predicted.h5ad --out velocity.h5ad
     """
-    output_file(out, ".h5ad", overwrite=overwrite)
+    output_file(out, ".h5ad", ".zarr", overwrite=overwrite)
     from splicedvae import io
     from splicedvae.runs import open_run
     from splicedvae.runs._assessment import with_batch
@@ -78,36 +83,47 @@ def predict(
     console = stderr()
     with console.status("loading the model"), quiet_models():
         trained = found.model(model)
-    with console.status(f"reading {escape(data.name)}"):
-        result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
-        )
-    how = counts or result.counts or found.config.counts
-    with console.status("predicting"), quiet_models():
+    with contextlib.ExitStack() as closing:
+        with console.status(f"reading {escape(data.name)}"):
+            named = spliced_layer is not None or unspliced_layer is not None
+            backed = None if named else io.read_backed(data, total=total)
+            result: io.BackedCounts | io.ReadResult
+            if backed is not None:
+                result = closing.enter_context(backed)
+            else:
+                result = io.read(
+                    data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+                )
         cells = with_batch(trained, result.adata, batch_key)
-        predicted = trained.reconstruct(cells, counts=how)
-    account = predicted.uns[Uns.ROOT][Uns.PREDICTED]
-    account["predictor"] = Sources.LABELS[model]
-    account["source"] = model
-    account["run"] = found.id
-    account["data_sha256"] = found.config.data_sha256
-    write_h5ad(predicted, out)
+        with console.status("predicting"), quiet_models():
+            done = trained.reconstruct_to(
+                cells if backed is None else backed,
+                out,
+                counts=counts or result.counts or found.config.counts,
+                account={
+                    "predictor": Sources.LABELS[model],
+                    "source": model,
+                    "run": found.id,
+                    "data_sha256": found.config.data_sha256,
+                },
+            )
+    account = done.account
     if as_json:
         print_json(
             {
                 "out": str(out),
-                "cells": predicted.n_obs,
-                "genes": predicted.n_vars,
+                "cells": done.n_obs,
+                "genes": done.n_vars,
                 "account": account,
                 "notes": list(result.notes),
             }
         )
         return
-    for note in (*result.notes, *_said_then(predicted)):
+    for note in (*result.notes, *_said_in(account)):
         console.print(f"- {escape(note)}")
     layers = ", ".join(str(name) for name in account["layers"])
     console.print(
-        f"{predicted.n_obs:,} cells x {predicted.n_vars:,} genes with layers {escape(layers)} "
+        f"{done.n_obs:,} cells x {done.n_vars:,} genes with layers {escape(layers)} "
         f"written to {escape(out)}."
     )
 
@@ -218,7 +234,10 @@ def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
 
 def _said_then(adata: AnnData) -> list[str]:
     """Return what was said when the layers were predicted: genes found, cells of another kind."""
-    account = _account(adata)
+    return _said_in(_account(adata))
+
+
+def _said_in(account: Mapping[str, Any]) -> list[str]:
     return [str(account[name]) for name in ("genes", "intercepts") if account.get(name)]
 
 

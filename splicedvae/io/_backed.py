@@ -185,7 +185,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
     if small.n_obs == 0 or small.n_vars == 0:
         return None
     keys = {part: dict.fromkeys(root[part]) if part in root else {} for part in ("obsp", "varp")}
-    stored_layers = root["layers"] if "layers" in root else {}
+    stored_layers = root.get("layers", {})
     layers = {key: stored_layers[key] for key in stored_layers}
     places = {f"layers/{shown(key)}": value for key, value in layers.items()}
     x, raw = _present(root, "X"), _present(root, "raw")

@@ -6,12 +6,14 @@ from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._model import RatioInterval, SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
+from splicedvae.model._streaming import ReconstructedFile
 
 __all__ = [
     "Adaptation",
     "GeneAlignment",
     "RatioInterval",
     "RatioTrainingPlan",
+    "ReconstructedFile",
     "SplicedVAE",
     "align_genes",
 ]

@@ -72,6 +72,19 @@ def _advice(target: pd.Index, names: pd.Index) -> str:
     )
 
 
+def gene_selection(names: pd.Index, target: pd.Index) -> csr_matrix:
+    """Return what counts are multiplied by from the right to have a model's genes in its order."""
+    position = names.get_indexer(target)
+    found = position >= 0
+    return csr_matrix(
+        (
+            np.ones(int(found.sum()), dtype=np.float32),
+            (position[found], np.flatnonzero(found)),
+        ),
+        shape=(len(names), len(target)),
+    )
+
+
 def align_genes(
     adata: AnnData,
     genes: Sequence[str] | pd.Index,
@@ -124,13 +137,7 @@ def align_genes(
             f"({100 * n_found / len(target):.1f}%) are in the data, at least "
             f"{100 * min_fraction:.0f}% were expected; {_advice(target, names)}"
         )
-    selection = csr_matrix(
-        (
-            np.ones(n_found, dtype=np.float32),
-            (position[found], np.flatnonzero(found)),
-        ),
-        shape=(adata.n_vars, len(target)),
-    )
+    selection = gene_selection(names, target)
 
     def pick(matrix: object) -> csr_matrix:
         counts = matrix if issparse(matrix) else csr_matrix(np.asarray(matrix))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -38,6 +38,12 @@ from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, PredictedBlock, canonical
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._plan import RatioTrainingPlan
+from splicedvae.model._streaming import (
+    Compression,
+    ReconstructedFile,
+    Source,
+    reconstruct_to,
+)
 from splicedvae.model._sums import AdaptationSums, NoveltySums, log_normalised
 from splicedvae.module import DispersionFit, SplicedVAEModule
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
@@ -399,15 +405,30 @@ class SplicedVAE(SCVI):
         DataError
             If the layer with total counts is missing.
         """
+        self._check_layer(adata)
         setup = self.registry_["setup_args"]
         layer = setup["layer"]
+        layers = [setup["spliced_layer"], setup["unspliced_layer"]]
+        return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
+
+    def _check_layer(self, adata: AnnData) -> None:
+        layer = self.registry_["setup_args"]["layer"]
         if layer is not None and layer not in adata.layers:
             raise DataError(
                 f"The data has no layer '{layer}', in which the model was set up to find total "
                 f"counts; put them there."
             )
-        layers = [setup["spliced_layer"], setup["unspliced_layer"]]
-        return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
+
+    def _check_to_predict(self, adata: AnnData) -> None:
+        """Refuse data in memory that holds no raw total counts where the model looks."""
+        if adata.isbacked:
+            raise DataError(
+                "The AnnData is backed, one in memory or the name of its file was expected; give "
+                "the name of the file."
+            )
+        _refuse_minified(adata, "be divided")
+        self._check_layer(adata)
+        _refuse_no_counts(self._totals(adata))
 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
         if adata is None and self.adata is None:
@@ -1073,11 +1094,7 @@ class SplicedVAE(SCVI):
                 "Neither the call nor the model has data, an AnnData with total counts was "
                 "expected; pass one."
             )
-        if _get_adata_minify_type(adata) is not None:
-            raise DataError(
-                "The data is minified, so its counts are gone, and total counts were expected to "
-                "be divided; pass the AnnData with counts."
-            )
+        _refuse_minified(adata, "be divided")
         aligned, alignment = self.align(adata)
         if aligned is adata:
             aligned = adata.copy()
@@ -1105,6 +1122,71 @@ class SplicedVAE(SCVI):
             details={"genes": str(alignment), "intercepts": told},
         )
         return result
+
+    def reconstruct_to(
+        self,
+        source: Source,
+        out: str | Path,
+        *,
+        counts: Counts | None = None,
+        batch_size: int | None = None,
+        adapt: bool | None = None,
+        compression: Compression | None = "lzf",
+        account: Mapping[str, Any] | None = None,
+    ) -> ReconstructedFile:
+        """Do as `reconstruct` does from a file to a file, for cells that do not fit in memory.
+
+        Some thousand cells at a time are read, predicted and appended to the output. Memory grows
+        with the number of cells by what obs and the latent state take, not by their counts. The
+        numbers are those of `reconstruct`.
+
+        Parameters
+        ----------
+        source
+            Name of an h5ad file or zarr folder; `splicedvae.io.read_backed` says which are read
+            block by block. Others, and an AnnData, are in memory as a whole. Counts are checked
+            as `splicedvae.io.read` does. Or what `read_backed` gave, which stays open.
+        out
+            File to write, ``.h5ad`` or ``.zarr``. It is written under a temporary name and put in
+            place at the end, so that a failure leaves an older file of this name as it was.
+        counts
+            As for `reconstruct`; ``None`` takes what reading the file told, else
+            ``"with-introns"``.
+        batch_size
+            Cells in a forward pass; ``None`` takes scvi-tools' setting.
+        adapt
+            As for `reconstruct`. Whether the cells are out of distribution is found in a pass
+            over the totals before, and what to keep of the predictions in one more.
+        compression
+            How an h5ad file is packed: ``"lzf"`` is fast and read by all of Python, ``"gzip"``
+            smaller and slow, ``None`` is not packed. A zarr store is packed as zarr does.
+        account
+            More entries for ``uns["splicedvae"]["predicted"]``.
+
+        Returns
+        -------
+        What was written.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `reconstruct` and `splicedvae.io.read`, or the output's name cannot be used.
+
+        Examples
+        --------
+        >>> model.reconstruct_to("totals.h5ad", "predicted.h5ad")  # doctest: +SKIP
+        >>> model.reconstruct_to("totals.zarr", "predicted.zarr")  # doctest: +SKIP
+        """
+        return reconstruct_to(
+            self,
+            source,
+            out,
+            counts=counts,
+            batch_size=batch_size,
+            adapt=adapt,
+            compression=compression,
+            account=account,
+        )
 
     def adaptation_for(
         self, adata: AnnData, adapt: bool | None = None, *, batch_size: int | None = None
@@ -1252,11 +1334,14 @@ def _refuse_no_counts(totals: Any) -> None:
         )
 
 
-def _refuse_minified(adata: AnnData) -> None:
+def _refuse_minified(
+    adata: AnnData, needed: str = "compare the cells with those of training"
+) -> None:
+    """Refuse data without counts, which were needed to do something."""
     if _get_adata_minify_type(adata) is not None:
         raise DataError(
             "The data is minified, so its counts are gone, and total counts were expected to "
-            "compare the cells with those of training; pass the AnnData with counts."
+            f"{needed}; pass the AnnData with counts."
         )
 
 

@@ -10,14 +10,14 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from splicedvae._errors import RunError
+from splicedvae._replacing import replacing
 
 #: Names of the files of a run folder, as docs/architecture.md lists them.
 CONFIG: Final = "config.json"
@@ -36,28 +36,6 @@ VELOCITY_ACCOUNT: Final = "velocity.json"
 NOTES: Final = "notes.json"
 CHECKPOINT: Final = "checkpoint"
 ANNOTATION: Final = "annotation.json"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` and put what was written there in its place.
-
-    Parameters
-    ----------
-    path
-        The final name. Its folder must exist.
-
-    Yields
-    ------
-    The temporary name, with the suffix of ``path``. If the body raises, what was written is
-    removed and ``path`` keeps its old content.
-    """
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import anndata as ad
 import numpy as np
 import pytest
 from click.testing import Result
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 from splicedvae import __version__
 from splicedvae._keys import Layers, Obsm, Sources, Uns, Var
@@ -154,6 +154,32 @@ def test_predict_on_totals_is_ready_for_scvelo(predicted: Path, totals: Path) ->
     assert ratio.nnz == x.nnz
     assert 0 <= ratio.data.min() < ratio.data.max() <= 1
     assert cells.uns[Uns.ROOT][Uns.PREDICTED]["predictor"] == "SplicedVAE"
+
+
+def test_predict_takes_and_writes_zarr_and_tells_the_same(
+    command: Command, trained: Trained, totals: Path, predicted: Path, tmp_path: Path
+) -> None:
+    store, out = tmp_path / "totals.zarr", tmp_path / "predicted.zarr"
+    given = ad.read_h5ad(totals)
+    given.write_zarr(store)
+    result = command("predict", trained[0], store, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "Total counts were taken from X." in result.stderr
+    assert "found by name" in result.stderr
+    assert "120 cells" in result.stderr
+    found, expected = ad.read_zarr(out), ad.read_h5ad(predicted)
+    for name in expected.layers:
+        ours, theirs = csr_matrix(found.layers[name]), csr_matrix(expected.layers[name])
+        np.testing.assert_allclose(ours.toarray(), theirs.toarray(), rtol=0, atol=1e-6)
+    assert command("predict", trained[0], store, "--out", out).exit_code == 1
+    assert command("predict", trained[0], store, "--out", out, "--overwrite").exit_code == 0
+    # A file whose counts are stored gene by gene is read as a whole, to the same end.
+    given.X = csc_matrix(given.X)
+    whole, target = tmp_path / "by_gene.h5ad", tmp_path / "whole.h5ad"
+    given.write_h5ad(whole)
+    assert command("predict", trained[0], whole, "--out", target).exit_code == 0
+    again = csr_matrix(ad.read_h5ad(target).layers[Layers.RATIO])
+    np.testing.assert_allclose(again.data, csr_matrix(found.layers[Layers.RATIO]).data, atol=1e-6)
 
 
 def test_predict_keeps_measured_layers(
