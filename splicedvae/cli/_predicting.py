@@ -54,6 +54,10 @@ def predict(
     unspliced_layer: UnsplicedLayer = None,
     counts: HowCounted = None,
     batch_key: BatchKey = None,
+    compression: Annotated[
+        Literal["none", "lzf", "gzip"],
+        typer.Option(help="How an h5ad file is packed: none is fastest, gzip smallest."),
+    ] = "none",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -100,6 +104,7 @@ def predict(
                 cells if backed is None else backed,
                 out,
                 counts=counts or result.counts or found.config.counts,
+                compression=None if compression == "none" else compression,
                 account={
                     "predictor": Sources.LABELS[model],
                     "source": model,

@@ -1131,7 +1131,7 @@ class SplicedVAE(SCVI):
         counts: Counts | None = None,
         batch_size: int | None = None,
         adapt: bool | None = None,
-        compression: Compression | None = "lzf",
+        compression: Compression | None = None,
         account: Mapping[str, Any] | None = None,
     ) -> ReconstructedFile:
         """Do as `reconstruct` does from a file to a file, for cells that do not fit in memory.
@@ -1158,8 +1158,10 @@ class SplicedVAE(SCVI):
             As for `reconstruct`. Whether the cells are out of distribution is found in a pass
             over the totals before, and what to keep of the predictions in one more.
         compression
-            How an h5ad file is packed: ``"lzf"`` is fast and read by all of Python, ``"gzip"``
-            smaller and slow, ``None`` is not packed. A zarr store is packed as zarr does.
+            How an h5ad file is packed. ``None`` does not pack, as in anndata; ``"lzf"`` saves a
+            third of the disk and takes twice the time, ``"gzip"`` half of it and five times the
+            time (`benchmarks/speed_prediction.py`). A zarr store is packed as zarr does, in
+            little more time than none.
         account
             More entries for ``uns["splicedvae"]["predicted"]``.
 

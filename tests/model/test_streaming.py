@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -253,3 +255,44 @@ def test_more_is_recorded_where_it_is_given(trained, query, tmp_path):
     assert done.account["predictor"] == "scVI + ratio head"
     account = ad.read_h5ad(tmp_path / "out.h5ad").uns[Uns.ROOT][Uns.PREDICTED]
     assert (account["run"], account["counts"]) == ("0123", "exonic")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from splicedvae import SplicedVAE
+from splicedvae.io import _stored
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+_stored.MAX_ENTRIES = 1 << 17
+model = SplicedVAE.from_folder(sys.argv[1])
+model.reconstruct_to(sys.argv[2], sys.argv[3], batch_size=1024)
+few = peak()
+model.reconstruct_to(sys.argv[4], sys.argv[3], batch_size=1024)
+print((peak() - few) / 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak memory")
+def test_memory_does_not_grow_with_the_counts(trained, tmp_path):
+    trained.to_folder(tmp_path / "model")
+    n_genes = len(trained.genes)
+    counts = np.random.default_rng(0).integers(1, 9, (2_000, n_genes)).astype(np.float32)
+    for name, repeats in (("few", 2), ("many", 60)):
+        totals = csr_matrix(np.tile(counts, (repeats, 1)))
+        AnnData(totals, var=pd.DataFrame(index=trained.genes)).write_h5ad(tmp_path / f"{name}.h5ad")
+    results = 4 * (totals.data.nbytes + totals.indices.nbytes) / 2**20
+    words = [tmp_path / part for part in ("model", "few.h5ad", "out.h5ad", "many.h5ad")]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # What grows is obs and the latent states.
+    assert float(done.stdout.splitlines()[-1]) < results / 3
+    assert results > 150
