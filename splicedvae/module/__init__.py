@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from splicedvae.module._at_entries import EntriesOfTotals
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._dispersion import DispersionFit
 from splicedvae.module._entries import CountedEntries
@@ -14,18 +15,24 @@ from splicedvae.module._likelihoods import (
 )
 from splicedvae.module._module import SplicedVAEModule
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
+from splicedvae.module._step import SparseMinibatch, StepLosses, has_step, training_step
 
 __all__ = [
     "CountedEntries",
     "DispersionFit",
+    "EntriesOfTotals",
     "ExpressionSlopes",
     "PrincipalComponents",
     "RatioHead",
     "Slopes",
     "SlopesDraw",
+    "SparseMinibatch",
     "SparseNegativeBinomial",
     "SplicedVAEModule",
+    "StepLosses",
     "beta_binomial_log_prob",
     "binomial_log_prob",
+    "has_step",
+    "training_step",
     "weighted_squared_error",
 ]

@@ -8,7 +8,7 @@ scVI's and sees total counts only.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -21,6 +21,8 @@ from scvi.module.base import LossOutput, auto_move_data
 from torch.distributions import Distribution, Normal
 
 from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae.module import _at_entries
+from splicedvae.module._at_entries import EntriesOfTotals
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._entries import CountedEntries
 from splicedvae.module._expression import SparseNegativeBinomial
@@ -304,7 +306,7 @@ class SplicedVAEModule(VAE):
             if self.components is not None and self.ratio_head_components is not None:
                 experts.append((self.ratio_head_components, self.components(x, batch_index)))
             for head, state in experts:
-                if self.training:
+                if self.training and not head.expression.fixed:
                     head.expression.observe(head.features(state), x, n_obs)
                 mean, variance = head.moments(state, batch_index, x)
                 loss = head.negative_log_likelihood(mean, entries, variance)
@@ -432,6 +434,73 @@ class SplicedVAEModule(VAE):
         """
         return self._amplified(torch.stack(ratios).mean(dim=0), len(ratios) == 1)
 
+    @torch.inference_mode()
+    @auto_move_data
+    def counted_ratios(
+        self,
+        tensors: dict[str, torch.Tensor],
+        entries: EntriesOfTotals,
+        at: EntriesOfTotals | None = None,
+    ) -> tuple[list[torch.Tensor], torch.Tensor, Normal]:
+        """Posterior mean ratio where something was counted, the same as `expert_ratios` gives.
+
+        Parameters
+        ----------
+        tensors
+            Batch and covariates of a minibatch; total counts are taken from ``entries``.
+        entries
+            Where the totals are not zero.
+        at
+            Entries to answer for, with their totals; None takes ``entries``.
+
+        Returns
+        -------
+        ratios
+            Of each expert, each of shape (n_entries,).
+        combined
+            Of all experts, same shape.
+        qz
+            Posterior of the latent states.
+        """
+        batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+        x = _at_entries.dense(entries, len(batch_index), self.ratio_head.intercept.shape[0])
+        sizes = x.sum(dim=1, keepdim=True)
+        qz = self.inference(**self._get_inference_input({**tensors, REGISTRY_KEYS.X_KEY: x}))[
+            MODULE_KEYS.QZ_KEY
+        ]
+        head = self.ratio_head
+        at = entries if at is None else at
+        if head.kind == "linear" and self.latent_distribution == "normal":
+            found = _at_entries.moments(head, qz.loc, batch_index, at, sizes, qz.scale)
+            ratios = [_mean_sigmoid(*found)]
+        else:
+            total = torch.zeros(1, device=x.device)
+            for z in self._mean_draws(qz):
+                found = _at_entries.moments(head, z, batch_index, at, sizes)
+                total = total + _mean_sigmoid(*found)
+            ratios = [total / N_MEAN_DRAWS]
+        if self.components is not None and self.ratio_head_components is not None:
+            scores = _at_entries.scores(self.components, entries, sizes, batch_index)
+            found = _at_entries.moments(self.ratio_head_components, scores, batch_index, at, sizes)
+            ratios.append(_mean_sigmoid(*found))
+        mean = torch.stack(ratios).mean(dim=0)
+        return ratios, self._amplified(mean, len(ratios) == 1, at.genes), qz
+
+    @torch.inference_mode()
+    def combined_at(self, ratios: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
+        """Posterior mean ratio of all experts at entries, shape (n_entries,).
+
+        Parameters
+        ----------
+        ratios
+            Of each expert, shape (n_experts, n_entries), from `counted_ratios`.
+        genes
+            Column of each entry, shape (n_entries,).
+        """
+        device = self.ratio_head.log_odds.device
+        mean = ratios.to(device).mean(dim=0)
+        return self._amplified(mean, len(ratios) == 1, genes.to(device)).cpu()
+
     def _expert_ratios(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
         x = self._counts(tensors)
@@ -443,11 +512,15 @@ class SplicedVAEModule(VAE):
             ratios.append(_mean_sigmoid(*moments))
         return ratios
 
-    def _amplified(self, ratio: torch.Tensor, alone: bool) -> torch.Tensor:
+    def _amplified(
+        self, ratio: torch.Tensor, alone: bool, genes: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Give back to the mean of experts the amplitude that averaging takes."""
         if alone or self.ratio_head_components is None:
             return ratio
         log_odds = self.ratio_head.log_odds
+        if genes is not None:
+            log_odds = log_odds.index_select(0, genes)
         return torch.sigmoid(log_odds + self.amplitude * (torch.logit(ratio, eps=1e-6) - log_odds))
 
     def _counts(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
@@ -471,13 +544,17 @@ class SplicedVAEModule(VAE):
                 slopes = slopes - (head.burst + head.bursts.mean) * head.expression.slopes
             spread = qz.scale.square() @ (slopes.square() + head.loadings.variance)
             return _mean_sigmoid(mean, variance + spread)
-        generator = torch.Generator().manual_seed(0)
-        half = torch.randn(N_MEAN_DRAWS // 2, self.n_latent, generator=generator)
         total = torch.zeros(1, device=qz.loc.device)
-        for draw in torch.cat([half, -half]).to(qz.loc.device):
-            z = self.z_encoder.z_transformation(qz.loc + qz.scale * draw)
+        for z in self._mean_draws(qz):
             total = total + _mean_sigmoid(*head.moments(z, batch_index, x))
         return total / N_MEAN_DRAWS
+
+    def _mean_draws(self, qz: Normal) -> Iterator[torch.Tensor]:
+        """Yield latent states at a fixed set of draws, the same for every cell."""
+        generator = torch.Generator().manual_seed(0)
+        half = torch.randn(N_MEAN_DRAWS // 2, self.n_latent, generator=generator)
+        for draw in torch.cat([half, -half]).to(qz.loc.device):
+            yield self.z_encoder.z_transformation(qz.loc + qz.scale * draw)
 
 
 def _scattered(mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
