@@ -39,6 +39,7 @@ from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
+from splicedvae.model._schedule import default_epochs, plan_options
 from splicedvae.module import (
     DispersionFit,
     EntriesOfTotals,
@@ -469,8 +470,7 @@ class SplicedVAE(SCVI):
         Parameters
         ----------
         max_epochs
-            Passes over the data; ``None`` takes scvi-tools' heuristic (400 up to 20,000
-            cells, fewer above).
+            Passes over the data; ``None`` takes 100 up to 20,000 cells and fewer above.
         accelerator
             Lightning's name of the device kind.
         devices
@@ -491,8 +491,9 @@ class SplicedVAE(SCVI):
         datasplitter_kwargs
             Further arguments of `scvi.dataloaders.DataSplitter`.
         plan_kwargs
-            Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression,
-            ``ratio_lr`` for the ratio head, and scvi-tools' others.
+            Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression
+            (0.004), ``ratio_lr`` for the ratio head (that of expression), ``n_epochs_kl_warmup``
+            (half of the epochs), and scvi-tools' others.
         **trainer_kwargs
             Further arguments of `scvi.train.Trainer`, such as ``callbacks``.
 
@@ -505,6 +506,9 @@ class SplicedVAE(SCVI):
         if train_size is None and validation_size is None and not early_stopping:
             train_size = 1.0
         assert self.adata is not None
+        if max_epochs is None:
+            max_epochs = default_epochs(self.adata.n_obs)
+        plan_kwargs = plan_options(max_epochs, plan_kwargs)
         totals = csr_matrix(self._totals(self.adata), dtype=np.float32)
         fixed = self._fit_components(totals)
         if layers is not None and not self.head_fitted_:
@@ -525,7 +529,7 @@ class SplicedVAE(SCVI):
             and not load_sparse_tensor
             and devices in ("auto", 1)
             and not (set(datasplitter_kwargs or ()) - {"drop_last"})
-            and not (set(plan_kwargs or ()) & {"reduce_lr_on_plateau", "compile"})
+            and not (set(plan_kwargs) & {"reduce_lr_on_plateau", "compile"})
             and not (set(trainer_kwargs) & _NEEDS_PLAIN_STEPS)
         )
         with self._blocks(cells) if in_blocks else nullcontext():
