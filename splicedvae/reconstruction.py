@@ -8,6 +8,7 @@ unspliced ones were missed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -93,6 +94,8 @@ def _at_entries(ratio: Any, pattern: csr_matrix) -> NDArray[Any]:
     if not issparse(ratio):
         return np.asarray(ratio)[rows, pattern.indices]
     rho = csr_matrix(ratio)
+    if np.array_equal(rho.indptr, pattern.indptr) and np.array_equal(rho.indices, pattern.indices):
+        return np.asarray(rho.data)
     rho.sum_duplicates()
     stored = rho.copy()
     stored.data = np.ones_like(stored.data)
@@ -148,6 +151,38 @@ def add_predicted_layers(
     """
     totals = adata.X if layer is None else adata.layers[layer]
     spliced, unspliced = reconstruct_counts(totals, ratio, counts=counts)
+    names = mark_predicted(adata, counts=counts, predictor=predictor, details=details)
+    pattern = csr_matrix(totals).astype(np.float32)
+    pattern.sum_duplicates()
+    pattern.eliminate_zeros()
+    stored = pattern.copy()
+    stored.data = _at_entries(ratio, pattern).astype(np.float32)
+    adata.layers[names[0]] = spliced
+    adata.layers[names[1]] = unspliced
+    adata.layers[Layers.RATIO] = stored
+    return names
+
+
+def mark_predicted(
+    adata: AnnData,
+    *,
+    counts: Counts = "with-introns",
+    predictor: str = "SplicedVAE",
+    details: Mapping[str, Any] | None = None,
+) -> tuple[str, str]:
+    """Choose names for predicted layers and record them, before the layers are written.
+
+    Parameters
+    ----------
+    adata
+        Data with its measured layers, if any. Its ``uns`` is changed in place.
+    counts, predictor, details
+        As for `add_predicted_layers`.
+
+    Returns
+    -------
+    Names for the layers with spliced and unspliced counts.
+    """
     root = dict(adata.uns.get(Uns.ROOT, {}))
     earlier = root.get(Uns.PREDICTED, {})
     ours = {str(name) for name in earlier.get("layers", [])}
@@ -157,14 +192,6 @@ def add_predicted_layers(
         if measured
         else (Layers.SPLICED, Layers.UNSPLICED)
     )
-    pattern = csr_matrix(totals).astype(np.float32)
-    pattern.sum_duplicates()
-    pattern.eliminate_zeros()
-    stored = pattern.copy()
-    stored.data = _at_entries(ratio, pattern).astype(np.float32)
-    adata.layers[names[0]] = spliced
-    adata.layers[names[1]] = unspliced
-    adata.layers[Layers.RATIO] = stored
     root[Uns.PREDICTED] = {
         **(details or {}),
         "layers": [*names, Layers.RATIO],

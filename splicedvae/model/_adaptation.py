@@ -57,6 +57,26 @@ class Adaptation:
             logits = logits + (_logit(ratio) - around)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
 
+    def apply_at(
+        self, ratio: NDArray[np.float32], genes: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Adapt ratios of single entries.
+
+        Parameters
+        ----------
+        ratio
+            Fractions from 0 to 1, shape (n_entries,).
+        genes
+            Position in ``offset`` of each entry's gene, same shape.
+
+        Returns
+        -------
+        Adapted ones, same shape.
+        """
+        offset = self.offset.to_numpy(dtype=np.float32)[genes]
+        logits = self.amplitude * _logit(ratio) + offset
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
 
 def _logit(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
     inside = np.clip(ratio, 1e-6, 1 - 1e-6)

@@ -1,9 +1,9 @@
 """Training cells kept sparse, handed over in blocks of minibatches.
 
 scvi-tools' loader makes three dense matrices of every minibatch and Lightning goes through its
-hooks after each. Here the entries of a minibatch are cut out of sparse matrices at once, and several
-minibatches travel together, so that the hooks are gone through once a block. Cells are drawn by
-the same sampler, from the same random numbers, as scvi-tools draws them.
+hooks after each. Here the entries of a minibatch are cut out of sparse matrices at once, and
+several minibatches travel together, so that the hooks are gone through once a block. Cells are
+drawn by the same sampler, from the same random numbers, as scvi-tools draws them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scvi.data import AnnDataManager
 from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
+from splicedvae.model._cells import canonical
 from splicedvae.module import SparseMinibatch
 
 #: Minibatches in a block: a tenth of a second or so between two looks for a request to stop.
@@ -74,7 +75,7 @@ class SparseCells:
         covariates: dict[str, NDArray[Any]],
         fixed: Fixed,
     ) -> None:
-        self._totals = _canonical(totals)
+        self._totals = canonical(totals)
         # S + U as the real part and S as the imaginary one, so that one sum aligns both.
         both = csr_matrix(spliced, dtype=np.complex64) * np.complex64(1 + 1j)
         both = csr_matrix(both + unspliced)
@@ -154,16 +155,6 @@ class _Chosen(Dataset[list[SparseMinibatch]]):
         return [self._cells.minibatch(self._rows[group]) for group in groups]
 
 
-def _canonical(matrix: csr_matrix) -> csr_matrix:
-    """Return a matrix in CSR float32, sorted, without stored zeros; copied only if need be."""
-    result = csr_matrix(matrix, dtype=np.float32)
-    if not result.has_canonical_format or (result.data == 0).any():
-        result = result.copy()
-        result.sum_duplicates()
-        result.eliminate_zeros()
-    return result
-
-
 def _at_entries_of(pattern: csr_matrix, values: csr_matrix) -> NDArray[np.float32]:
     """Return the values of one matrix at the entries of another, zero where it has none."""
     n_genes = pattern.shape[1]
@@ -229,7 +220,7 @@ class _Blocks(Sampler[list[list[int]]]):
             yield batches[start : start + self._size]
 
 
-class BlockSplitter(DataSplitter):  # type: ignore[misc]
+class BlockSplitter(DataSplitter):
     """scvi-tools' splitter, whose training loader hands over blocks of sparse minibatches.
 
     Parameters

@@ -29,6 +29,7 @@ from scvi.data.fields import (
 )
 from scvi.model import SCVI
 from scvi.module._constants import MODULE_KEYS
+from torch.distributions import Normal
 
 from splicedvae._counts import at_counts
 from splicedvae._errors import DataError
@@ -36,10 +37,12 @@ from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae.model import _folder
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._cells import Cells, PredictedBlock, canonical
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
 from splicedvae.model._schedule import default_epochs, plan_options
+from splicedvae.model._sums import AdaptationSums, NoveltySums, log_normalised
 from splicedvae.module import (
     DispersionFit,
     EntriesOfTotals,
@@ -61,6 +64,9 @@ KRYLOV_BLOCKS = 6
 _NEEDS_PLAIN_STEPS = frozenset(
     {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "strategy"}
 )
+
+#: Draws behind the mean of a logistic normal latent state, as in scvi-tools.
+N_LATENT_DRAWS = 5_000
 
 logger = logging.getLogger(__name__)
 
@@ -517,22 +523,18 @@ class SplicedVAE(SCVI):
                 head.set_intercept(*sums)
         cells = None
         if layers is not None:
-            cells = SparseCells(
-                totals,
-                *(csr_matrix(layer, dtype=np.float32) for layer in layers),
-                covariates_of(self.adata_manager),
-                fixed,
-            )
+            spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
+            covariates = covariates_of(self.adata_manager)
+            cells = SparseCells(totals, spliced, unspliced, covariates, fixed)
         in_blocks = (
-            cells is not None
-            and has_step(self.module)
+            has_step(self.module)
             and not load_sparse_tensor
             and devices in ("auto", 1)
             and not (set(datasplitter_kwargs or ()) - {"drop_last"})
             and not (set(plan_kwargs) & {"reduce_lr_on_plateau", "compile"})
             and not (set(trainer_kwargs) & _NEEDS_PLAIN_STEPS)
         )
-        with self._blocks(cells) if in_blocks else nullcontext():
+        with self._blocks(cells) if cells is not None and in_blocks else nullcontext():
             super().train(
                 max_epochs=max_epochs,
                 accelerator=accelerator,
@@ -552,7 +554,7 @@ class SplicedVAE(SCVI):
             self._fit_after_training(cells)
 
     @contextmanager
-    def _blocks(self, cells: SparseCells | None) -> Iterator[None]:
+    def _blocks(self, cells: SparseCells) -> Iterator[None]:
         """Train with blocks of sparse minibatches while this is open."""
         self._training_plan_cls = BlockTrainingPlan
         self._data_splitter_cls = partial(BlockSplitter, cells=cells)
@@ -577,7 +579,7 @@ class SplicedVAE(SCVI):
             if not self.head_fitted_:
                 sizes = np.asarray(totals.sum(axis=1)).ravel()
                 components.size.fill_(float(np.median(sizes)))
-            logged = _logged(totals, float(components.size))
+            logged = log_normalised(totals, float(components.size))
             for index in np.unique(batch):
                 # A batch that was trained before keeps its mean.
                 if not components.mean[:, index].any():
@@ -928,10 +930,49 @@ class SplicedVAE(SCVI):
         GenesError, DataError
             As for `get_splicing_ratio`.
         """
+        self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        totals = csr_matrix(self._totals(adata), dtype=np.float32)
-        blocks = self.iter_splicing_ratio(adata, batch_size=batch_size, adaptation=adaptation)
-        return _at_counts(totals, blocks)
+        if _get_adata_minify_type(adata) is not None:
+            totals = csr_matrix(self._totals(adata), dtype=np.float32)
+            blocks = self.iter_splicing_ratio(adata, batch_size=batch_size, adaptation=adaptation)
+            return _at_counts(totals, blocks)
+        (predicted,) = self._predicted(self._cells(adata), adaptation, batch_size=batch_size)
+        return predicted.ratio
+
+    def _cells(self, adata: AnnData) -> Cells:
+        """Return validated data as cells whose totals are one block."""
+        totals = canonical(self._totals(adata))
+        manager = self.get_anndata_manager(adata, required=True)
+        return Cells.registered(manager, lambda: iter([totals]))
+
+    def _predicted(
+        self,
+        cells: Cells,
+        adaptation: Adaptation | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> Iterator[PredictedBlock]:
+        """Yield the prediction for each block of cells, in one forward pass."""
+        self.module.eval()
+        for block, minibatches in cells.minibatches(batch_size):
+            ratios, latents = [], []
+            for tensors, entries in minibatches:
+                _, ratio, qz = self.module.counted_ratios(tensors, entries)
+                values = ratio.cpu().numpy()
+                if adaptation is not None:
+                    values = adaptation.apply_at(values, entries.genes.numpy())
+                ratios.append(values)
+                latents.append(self._latent_mean(qz).cpu().numpy())
+            parts = (np.concatenate(ratios), block.indices, block.indptr)
+            yield PredictedBlock(
+                block, csr_matrix(parts, shape=block.shape), np.concatenate(latents)
+            )
+
+    def _latent_mean(self, qz: Normal) -> torch.Tensor:
+        """Mean latent state as scvi-tools gives it."""
+        if self.module.latent_distribution == "ln":
+            return torch.softmax(qz.sample(torch.Size([N_LATENT_DRAWS])), dim=-1).mean(dim=0)
+        return qz.loc
 
     def get_novelty(self, adata: AnnData | None = None) -> float:
         r"""How unlike the training cells some cells are, as a whole.
@@ -964,34 +1005,18 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         """
         self._check_if_trained(warn=False)
+        if self.module.components is None:
+            return float("nan")
+        return self._novelty_of(self._cells(self._validate_anndata(adata)))
+
+    def _novelty_of(self, cells: Cells) -> float:
         components = self.module.components
         if components is None:
             return float("nan")
-        adata = self._validate_anndata(adata)
-        totals = csr_matrix(self._totals(adata), dtype=np.float64)
-        # Batches are those of training by name, so each is compared with its own mean.
-        batch = np.asarray(
-            self.get_anndata_manager(adata, required=True).get_from_registry(
-                REGISTRY_KEYS.BATCH_KEY
-            ),
-            dtype=int,
-        ).ravel()
-        means = components.mean.T.cpu().numpy().astype(np.float64)
-        logged = _logged(totals, float(components.size))
-        # A gene that is not there at all says nothing of the cells.
-        present = np.asarray(totals.sum(axis=0)).ravel() > 0
-        centre = means[batch].mean(axis=0)
-        shift = np.where(present, np.asarray(logged.mean(axis=0)).ravel() - centre, 0.0)
-        square = np.asarray(logged.multiply(logged).mean(axis=0)).ravel()
-        variance = square - np.asarray(logged.mean(axis=0)).ravel() ** 2
-        axes = components.loadings.cpu().numpy().astype(np.float64)
-        lengths = np.linalg.norm(axes, axis=1)
-        axes, lengths = axes[lengths > 0], lengths[lengths > 0]
-        axes = axes / lengths[:, None]
-        inside = float(((axes @ shift) ** 2).sum())
-        chance = float(variance[present].sum()) / max(adata.n_obs - 1, 1)
-        outside = max(float((shift**2).sum()) - inside - chance, 0.0)
-        return outside / (outside + inside + float((lengths**-2).sum()))
+        sums = NoveltySums(components)
+        for block in cells.blocks():
+            sums.add(block)
+        return sums.novelty(cells.batch)
 
     def get_adaptation(
         self,
@@ -1035,53 +1060,24 @@ class SplicedVAE(SCVI):
             As for `get_splicing_ratio`.
         """
         adata = self._validate_anndata(adata)
-        if _get_adata_minify_type(adata) is not None:
-            raise DataError(
-                "The data is minified, so its counts are gone, and total counts were expected to "
-                "compare the cells with those of training; pass the AnnData with counts."
-            )
+        _refuse_minified(adata)
         if novelty is None:
             novelty = self.get_novelty(adata)
         elif not 0 <= novelty <= 1:
             raise DataError(f"`novelty` is {novelty}, a number from 0 to 1 was expected.")
-        totals = csr_matrix(self._totals(adata), dtype=np.float64)
-        log_odds = self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
-        share = 1 / (1 + np.exp(-log_odds))
-        n_experts = len(self.module.ratio_heads)
-        molecules = np.zeros(totals.shape[1])
-        sums = np.zeros((n_experts + 1, totals.shape[1]))
-        products = np.zeros((n_experts, n_experts))
-        start = 0
+        return self._adaptation_of(self._cells(adata), novelty, batch_size=batch_size)
+
+    def _adaptation_of(
+        self, cells: Cells, novelty: float, *, batch_size: int | None = None
+    ) -> Adaptation:
+        sums = AdaptationSums(self.module)
         self.module.eval()
-        for tensors in self._make_data_loader(adata=adata, batch_size=batch_size):
-            n = totals[start : start + len(tensors[REGISTRY_KEYS.X_KEY])].tocoo()
-            start += n.shape[0]
-            ratios = self.module.expert_ratios(tensors)
-            ratios.append(self.module.combined(ratios))
-            deviations = np.stack(
-                [logit(ratio.cpu().numpy()[n.row, n.col].astype(np.float64)) for ratio in ratios]
-            )
-            deviations -= log_odds[n.col]
-            molecules += np.bincount(n.col, weights=n.data, minlength=totals.shape[1])
-            for row, deviation in zip(sums, deviations, strict=True):
-                row += np.bincount(n.col, n.data * deviation, minlength=totals.shape[1])
-            weights = n.data * (share * (1 - share))[n.col]
-            products += (deviations[:-1] * weights) @ deviations[:-1].T
-        strayed = np.zeros_like(sums)
-        np.divide(sums, molecules, out=strayed, where=molecules > 0)
-        # Deviations within genes: what a gene strays by in all cells is taken off.
-        means = strayed[:-1]
-        products -= (means * (molecules * share * (1 - share))) @ means.T
-        amplitude = 1.0 if np.isnan(novelty) else 1 - novelty
-        if n_experts == 2:
-            covariance = max(products[0, 1], 0.0)
-            total = np.trace(products) + 2 * covariance
-            amplitude *= 4 * covariance / total if total > 0 else 0.0
-            # It takes the place of the amplitude that the experts have in cells of training.
-            amplitude /= float(self.module.amplitude)
-        offset = (1 - amplitude) * log_odds - amplitude * strayed[-1]
-        by_gene = pd.Series(offset.astype(np.float32), index=self.genes, name="offset")
-        return Adaptation(amplitude, by_gene, novelty)
+        for _, minibatches in cells.minibatches(batch_size):
+            for tensors, entries in minibatches:
+                experts, combined, _ = self.module.counted_ratios(tensors, entries)
+                ratios = [ratio.cpu().numpy() for ratio in (*experts, combined)]
+                sums.add(entries.genes.numpy(), entries.counts.numpy(), ratios)
+        return sums.adaptation(self.genes, novelty)
 
     @staticmethod
     def _tell_of_minified(adata: AnnData) -> None:
@@ -1145,14 +1141,14 @@ class SplicedVAE(SCVI):
             aligned = adata.copy()
         # The aligned data has the model's genes, so nothing below warns again.
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
-        adaptation = self.adaptation_for(aligned, adapt, batch_size=batch_size)
+        self._check_if_trained(warn=False)
+        cells = self._cells(self._validate_anndata(aligned))
+        adaptation = self._adaptation_for(cells, adapt, batch_size=batch_size)
         told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=2)
-        ratio = self.get_counted_splicing_ratio(
-            aligned, batch_size=batch_size, adaptation=adaptation
-        )
-        aligned.obsm[Obsm.LATENT] = self.get_latent_representation(aligned, batch_size=batch_size)
+        (predicted,) = self._predicted(cells, adaptation, batch_size=batch_size)
+        aligned.obsm[Obsm.LATENT] = predicted.latent
         found = ~self.genes.isin(alignment.missing)
         # A fresh AnnData: registration marks and stale copies stay behind.
         result = aligned[:, found].copy()
@@ -1162,7 +1158,7 @@ class SplicedVAE(SCVI):
         result.obs = result.obs.loc[:, ~result.obs.columns.str.startswith("_scvi")]
         add_predicted_layers(
             result,
-            ratio[:, found],
+            predicted.ratio[:, found],
             counts=counts,
             details={"genes": str(alignment), "intercepts": told},
         )
@@ -1186,12 +1182,23 @@ class SplicedVAE(SCVI):
         -------
         For ``adaptation``; ``None`` where the prediction is taken as it is.
         """
+        self._check_if_trained(warn=False)
         if adapt is False:
             return None
-        novelty = self.get_novelty(adata)
+        adata = self._validate_anndata(adata)
+        if adapt:
+            _refuse_minified(adata)
+        return self._adaptation_for(self._cells(adata), adapt, batch_size=batch_size)
+
+    def _adaptation_for(
+        self, cells: Cells, adapt: bool | None, *, batch_size: int | None = None
+    ) -> Adaptation | None:
+        if adapt is False:
+            return None
+        novelty = self._novelty_of(cells)
         if adapt is None and not novelty > NOVEL:
             return None
-        found = self.get_adaptation(adata, novelty=novelty, batch_size=batch_size)
+        found = self._adaptation_of(cells, novelty, batch_size=batch_size)
         done = (
             "each gene's mean ratio was brought back to that of the training cells, and of the "
             f"differences between cells {found.amplitude:.0%} was kept"
@@ -1303,6 +1310,14 @@ def _refuse_no_counts(totals: Any) -> None:
         )
 
 
+def _refuse_minified(adata: AnnData) -> None:
+    if _get_adata_minify_type(adata) is not None:
+        raise DataError(
+            "The data is minified, so its counts are gone, and total counts were expected to "
+            "compare the cells with those of training; pass the AnnData with counts."
+        )
+
+
 def _adapted(
     ratio: NDArray[np.float32],
     adaptation: Adaptation | None,
@@ -1326,15 +1341,16 @@ def _set_moments(
     products = h.T @ h / n
     if deviations is not None:
         products += np.diag(np.square(deviations, dtype=np.float64).mean(axis=0))
-    values = (
-        h.mean(axis=0),
-        products,
-        np.asarray(shares.mean(axis=0)).ravel(),
-        np.asarray(shares.T @ h).T / n,
-    )
     like = head.expression.slopes
+
+    def tensor(values: NDArray[np.floating]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(like)
+
     head.expression.set_moments(
-        *(torch.from_numpy(np.ascontiguousarray(value)).to(like) for value in values),
+        tensor(h.mean(axis=0)),
+        tensor(products),
+        tensor(np.asarray(shares.mean(axis=0)).ravel()),
+        tensor(np.asarray(shares.T @ h).T / n),
         counts=float(sizes.mean()),
         n_obs=n,
     )
@@ -1344,14 +1360,6 @@ def _places(index: torch.Tensor, n_genes: int) -> tuple[torch.Tensor, torch.Tens
     """Return rows and columns of positions in a flattened minibatch."""
     cells = torch.div(index, n_genes, rounding_mode="floor")
     return cells, index - cells * n_genes
-
-
-def _logged(totals: csr_matrix, size: float) -> csr_matrix:
-    """Log of one plus the counts scaled to a common size, sparse."""
-    sizes = np.asarray(totals.sum(axis=1)).ravel()
-    logged = csr_matrix(diags(size / np.maximum(sizes, 1)) @ totals)
-    np.log1p(logged.data, out=logged.data)
-    return logged
 
 
 def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:

@@ -8,7 +8,8 @@ values and gradients to the plain forms, `SparseNegativeBinomial` and `RatioHead
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn.functional import softplus
@@ -17,7 +18,8 @@ from torch.nn.functional import softplus
 _EPS = 1e-8
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True)
+class Counted:
     """Where a minibatch of counts is not zero, cell by cell.
 
     Attributes
@@ -142,7 +144,7 @@ def negative_binomial_loss(
     counted: Counted,
     log_factorials: torch.Tensor,
 ) -> torch.Tensor:
-    """Negative log-likelihood of counts whose means are a softmax times the cell's size.
+    """Compute the negative log-likelihood of counts whose means are a softmax times the cell's size.
 
     Parameters
     ----------
@@ -253,7 +255,7 @@ def binomial_loss(
     spliced: torch.Tensor,
     logged: torch.Tensor,
 ) -> torch.Tensor:
-    """Expected negative log-likelihood of spliced counts, without binomial coefficients.
+    """Compute the expected negative log-likelihood of spliced counts, coefficients left out.
 
     Parameters
     ----------

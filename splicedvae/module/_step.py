@@ -8,7 +8,7 @@ ratio), put together from the fused likelihoods. A test holds value and gradient
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -143,7 +143,7 @@ def training_step(
 
     same = minibatch.counted_index is minibatch.index
     entries = (
-        where._replace(values=minibatch.counted)
+        replace(where, values=minibatch.counted)
         if same
         else Counted.at(minibatch.counted_index, minibatch.counted, n_genes)
     )
