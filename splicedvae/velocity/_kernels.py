@@ -1,12 +1,12 @@
-"""The compiled loops of a velocity: moments, cosines to neighbours, agreement among neighbours.
+"""The compiled loops of a velocity: ratios, moments, cosines to neighbours, and their agreement.
 
 They give what scVelo's functions give, which loop over cells in Python and copy all neighbours of
 a cell; `tests/velocity/test_velocity_kernels.py` holds one against the other. scvelo-rs 0.1.3, a
 port to Rust, is not used: in the stochastic mode it leaves out the square root of the differences
 between cells, and its arrows then agree with scVelo's by a cosine of 0.91 only.
 
-Each loop goes over the cells it is given, in their order, and writes to their rows alone, so that
-threads can share the cells and the result does not depend on their number.
+Each loop but the one of ratios goes over the cells it is given, in their order, and writes to their
+rows alone, so that threads can share the cells and the result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -50,6 +50,28 @@ def over_cells(
         parts = np.array_split(cells, n_threads * _PARTS)
         for done in [pool.submit(kernel, part, *arguments) for part in parts]:
             done.result()
+
+
+@njit(cache=True, nogil=True)
+def ratio_squares(row, genes, spliced, other_row, other_genes, unspliced, mean, out):  # type: ignore[no-untyped-def]
+    """Add up, per gene, N (rho - mean)^2 = (S - mean N)^2 / N over the cells, with N = S + U.
+
+    This is free of the cancellation in E[x^2] - E[x]^2.
+    """
+    held = np.zeros(mean.size)
+    for cell in range(row.size - 1):
+        for entry in range(other_row[cell], other_row[cell + 1]):
+            held[other_genes[entry]] = unspliced[entry]
+        for entry in range(row[cell], row[cell + 1]):
+            gene = genes[entry]
+            total = spliced[entry] + held[gene]
+            held[gene] = 0
+            if total > 0:
+                out[gene] += (spliced[entry] - mean[gene] * total) ** 2 / total
+        for entry in range(other_row[cell], other_row[cell + 1]):
+            gene = other_genes[entry]
+            out[gene] += mean[gene] ** 2 * held[gene]
+            held[gene] = 0
 
 
 @njit(cache=True, nogil=True)
