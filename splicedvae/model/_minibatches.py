@@ -27,6 +27,8 @@ from splicedvae.module import SparseMinibatch
 
 #: Minibatches in a block: a tenth of a second or so between two looks for a request to stop.
 BLOCK = 16
+#: Cells that a minibatch must have for batch normalisation to mean something.
+FEWEST = 3
 
 _COVARIATES = (
     REGISTRY_KEYS.BATCH_KEY,
@@ -98,7 +100,10 @@ class SparseCells:
             self._counted,
             _log_factorial(n) - _log_factorial(s) - _log_factorial(np.maximum(n - s, 0)),
         )
-        self._covariates = {name: torch.as_tensor(value) for name, value in covariates.items()}
+        # scvi-tools stores codes of categories in as few bytes as possible.
+        self._covariates = {
+            name: torch.as_tensor(value, dtype=_dtype(value)) for name, value in covariates.items()
+        }
         self._fixed = fixed
 
     def __len__(self) -> int:
@@ -155,6 +160,10 @@ class _Chosen(Dataset[list[SparseMinibatch]]):
         return [self._cells.minibatch(self._rows[group]) for group in groups]
 
 
+def _dtype(values: NDArray[Any]) -> torch.dtype:
+    return torch.float32 if np.issubdtype(values.dtype, np.floating) else torch.int64
+
+
 def _at_entries_of(pattern: csr_matrix, values: csr_matrix) -> NDArray[np.float32]:
     """Return the values of one matrix at the entries of another, zero where it has none."""
     n_genes = pattern.shape[1]
@@ -202,7 +211,7 @@ def _positions(matrix: csr_matrix, rows: NDArray[np.intp]) -> tuple[torch.Tensor
 class _Blocks(Sampler[list[list[int]]]):
     """Batches of a sampler, several at a time.
 
-    A last batch of one cell, which batch normalisation refuses, joins the one before it.
+    A last batch of one or two cells, which batch normalisation cannot use, joins the one before it.
     """
 
     def __init__(self, batches: BatchSampler, size: int) -> None:
@@ -214,7 +223,7 @@ class _Blocks(Sampler[list[list[int]]]):
 
     def __iter__(self) -> Iterator[list[list[int]]]:
         batches = list(self._batches)
-        if len(batches) > 1 and len(batches[-1]) == 1:
+        if len(batches) > 1 and len(batches[-1]) < FEWEST:
             batches[-2:] = [batches[-2] + batches[-1]]
         for start in range(0, len(batches), self._size):
             yield batches[start : start + self._size]
@@ -248,6 +257,24 @@ class BlockSplitter(DataSplitter):
         return DataLoader(
             training, sampler=_Blocks(batches, BLOCK), batch_size=None, collate_fn=_as_it_is
         )
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Leave a block of training cells where it is: each step moves its own minibatch.
+
+        Parameters
+        ----------
+        batch
+            Of a loader.
+        device
+            Where the module is.
+        dataloader_idx
+            Number of the loader.
+        """
+        if isinstance(batch, list):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
 def covariates_of(manager: AnnDataManager) -> dict[str, NDArray[Any]]:

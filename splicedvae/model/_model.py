@@ -534,6 +534,8 @@ class SplicedVAE(SCVI):
             and not (set(plan_kwargs) & {"reduce_lr_on_plateau", "compile"})
             and not (set(trainer_kwargs) & _NEEDS_PLAIN_STEPS)
         )
+        if in_blocks:
+            trainer_kwargs.setdefault("log_every_n_steps", 1)
         with self._blocks(cells) if cells is not None and in_blocks else nullcontext():
             super().train(
                 max_epochs=max_epochs,
@@ -559,7 +561,10 @@ class SplicedVAE(SCVI):
         self._training_plan_cls = BlockTrainingPlan
         self._data_splitter_cls = partial(BlockSplitter, cells=cells)
         try:
-            yield
+            with warnings.catch_warnings():
+                # A last minibatch of a cell or two joins the one before it.
+                warnings.filterwarnings("ignore", message="Last batch will have a small size")
+                yield
         finally:
             del self._training_plan_cls, self._data_splitter_cls
 

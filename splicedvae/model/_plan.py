@@ -84,24 +84,6 @@ class BlockTrainingPlan(RatioTrainingPlan):
         super().__init__(module, **kwargs)
         self.automatic_optimization = False
 
-    def transfer_batch_to_device(
-        self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> Any:
-        """Leave a block of training cells for the steps to move.
-
-        Parameters
-        ----------
-        batch
-            Of the loader.
-        device
-            Where the module is.
-        dataloader_idx
-            Number of the loader.
-        """
-        if isinstance(batch, list):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def training_step(self, batch: list[SparseMinibatch], batch_idx: int) -> dict[str, Any]:
         """Take a step for each minibatch of a block, and log the means over the block.
 

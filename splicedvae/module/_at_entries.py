@@ -35,7 +35,13 @@ class EntriesOfTotals(NamedTuple):
     counts: torch.Tensor
 
     def of(self, values: torch.Tensor) -> torch.Tensor:
-        """Take the entries out of values of shape (n_cells, n_genes)."""
+        """Take the entries out of values of a minibatch.
+
+        Parameters
+        ----------
+        values
+            Shape (n_cells, n_genes).
+        """
         return values.reshape(-1).index_select(0, self.cells * values.shape[1] + self.genes)
 
 

@@ -144,7 +144,7 @@ def negative_binomial_loss(
     counted: Counted,
     log_factorials: torch.Tensor,
 ) -> torch.Tensor:
-    """Compute the negative log-likelihood of counts whose means are a softmax times the cell's size.
+    """Compute the negative log-likelihood of counts whose means are shares of the cell's size.
 
     Parameters
     ----------

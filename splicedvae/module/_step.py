@@ -93,7 +93,13 @@ class StepLosses:
 
 
 def has_step(module: SplicedVAEModule) -> bool:
-    """Tell whether `training_step` covers a module's options."""
+    """Tell whether `training_step` covers a module's options.
+
+    Parameters
+    ----------
+    module
+        Any.
+    """
     return (
         module.gene_likelihood == "nb"
         and module.dispersion == "gene"
