@@ -136,7 +136,7 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Step size of the optimiser; 0.004 if not given.", rich_help_panel=_MODEL
+            help="Step size of the optimiser; 0.006 if not given.", rich_help_panel=_MODEL
         ),
     ] = None,
     seed: Annotated[

@@ -6,16 +6,24 @@ from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._model import RatioInterval, SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
-from splicedvae.model._schedule import LEARNING_RATE, default_epochs, plan_options
+from splicedvae.model._schedule import (
+    LEARNING_RATE,
+    LearningRateDecay,
+    default_epochs,
+    plan_options,
+    rate_left,
+)
 
 __all__ = [
     "LEARNING_RATE",
     "Adaptation",
     "GeneAlignment",
+    "LearningRateDecay",
     "RatioInterval",
     "RatioTrainingPlan",
     "SplicedVAE",
     "align_genes",
     "default_epochs",
     "plan_options",
+    "rate_left",
 ]

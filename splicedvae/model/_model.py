@@ -41,7 +41,7 @@ from splicedvae.model._cells import Cells, PredictedBlock, canonical
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
-from splicedvae.model._schedule import default_epochs, plan_options
+from splicedvae.model._schedule import LearningRateDecay, default_epochs, plan_options
 from splicedvae.model._sums import AdaptationSums, NoveltySums, log_normalised
 from splicedvae.module import (
     DispersionFit,
@@ -498,8 +498,9 @@ class SplicedVAE(SCVI):
             Further arguments of `scvi.dataloaders.DataSplitter`.
         plan_kwargs
             Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression
-            (0.004), ``ratio_lr`` for the ratio head (that of expression), ``n_epochs_kl_warmup``
-            (half of the epochs), and scvi-tools' others.
+            (0.006 to begin with; unless training may stop early it falls along a line over the
+            second half of the epochs), ``ratio_lr`` for the ratio head (that of expression),
+            ``n_epochs_kl_warmup`` (half of the epochs), and scvi-tools' others.
         **trainer_kwargs
             Further arguments of `scvi.train.Trainer`, such as ``callbacks``.
 
@@ -534,6 +535,9 @@ class SplicedVAE(SCVI):
             and not (set(plan_kwargs) & {"reduce_lr_on_plateau", "compile"})
             and not (set(trainer_kwargs) & _NEEDS_PLAIN_STEPS)
         )
+        if not early_stopping and "reduce_lr_on_plateau" not in plan_kwargs:
+            callbacks = list(trainer_kwargs.get("callbacks") or ())
+            trainer_kwargs["callbacks"] = [*callbacks, LearningRateDecay()]
         if in_blocks:
             trainer_kwargs.setdefault("log_every_n_steps", 1)
         with self._blocks(cells) if cells is not None and in_blocks else nullcontext():

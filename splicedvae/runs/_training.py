@@ -15,7 +15,7 @@ from scvi.model import SCVI
 
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
-from splicedvae.model import SplicedVAE, default_epochs, plan_options
+from splicedvae.model import LearningRateDecay, SplicedVAE, default_epochs, plan_options
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._journal import Journal
@@ -244,6 +244,9 @@ class _Trainings:
         callbacks: list[Callback] = [watch]
         if self._watched is not None and isinstance(model, SplicedVAE):
             callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
+        if not isinstance(model, SplicedVAE):
+            # The baseline learns as fast and as long as SplicedVAE does.
+            callbacks.append(LearningRateDecay())
         # Last, so that what is kept holds what was told of the epoch.
         callbacks.append(keeper)
         try:
@@ -278,7 +281,6 @@ class _Trainings:
                 train_size=1.0,
                 callbacks=callbacks,
                 enable_progress_bar=False,
-                # The baseline learns as fast and as long as SplicedVAE does.
                 plan_kwargs=plan_options(self._epochs, given),
             )
         except SplicedVAEError:
