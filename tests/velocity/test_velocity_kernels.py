@@ -11,7 +11,7 @@ from scipy import sparse
 from splicedvae import datasets
 from splicedvae import velocity as vl
 from splicedvae._counts import cell_sizes, count_matrix
-from splicedvae._keys import Layers, Obs, Obsm, Uns, Var
+from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
 from splicedvae.evaluation import cell_cosines
 from splicedvae.velocity import _kernels
 from splicedvae.velocity._fit import fit_pair
@@ -116,11 +116,22 @@ def test_few_genes_leave_no_more_rounding_than_in_scvelo() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_more_cells_than_scanpy_searches_exactly(mode: str) -> None:
-    """Above 4,096 cells scanpy's neighbours are approximate and come in another form."""
+def test_more_cells_than_one_dense_search_takes(mode: str) -> None:
+    """From 4,096 cells on, scanpy's search takes another way."""
     settings = vl.VelocitySettings(mode=mode, min_shared_counts=5, n_neighbors=10, n_jobs=2)
     theirs, ours = both_ways(datasets.simulate(4200, 30, seed=4), settings)
     assert_same(theirs, ours)
+
+
+def test_approximate_neighbours_do_not_hold_the_cell_itself() -> None:
+    """From 8,192 cells on, scanpy searches with pynndescent, which finds each cell first."""
+    settings = vl.VelocitySettings(
+        mode="deterministic", min_shared_counts=5, n_neighbors=10, n_jobs=2
+    )
+    cells = datasets.simulate(8200, 20, seed=7)
+    ground = vl.prepare(cells, settings=settings)
+    assert not ground.obsp[Obsp.DISTANCES].diagonal().any()
+    assert_same(*both_ways(cells, settings))
 
 
 def test_threads_do_not_change_the_result() -> None:
