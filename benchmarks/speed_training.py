@@ -131,8 +131,8 @@ def runs(folder: Path) -> list[dict[str, Any]]:
         That of the real counts.
     """
     rows = []
-    for name in RUNS:
-        path = folder / name
+    for path in [folder / name for name in RUNS]:
+        name = path.name
         config = RunConfig(
             data=str(path), data_sha256=io.sha256(path), name=name, cluster_key="clusters"
         )
@@ -145,7 +145,7 @@ def runs(folder: Path) -> list[dict[str, Any]]:
 
             whole = seconds(work)
             assert run is not None
-            modelled = run.predictions()
+            modelled, stages = run.predictions, run.provenance["stages"]
             train = modelled[modelled.obs["split"] == "train"].copy()
         SCVI.setup_anndata(train)
         scvi.settings.seed = 0
@@ -160,8 +160,10 @@ def runs(folder: Path) -> list[dict[str, Any]]:
                 "run, s": round(whole),
                 "scVI's training, s": round(alone),
                 "ratio": round(whole / alone, 2),
+                "stages, s": stages,
             }
         )
+        print(rows[-1], flush=True)
     return rows
 
 

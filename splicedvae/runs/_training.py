@@ -33,7 +33,7 @@ STAGE_HEAD = "fitting the ratio head on scVI"
 #: Epochs of the default up to 20,000 cells, and seconds for them beside those of the other
 #: stages of a run; both grow with the cells, these with the epochs as well.
 _USUAL_EPOCHS: Final = 100
-_WEIGHTS: Final = {STAGE_SPLICEDVAE: 75.0, STAGE_SCVI: 40.0, STAGE_HEAD: 40.0}
+_WEIGHTS: Final = {STAGE_SPLICEDVAE: 6.5, STAGE_SCVI: 5.5, STAGE_HEAD: 2.5}
 
 
 def stage_weights(epochs: int | None) -> dict[str, float]:
