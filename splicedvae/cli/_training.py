@@ -104,8 +104,8 @@ def train(
     max_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the training cells, for both models. scvi-tools' heuristic if not "
-            "given: 400, fewer above 20,000 cells.",
+            help="Passes over the training cells, for both models; if not given 100, fewer above "
+            "20,000 cells.",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -135,7 +135,9 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Step size; scvi-tools' if not given.", rich_help_panel=_MODEL),
+        typer.Option(
+            help="Step size of the optimiser; 0.006 if not given.", rich_help_panel=_MODEL
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of split, training and maps.", rich_help_panel=_MODEL)

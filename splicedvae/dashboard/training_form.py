@@ -197,7 +197,7 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                 placeholder="auto",
                 key="form-epochs",
                 help="Passes over the training cells, the same for SplicedVAE and scVI. Left "
-                "empty: 400, and fewer above 20,000 cells.",
+                "empty: 100, and fewer above 20,000 cells.",
             )
             held_out = st.slider(
                 "Held-out cells",

@@ -6,14 +6,26 @@ from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._model import RatioInterval, SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
+from splicedvae.model._schedule import (
+    LEARNING_RATE,
+    LearningRateDecay,
+    default_epochs,
+    plan_options,
+    rate_left,
+)
 from splicedvae.model._streaming import ReconstructedFile
 
 __all__ = [
+    "LEARNING_RATE",
     "Adaptation",
     "GeneAlignment",
+    "LearningRateDecay",
     "RatioInterval",
     "RatioTrainingPlan",
     "ReconstructedFile",
     "SplicedVAE",
     "align_genes",
+    "default_epochs",
+    "plan_options",
+    "rate_left",
 ]

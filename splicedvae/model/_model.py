@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,10 +16,9 @@ import pandas as pd
 import torch
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse, vstack
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse import csr_matrix, diags, issparse, vstack
 from scipy.special import logit
-from scvi import REGISTRY_KEYS
+from scvi import REGISTRY_KEYS, settings
 from scvi.data._utils import _get_adata_minify_type
 from scvi.data.fields import (
     CategoricalJointObsField,
@@ -27,6 +28,7 @@ from scvi.data.fields import (
     NumericalObsField,
 )
 from scvi.model import SCVI
+from scvi.module._constants import MODULE_KEYS
 from torch.distributions import Normal
 
 from splicedvae._counts import at_counts
@@ -37,7 +39,9 @@ from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, PredictedBlock, canonical
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
-from splicedvae.model._plan import RatioTrainingPlan
+from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
+from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
+from splicedvae.model._schedule import LearningRateDecay, default_epochs, plan_options
 from splicedvae.model._streaming import (
     Compression,
     ReconstructedFile,
@@ -45,7 +49,13 @@ from splicedvae.model._streaming import (
     reconstruct_to,
 )
 from splicedvae.model._sums import AdaptationSums, NoveltySums, log_normalised
-from splicedvae.module import DispersionFit, SplicedVAEModule
+from splicedvae.module import (
+    DispersionFit,
+    EntriesOfTotals,
+    RatioHead,
+    SplicedVAEModule,
+    has_step,
+)
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 
@@ -53,6 +63,13 @@ from splicedvae.reconstruction import Counts, add_predicted_layers
 NOVEL = 0.25
 #: Counted entries that the scatter of counts and the experts' amplitude are found from.
 MAX_FITTED_ENTRIES = 1_000_000
+#: Vectors beside the components that are looked for, and blocks of the iteration that finds them.
+OVERSAMPLED = 10
+KRYLOV_BLOCKS = 6
+#: Options of the trainer that ask something of each step, so that steps are taken one by one.
+_NEEDS_PLAIN_STEPS = frozenset(
+    {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "strategy"}
+)
 
 #: Draws behind the mean of a logistic normal latent state, as in scvi-tools.
 N_LATENT_DRAWS = 5_000
@@ -480,8 +497,7 @@ class SplicedVAE(SCVI):
         Parameters
         ----------
         max_epochs
-            Passes over the data; ``None`` takes scvi-tools' heuristic (400 up to 20,000
-            cells, fewer above).
+            Passes over the data; ``None`` takes 100 up to 20,000 cells and fewer above.
         accelerator
             Lightning's name of the device kind.
         devices
@@ -502,8 +518,10 @@ class SplicedVAE(SCVI):
         datasplitter_kwargs
             Further arguments of `scvi.dataloaders.DataSplitter`.
         plan_kwargs
-            Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression,
-            ``ratio_lr`` for the ratio head, and scvi-tools' others.
+            Further arguments of `splicedvae.model.RatioTrainingPlan`: ``lr`` for expression
+            (0.006 to begin with; unless training may stop early it falls along a line over the
+            second half of the epochs), ``ratio_lr`` for the ratio head (that of expression),
+            ``n_epochs_kl_warmup`` (half of the epochs), and scvi-tools' others.
         **trainer_kwargs
             Further arguments of `scvi.train.Trainer`, such as ``callbacks``.
 
@@ -515,70 +533,117 @@ class SplicedVAE(SCVI):
         layers = self._layers_to_train_on()
         if train_size is None and validation_size is None and not early_stopping:
             train_size = 1.0
-        self._fit_components()
+        assert self.adata is not None
+        if max_epochs is None:
+            max_epochs = default_epochs(self.adata.n_obs)
+        plan_kwargs = plan_options(max_epochs, plan_kwargs)
+        totals = csr_matrix(self._totals(self.adata), dtype=np.float32)
+        fixed = self._fit_components(totals)
         if layers is not None and not self.head_fitted_:
             sums = [torch.from_numpy(_column_sums(layer)) for layer in layers]
             for head in self.module.ratio_heads:
                 head.set_intercept(*sums)
-        super().train(
-            max_epochs=max_epochs,
-            accelerator=accelerator,
-            devices=devices,
-            train_size=train_size,
-            validation_size=validation_size,
-            shuffle_set_split=shuffle_set_split,
-            load_sparse_tensor=load_sparse_tensor,
-            batch_size=batch_size,
-            early_stopping=early_stopping,
-            datasplitter_kwargs=datasplitter_kwargs,
-            plan_kwargs=plan_kwargs,
-            **trainer_kwargs,
+        cells = None
+        if layers is not None:
+            spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
+            covariates = covariates_of(self.adata_manager)
+            cells = SparseCells(totals, spliced, unspliced, covariates, fixed)
+        in_blocks = (
+            has_step(self.module)
+            and not load_sparse_tensor
+            and devices in ("auto", 1)
+            and not (set(datasplitter_kwargs or ()) - {"drop_last"})
+            and not (set(plan_kwargs) & {"reduce_lr_on_plateau", "compile"})
+            and not (set(trainer_kwargs) & _NEEDS_PLAIN_STEPS)
         )
+        if not early_stopping and "reduce_lr_on_plateau" not in plan_kwargs:
+            callbacks = list(trainer_kwargs.get("callbacks") or ())
+            trainer_kwargs["callbacks"] = [*callbacks, LearningRateDecay()]
+        if in_blocks:
+            trainer_kwargs.setdefault("log_every_n_steps", 1)
+        with self._blocks(cells) if cells is not None and in_blocks else nullcontext():
+            super().train(
+                max_epochs=max_epochs,
+                accelerator=accelerator,
+                devices=devices,
+                train_size=train_size,
+                validation_size=validation_size,
+                shuffle_set_split=shuffle_set_split,
+                load_sparse_tensor=load_sparse_tensor,
+                batch_size=batch_size,
+                early_stopping=early_stopping,
+                datasplitter_kwargs=datasplitter_kwargs,
+                plan_kwargs=plan_kwargs,
+                **trainer_kwargs,
+            )
         self.head_fitted_ = True
-        if layers is None:
-            return
-        spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
-        counted = csr_matrix(spliced + unspliced)
-        if self.module.ratio_head_components is not None:
-            self._fit_amplitude(counted)
-        if self.module.ratio_head.likelihood != "beta-binomial":
-            self._fit_concentration(spliced, counted)
+        if cells is not None:
+            self._fit_after_training(cells)
 
-    def _fit_components(self) -> None:
-        """Find principal components of the totals, or the means of batches that are new."""
-        components = self.module.components
-        if components is None:
-            return
-        assert self.adata is not None
-        totals = csr_matrix(self._totals(self.adata), dtype=np.float32)
-        batch = np.asarray(
-            self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=int
-        ).ravel()
-        if not self.head_fitted_:
-            sizes = np.asarray(totals.sum(axis=1)).ravel()
-            components.size.fill_(float(np.median(sizes)))
-        logged = log_normalised(totals, float(components.size))
-        for index in np.unique(batch):
-            # A batch that was trained before keeps its mean.
-            if not components.mean[:, index].any():
-                mean = np.asarray(logged[batch == index].mean(axis=0)).ravel()
-                components.mean[:, index] = torch.from_numpy(mean).to(components.mean)
-        if not self.head_fitted_:
+    @contextmanager
+    def _blocks(self, cells: SparseCells) -> Iterator[None]:
+        """Train with blocks of sparse minibatches while this is open."""
+        self._training_plan_cls = BlockTrainingPlan
+        self._data_splitter_cls = partial(BlockSplitter, cells=cells)
+        try:
+            with warnings.catch_warnings():
+                # A last minibatch of a cell or two joins the one before it.
+                warnings.filterwarnings("ignore", message="Last batch will have a small size")
+                yield
+        finally:
+            del self._training_plan_cls, self._data_splitter_cls
+
+    def _fit_components(self, totals: csr_matrix) -> Fixed:
+        """Find principal components of the totals, or the means of batches that are new.
+
+        Returns
+        -------
+        What does not change of the cells while the module trains.
+        """
+        components, head = self.module.components, self.module.ratio_head_components
+        scores = latent = None
+        if components is not None and head is not None:
+            batch = np.asarray(
+                self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=int
+            ).ravel()
+            if not self.head_fitted_:
+                sizes = np.asarray(totals.sum(axis=1)).ravel()
+                components.size.fill_(float(np.median(sizes)))
+            logged = log_normalised(totals, float(components.size))
+            for index in np.unique(batch):
+                # A batch that was trained before keeps its mean.
+                if not components.mean[:, index].any():
+                    mean = np.asarray(logged[batch == index].mean(axis=0)).ravel()
+                    components.mean[:, index] = torch.from_numpy(mean).to(components.mean)
             means = components.mean.T.cpu().numpy()
-            found = _loadings(logged, means, batch, components.n_components)
-            components.loadings.zero_()
-            components.loadings[: len(found)] = torch.from_numpy(found).to(components.loadings)
+            if not self.head_fitted_:
+                found = _loadings(logged, means, batch, components.n_components)
+                components.loadings.zero_()
+                components.loadings[: len(found)] = torch.from_numpy(found).to(components.loadings)
+            axes = components.loadings.cpu().numpy()
+            scores = np.asarray(logged @ axes.T - (means @ axes.T)[batch], dtype=np.float32)
+            if not self.head_fitted_:
+                _set_moments(head, totals, scores)
+        if self.expression_frozen_:
+            latent = self._frozen_latent()
+            if self.module.ratio_head.kind == "linear" and not self.head_fitted_:
+                _set_moments(self.module.ratio_head, totals, *latent)
+        return Fixed(scores, latent)
 
-    def _cells_to_fit_on(self, counted: csr_matrix) -> NDArray[np.int_]:
-        """Choose so many cells that their entries say all there is to know of a few numbers."""
-        n_cells = counted.shape[0]
-        if counted.nnz <= MAX_FITTED_ENTRIES:
-            return np.arange(n_cells)
-        size = max(1, int(MAX_FITTED_ENTRIES * n_cells / counted.nnz))
-        return np.sort(np.random.default_rng(0).choice(n_cells, size, replace=False))
+    def _frozen_latent(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Encode the cells once: mean and standard deviation of each latent state."""
+        means, deviations = [], []
+        self.module.eval()
+        with torch.inference_mode():
+            for tensors in self._make_data_loader(adata=self.adata):
+                inputs = self.module._get_inference_input(tensors)
+                qz = self.module.inference(**inputs)[MODULE_KEYS.QZ_KEY]
+                means.append(qz.loc.cpu().numpy())
+                deviations.append(qz.scale.cpu().numpy())
+        return np.concatenate(means), np.concatenate(deviations)
 
-    def _fit_amplitude(self, counted: csr_matrix) -> None:
-        r"""Find how much of the amplitude the average of two experts has lost.
+    def _fit_after_training(self, cells: SparseCells) -> None:
+        r"""Find the experts' amplitude and each gene's concentration, from one pass over cells.
 
         Each expert's deviation d from the gene's log-odds is a posterior mean: regressing the
         truth on it gives a slope of one. Their average, as far as they differ, varies less, and the
@@ -588,43 +653,45 @@ class SplicedVAE(SCVI):
 
         with variances v and covariance c of the deviations, weighted by the information of each
         entry (Ranjan and Gneiting 2010: a linear pool of calibrated forecasts lacks sharpness).
+        The concentration says how much counts scatter around the ratio that this amplitude gives.
         """
-        cells = self._cells_to_fit_on(counted)
-        log_odds = self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
+        module = self.module
+        two = module.ratio_head_components is not None
+        fits_concentration = module.ratio_head.likelihood != "beta-binomial"
+        if not two and not fits_concentration:
+            return
+        n_genes = len(self.genes)
+        log_odds = module.ratio_head.log_odds.cpu().numpy().astype(np.float64)
         share = 1 / (1 + np.exp(-log_odds))
-        moments = np.zeros((2, 2))
-        start = 0
-        self.module.eval()
-        for tensors in self._make_data_loader(adata=self.adata, indices=list(cells)):
-            n = counted[cells[start : start + len(tensors[REGISTRY_KEYS.X_KEY])]].tocoo()
-            start += n.shape[0]
-            weights = n.data * (share * (1 - share))[n.col]
-            ratios = [ratio.cpu().numpy() for ratio in self.module.expert_ratios(tensors)]
-            logits = [logit(ratio[n.row, n.col].astype(np.float64)) for ratio in ratios]
-            deviations = np.stack(logits) - log_odds[n.col]
-            moments += (deviations * weights) @ deviations.T
-        variances, covariance = np.trace(moments), max(moments[0, 1], 0.0)
-        if variances > 0:
-            self.module.amplitude.fill_(2 * variances / (variances + 2 * covariance))
-
-    def _fit_concentration(self, spliced: csr_matrix, counted: csr_matrix) -> None:
-        """Find how much each gene's counts scatter around its predicted ratio."""
-        fit = DispersionFit(counted.shape[1])
-        cells = self._cells_to_fit_on(counted)
-        start = 0
-        for ratio in self.iter_splicing_ratio(indices=list(cells)):
-            rows = cells[start : start + len(ratio)]
-            start += len(ratio)
-            n = counted[rows].tocoo()
-            s = np.asarray(spliced[rows][n.row, n.col], dtype=np.float32).ravel()
-            fit.add(
-                torch.from_numpy(s),
-                torch.from_numpy(n.data),
-                torch.from_numpy(ratio[n.row, n.col]),
-                torch.from_numpy(n.col.astype(np.int64)),
-            )
-        parameter = self.module.ratio_head.log_concentration
-        parameter.copy_(fit.log_concentration().to(parameter.device))
+        rows = np.arange(len(cells))
+        if cells.n_entries > MAX_FITTED_ENTRIES:
+            size = max(1, int(MAX_FITTED_ENTRIES * len(rows) / cells.n_entries))
+            rows = np.sort(np.random.default_rng(0).choice(rows, size, replace=False))
+        seen: list[tuple[NDArray[Any], ...]] = []
+        module.eval()
+        for start in range(0, len(rows), settings.batch_size):
+            part = cells.minibatch(rows[start : start + settings.batch_size])
+            totals = EntriesOfTotals(*_places(part.index, n_genes), part.totals)
+            at = EntriesOfTotals(*_places(part.counted_index, n_genes), part.totals_at_counted)
+            ratios, _, _ = module.counted_ratios(part.covariates, totals, at)
+            by_expert = np.stack([ratio.cpu().numpy() for ratio in ratios])
+            seen.append((at.genes.numpy(), part.counted.numpy(), part.spliced.numpy(), by_expert))
+        genes, n, s = (np.concatenate([part[i] for part in seen]) for i in range(3))
+        ratios = np.concatenate([part[3] for part in seen], axis=1)
+        if two:
+            deviations = logit(ratios.astype(np.float64)) - log_odds[genes]
+            weights = n * (share * (1 - share))[genes]
+            moments = (deviations * weights) @ deviations.T
+            variances, covariance = np.trace(moments), max(moments[0, 1], 0.0)
+            if variances > 0:
+                module.amplitude.fill_(2 * variances / (variances + 2 * covariance))
+        if fits_concentration:
+            columns = torch.from_numpy(genes)
+            combined = module.combined_at(torch.from_numpy(ratios), columns)
+            fit = DispersionFit(n_genes)
+            fit.add(torch.from_numpy(s), torch.from_numpy(n), combined, columns)
+            parameter = module.ratio_head.log_concentration
+            parameter.copy_(fit.log_concentration().to(parameter.device))
 
     def get_ratio_concentration(self) -> pd.Series:
         r"""How tightly the spliced share of a gene's counts lies around the predicted ratio.
@@ -1356,6 +1423,41 @@ def _adapted(
     return ratio if adaptation is None else adaptation.apply(ratio, mean)
 
 
+def _set_moments(
+    head: RatioHead,
+    totals: csr_matrix,
+    means: NDArray[np.floating],
+    deviations: NDArray[np.floating] | None = None,
+) -> None:
+    """Give a head the moments of expression along features that training does not change."""
+    sizes = np.asarray(totals.sum(axis=1), dtype=np.float64).ravel()
+    shares = csr_matrix(diags(1 / np.maximum(sizes, 1)) @ totals)
+    n = len(sizes)
+    h = means.astype(np.float64)
+    products = h.T @ h / n
+    if deviations is not None:
+        products += np.diag(np.square(deviations, dtype=np.float64).mean(axis=0))
+    like = head.expression.slopes
+
+    def tensor(values: NDArray[np.floating]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(like)
+
+    head.expression.set_moments(
+        tensor(h.mean(axis=0)),
+        tensor(products),
+        tensor(np.asarray(shares.mean(axis=0)).ravel()),
+        tensor(np.asarray(shares.T @ h).T / n),
+        counts=float(sizes.mean()),
+        n_obs=n,
+    )
+
+
+def _places(index: torch.Tensor, n_genes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows and columns of positions in a flattened minibatch."""
+    cells = torch.div(index, n_genes, rounding_mode="floor")
+    return cells, index - cells * n_genes
+
+
 def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:
     """Keep of dense blocks of cells what stands where something was counted."""
     kept: list[csr_matrix] = []
@@ -1383,24 +1485,38 @@ def _loadings(
         (np.ones(n_cells), (np.arange(n_cells), batch)), shape=(n_cells, len(means))
     )
 
-    # Only products with vectors are taken, so that a sparse matrix stays sparse.
-    def centred(v: NDArray[np.floating]) -> Any:
-        return logged @ v - member @ (means @ v)
+    centres = means.astype(logged.dtype)
 
-    def back(v: NDArray[np.floating]) -> Any:
-        return logged.T @ v - means.T @ (member.T @ v)
+    def covariance(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply vectors, shape (n_genes, n_vectors), by the covariance within batches."""
+        narrow = axes.astype(logged.dtype)
+        scores = logged @ narrow - (centres @ narrow)[batch]
+        both = logged.T @ scores - centres.T @ (member.T @ scores)
+        return np.asarray(both, dtype=np.float64) / n_cells
 
-    operator = LinearOperator(
-        logged.shape, matvec=centred, rmatvec=back, matmat=centred, rmatmat=back, dtype=np.float64
-    )
-    start = np.random.default_rng(0).standard_normal(min(logged.shape))
-    _, values, axes = svds(operator, k=n, v0=start)
-    order = np.argsort(-values)
-    spread, axes = values[order] / np.sqrt(n_cells), axes[order]
+    # Block Krylov iteration (Musco and Musco 2015): products with many vectors at once leave the
+    # matrix sparse and go through it fewer times than one vector after the other.
+    width = min(n + OVERSAMPLED, n_genes)
+    image = covariance(np.random.default_rng(0).standard_normal((n_genes, width)))
+    basis, images = np.zeros((n_genes, 0)), []
+    for _ in range(KRYLOV_BLOCKS):
+        for _ in range(2):  # once leaves rounding error
+            image = image - basis @ (basis.T @ image)
+        block = np.linalg.qr(image)[0][:, : n_genes - basis.shape[1]]
+        basis = np.concatenate([basis, block], axis=1)
+        image = covariance(block)
+        images.append(image)
+        if basis.shape[1] >= n_genes:
+            break
+    small = basis.T @ np.concatenate(images, axis=1)
+    values, turned = np.linalg.eigh((small + small.T) / 2)
+    values, turned = values[::-1][:n], turned[:, ::-1][:, :n]
+    # What varies a thousandth as much as the first is rounding error.
+    useful = values > 1e-6 * max(values[0], 1e-6)
+    axes = (basis @ turned[:, useful]).T
     # The sign of an axis is arbitrary; its largest loading is made positive.
-    axes *= np.sign(axes[np.arange(n), np.abs(axes).argmax(axis=1)])[:, None]
-    useful = spread > 1e-6
-    return np.asarray(axes[useful] / spread[useful, None], dtype=np.float32)
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    return np.asarray(axes / np.sqrt(values[useful])[:, None], dtype=np.float32)
 
 
 def _column_sums(layer: Any) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from splicedvae.module._likelihoods import (
 )
 from splicedvae.module._module import SplicedVAEModule
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
+from splicedvae.module._step import SparseMinibatch, StepLosses, has_step, training_step
 
 __all__ = [
     "CountedEntries",
@@ -25,9 +26,13 @@ __all__ = [
     "RatioHead",
     "Slopes",
     "SlopesDraw",
+    "SparseMinibatch",
     "SparseNegativeBinomial",
     "SplicedVAEModule",
+    "StepLosses",
     "beta_binomial_log_prob",
     "binomial_log_prob",
+    "has_step",
+    "training_step",
     "weighted_squared_error",
 ]

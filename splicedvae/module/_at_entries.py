@@ -35,7 +35,7 @@ class EntriesOfTotals(NamedTuple):
     counts: torch.Tensor
 
     def of(self, values: torch.Tensor) -> torch.Tensor:
-        """Take the entries out of values of the minibatch, shape (n_entries,).
+        """Take the entries out of values of a minibatch.
 
         Parameters
         ----------

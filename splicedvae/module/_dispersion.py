@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from splicedvae.module._likelihoods import beta_binomial_log_prob
+from splicedvae.module._likelihoods import beta_binomial_log_prob, log_choose
 
 #: Concentrations that are weighed against each other; the last is as good as a binomial.
 LOG_CONCENTRATIONS = torch.linspace(math.log(2.0), math.log(20_000.0), 24)
@@ -61,9 +61,10 @@ class DispersionFit:
         """
         several = counted >= 2
         s, n, p, g = (values[several] for values in (spliced, counted, ratio, genes))
+        ways = log_choose(n, s)
         logits = torch.logit(p, eps=1e-6)
         for k, value in enumerate(self.grid):
-            terms = beta_binomial_log_prob(s, n, logits, value)
+            terms = beta_binomial_log_prob(s, n, logits, value, ways)
             self.log_likelihood[:, k].index_add_(0, g, terms.to(self.log_likelihood.dtype))
 
     def log_concentration(self) -> torch.Tensor:

@@ -60,6 +60,7 @@ def beta_binomial_log_prob(
     counted: torch.Tensor,
     logits: torch.Tensor,
     log_concentration: torch.Tensor,
+    log_coefficients: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Log-probability of the spliced count when the ratio itself varies as a beta distribution.
 
@@ -77,6 +78,8 @@ def beta_binomial_log_prob(
         Logit of the mean splicing ratio, same shape.
     log_concentration
         Natural log of the concentration, broadcastable to the same shape.
+    log_coefficients
+        Logs of the binomial coefficients, same shape, from `log_choose`; None computes them.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def beta_binomial_log_prob(
     alpha = (concentration * torch.sigmoid(logits)).clamp_min(tiny)
     beta = (concentration * torch.sigmoid(-logits)).clamp_min(tiny)
     log_prob = (
-        log_choose(counted, spliced)
+        (log_choose(counted, spliced) if log_coefficients is None else log_coefficients)
         + (torch.lgamma(spliced + alpha) - torch.lgamma(alpha))
         + (torch.lgamma(counted - spliced + beta) - torch.lgamma(beta))
         - (torch.lgamma(counted + concentration) - torch.lgamma(concentration))

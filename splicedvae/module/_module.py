@@ -306,7 +306,7 @@ class SplicedVAEModule(VAE):
             if self.components is not None and self.ratio_head_components is not None:
                 experts.append((self.ratio_head_components, self.components(x, batch_index)))
             for head, state in experts:
-                if self.training:
+                if self.training and not head.expression.fixed:
                     head.expression.observe(head.features(state), x, n_obs)
                 mean, variance = head.moments(state, batch_index, x)
                 loss = head.negative_log_likelihood(mean, entries, variance)
@@ -437,7 +437,10 @@ class SplicedVAEModule(VAE):
     @torch.inference_mode()
     @auto_move_data
     def counted_ratios(
-        self, tensors: dict[str, torch.Tensor], entries: EntriesOfTotals
+        self,
+        tensors: dict[str, torch.Tensor],
+        entries: EntriesOfTotals,
+        at: EntriesOfTotals | None = None,
     ) -> tuple[list[torch.Tensor], torch.Tensor, Normal]:
         """Posterior mean ratio where something was counted, the same as `expert_ratios` gives.
 
@@ -447,6 +450,8 @@ class SplicedVAEModule(VAE):
             Batch and covariates of a minibatch; total counts are taken from ``entries``.
         entries
             Where the totals are not zero.
+        at
+            Entries to answer for, with their totals; None takes ``entries``.
 
         Returns
         -------
@@ -464,23 +469,37 @@ class SplicedVAEModule(VAE):
             MODULE_KEYS.QZ_KEY
         ]
         head = self.ratio_head
+        at = entries if at is None else at
         if head.kind == "linear" and self.latent_distribution == "normal":
-            found = _at_entries.moments(head, qz.loc, batch_index, entries, sizes, qz.scale)
+            found = _at_entries.moments(head, qz.loc, batch_index, at, sizes, qz.scale)
             ratios = [_mean_sigmoid(*found)]
         else:
             total = torch.zeros(1, device=x.device)
             for z in self._mean_draws(qz):
-                found = _at_entries.moments(head, z, batch_index, entries, sizes)
+                found = _at_entries.moments(head, z, batch_index, at, sizes)
                 total = total + _mean_sigmoid(*found)
             ratios = [total / N_MEAN_DRAWS]
         if self.components is not None and self.ratio_head_components is not None:
             scores = _at_entries.scores(self.components, entries, sizes, batch_index)
-            found = _at_entries.moments(
-                self.ratio_head_components, scores, batch_index, entries, sizes
-            )
+            found = _at_entries.moments(self.ratio_head_components, scores, batch_index, at, sizes)
             ratios.append(_mean_sigmoid(*found))
         mean = torch.stack(ratios).mean(dim=0)
-        return ratios, self._amplified(mean, len(ratios) == 1, entries.genes), qz
+        return ratios, self._amplified(mean, len(ratios) == 1, at.genes), qz
+
+    @torch.inference_mode()
+    def combined_at(self, ratios: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
+        """Posterior mean ratio of all experts at entries, shape (n_entries,).
+
+        Parameters
+        ----------
+        ratios
+            Of each expert, shape (n_experts, n_entries), from `counted_ratios`.
+        genes
+            Column of each entry, shape (n_entries,).
+        """
+        device = self.ratio_head.log_odds.device
+        mean = ratios.to(device).mean(dim=0)
+        return self._amplified(mean, len(ratios) == 1, genes.to(device)).cpu()
 
     def _expert_ratios(self, tensors: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         qz = self.inference(**self._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +14,8 @@ START_SCALE = 0.1
 SLOPE_PRECISION = 5.0
 #: Weight of a minibatch in the running moments of expression, once there were enough of them.
 MOMENT_RATE = 0.02
+#: Minibatches from one renewal of the slopes of expression to the next, likewise.
+RENEW_EVERY = 5
 
 
 class Slopes(nn.Module):
@@ -63,9 +66,35 @@ class Slopes(nn.Module):
 
     def divergence(self) -> torch.Tensor:
         """Kullback-Leibler divergence of the posterior from the prior, summed (a scalar)."""
-        relative = 2 * (self.log_scale - self.log_width)
-        standard = self.mean * torch.exp(-self.log_width)
-        return 0.5 * (torch.exp(relative) + standard.square() - 1 - relative).sum()
+        found: torch.Tensor = _Divergence.apply(self.mean, self.log_scale, self.log_width)
+        return found
+
+
+class _Divergence(torch.autograd.Function):
+    """The divergence of Gaussians with its gradient, in one pass over the slopes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, mean: torch.Tensor, log_scale: torch.Tensor, log_width: torch.Tensor
+    ) -> torch.Tensor:
+        relative = 2 * (log_scale - log_width)
+        ratio = torch.exp(relative)
+        of_mean = mean * torch.exp(-2 * log_width)
+        square = mean * of_mean
+        of_scale = ratio - 1
+        of_width = of_scale + square
+        ctx.save_for_backward(of_mean, of_scale, of_width)
+        ctx.width = log_width.shape
+        return 0.5 * (of_width - relative).sum()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (weight,) = grads
+        of_mean, of_scale, of_width = ctx.saved_tensors
+        width = None
+        if ctx.needs_input_grad[2]:
+            width = -weight * of_width.sum_to_size(ctx.width)
+        return weight * of_mean, weight * of_scale, width
 
 
 class ExpressionSlopes(nn.Module):
@@ -107,10 +136,17 @@ class ExpressionSlopes(nn.Module):
             ("_steps", ()),
         ):
             self.register_buffer(name, torch.zeros(shape))
+        #: Whether the moments are those of all training cells already (`set_moments`).
+        self.fixed = False
 
     @torch.no_grad()
-    def observe(self, h: torch.Tensor, x: torch.Tensor, n_obs: int) -> None:
-        """Take a minibatch into the moments and renew the slopes.
+    def observe(
+        self, h: torch.Tensor, x: torch.Tensor, n_obs: int, size: torch.Tensor | None = None
+    ) -> None:
+        """Take a minibatch into the moments, and renew the slopes from time to time.
+
+        The moments change by a fiftieth with a minibatch once there were enough of them, so the
+        slopes are renewed with every minibatch only at first, and then with every `RENEW_EVERY`th.
 
         Parameters
         ----------
@@ -120,20 +156,64 @@ class ExpressionSlopes(nn.Module):
             Total counts, shape (n_cells, n_genes).
         n_obs
             Number of training cells, which the information in the counts grows with.
+        size
+            Total counts of each cell, shape (n_cells, 1); None sums them.
         """
-        size = x.sum(dim=1, keepdim=True)
-        share = x / size.clamp_min(1)
+        size = x.sum(dim=1, keepdim=True) if size is None else size
         self._steps += 1
         rate = (1 / self._steps).clamp_min(MOMENT_RATE)
         n = h.shape[0]
+        # Dividing the few features by the size of a cell, not its many genes.
+        weights = torch.cat([h, torch.ones_like(h[:, :1])], dim=1) / size.clamp_min(1)
+        shares = weights.T @ x / n
         for moment, now in (
             (self._h, h.mean(dim=0)),
             (self._hh, h.T @ h / n),
-            (self._x, share.mean(dim=0)),
-            (self._hx, h.T @ share / n),
+            (self._x, shares[-1]),
+            (self._hx, shares[:-1]),
             (self._counts, size.mean()),
         ):
             moment.lerp_(now, rate)
+        step = int(self._steps)
+        if step <= 1 / MOMENT_RATE or step % RENEW_EVERY == 0:
+            self._renew(n_obs)
+
+    @torch.no_grad()
+    def set_moments(
+        self,
+        h: torch.Tensor,
+        hh: torch.Tensor,
+        x: torch.Tensor,
+        hx: torch.Tensor,
+        counts: float,
+        n_obs: int,
+    ) -> None:
+        """Take the moments of all training cells, for features that training does not change.
+
+        Parameters
+        ----------
+        h
+            Mean of the features, shape (n_features,).
+        hh
+            Mean of their products, shape (n_features, n_features).
+        x
+            Mean share of each gene in a cell's counts, shape (n_genes,).
+        hx
+            Mean of the products of features and shares, shape (n_features, n_genes).
+        counts
+            Mean total count of a cell.
+        n_obs
+            Number of training cells.
+        """
+        for moment, value in ((self._h, h), (self._hh, hh), (self._x, x), (self._hx, hx)):
+            moment.copy_(value)
+        self._counts.fill_(counts)
+        self._steps.fill_(1)
+        self._renew(n_obs)
+        self.fixed = True
+
+    def _renew(self, n_obs: int) -> None:
+        """Find the slopes that belong to the moments."""
         covariance = self._hh - torch.outer(self._h, self._h)
         cross = self._hx - torch.outer(self._h, self._x)
         # In the axes of the features' covariance each gene's regression is a division.
@@ -142,7 +222,7 @@ class ExpressionSlopes(nn.Module):
         if not torch.isfinite(small).all():
             # Training has diverged, which the loss tells.
             return
-        spread, axes = (part.to(x.device) for part in torch.linalg.eigh(small))
+        spread, axes = (part.to(self._x.device) for part in torch.linalg.eigh(small))
         molecules = n_obs * self._counts
         information = molecules * self._x * spread.clamp_min(0)[:, None] + SLOPE_PRECISION
         self.slopes.copy_(axes @ (axes.T @ (molecules * cross) / information))

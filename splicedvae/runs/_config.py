@@ -85,7 +85,7 @@ class RunConfig:
         Weight of the ratio's loss and strength of the pull to the gene's mean; None for the
         model's defaults.
     learning_rate
-        Step size of the optimiser; None for the default of scvi-tools.
+        Step size of the optimiser; None for the default, 0.006.
     velocity
         Settings shared by all velocities of the run.
     seed

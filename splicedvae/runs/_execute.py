@@ -57,15 +57,15 @@ from splicedvae.runs._stopping import StopRequested, stop_signals
 
 #: Stages with weights of about their share of the time; those of trainings grow with the epochs.
 TRAIN_STAGES: Final = (
-    ("reading the data", 2.0),
-    ("choosing cells and genes", 1.0),
+    ("reading the data", 0.5),
+    ("choosing cells and genes", 0.5),
     *_training.stage_weights(None).items(),
-    ("predicting ratios", 1.0),
-    ("evaluating on held-out cells", 4.0),
-    ("drawing latent spaces", 10.0),
-    ("computing velocities", 13.0),
-    ("comparing velocities among held-out cells", 6.0),
-    ("writing the results", 1.0),
+    ("predicting ratios", 0.5),
+    ("evaluating on held-out cells", 5.0),
+    ("drawing latent spaces", 9.0),
+    ("computing velocities", 8.5),
+    ("comparing velocities among held-out cells", 1.5),
+    ("writing the results", 0.5),
 )
 PREDICT_STAGES: Final = (
     ("reading the data", 2.0),

@@ -212,8 +212,13 @@ class Keeper(Callback):
         counted = ("ready", "started", "processed", "completed")
         done = dict.fromkeys(counted, self._saved.epoch)
         loop.epoch_progress.load_state_dict({"total": done, "current": done})
-        step = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
-        step.total.ready = step.total.completed = self._saved.steps
+        steps = loop.epoch_loop
+        total = (
+            steps.automatic_optimization.optim_progress.optimizer.step.total
+            if pl_module.automatic_optimization
+            else steps.manual_optimization.optim_step_progress.total
+        )
+        total.ready = total.completed = self._saved.steps
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the generators where they stood: the minibatches are drawn after this.

@@ -12,11 +12,10 @@ import scvi
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model import SCVI
-from scvi.model._utils import get_max_epochs_heuristic
 
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
-from splicedvae.model import SplicedVAE
+from splicedvae.model import LearningRateDecay, SplicedVAE, default_epochs, plan_options
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._journal import Journal
@@ -31,10 +30,10 @@ STAGE_SPLICEDVAE = "training SplicedVAE"
 STAGE_SCVI = "training scVI"
 STAGE_HEAD = "fitting the ratio head on scVI"
 
-#: Epochs of scvi-tools' default up to 20,000 cells, and seconds for them beside those of the other
+#: Epochs of the default up to 20,000 cells, and seconds for them beside those of the other
 #: stages of a run; both grow with the cells, these with the epochs as well.
-_USUAL_EPOCHS: Final = 400
-_WEIGHTS: Final = {STAGE_SPLICEDVAE: 75.0, STAGE_SCVI: 40.0, STAGE_HEAD: 40.0}
+_USUAL_EPOCHS: Final = 100
+_WEIGHTS: Final = {STAGE_SPLICEDVAE: 6.5, STAGE_SCVI: 5.5, STAGE_HEAD: 2.5}
 
 
 def stage_weights(epochs: int | None) -> dict[str, float]:
@@ -245,6 +244,9 @@ class _Trainings:
         callbacks: list[Callback] = [watch]
         if self._watched is not None and isinstance(model, SplicedVAE):
             callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
+        if not isinstance(model, SplicedVAE):
+            # The baseline learns as fast and as long as SplicedVAE does.
+            callbacks.append(LearningRateDecay())
         # Last, so that what is kept holds what was told of the epoch.
         callbacks.append(keeper)
         try:
@@ -270,7 +272,7 @@ class _Trainings:
         """Train a model; a training that diverged ends with a sentence."""
         config = self._config
         scvi.settings.seed = config.seed
-        plan = {} if config.learning_rate is None else {"plan_kwargs": {"lr": config.learning_rate}}
+        given = {} if config.learning_rate is None else {"lr": config.learning_rate}
         try:
             model.train(
                 max_epochs=self._epochs,
@@ -279,7 +281,7 @@ class _Trainings:
                 train_size=1.0,
                 callbacks=callbacks,
                 enable_progress_bar=False,
-                **plan,
+                plan_kwargs=plan_options(self._epochs, given),
             )
         except SplicedVAEError:
             raise
@@ -357,7 +359,7 @@ def train_models(
     DataError
         If the cells cannot be trained on.
     """
-    epochs = config.max_epochs or get_max_epochs_heuristic(cells.n_obs)
+    epochs = config.max_epochs or default_epochs(cells.n_obs)
     journal.reweigh(stage_weights(epochs))
     watched = _watched(held_out, cells, config, journal)
     if watched is not None and not resumed:

@@ -113,10 +113,16 @@ def _sources(cells: AnnData) -> dict[str, tuple[str, str]]:
     return {source: pair for source, pair in pairs.items() if pair[0] in cells.layers}
 
 
-def _prepare(cells: AnnData, settings: VelocitySettings) -> AnnData:
+def _prepare(cells: AnnData, settings: VelocitySettings, *, keep_umap: bool = False) -> AnnData:
     """Choose genes by the measured layers, or by the first source's where there are none."""
     spliced, unspliced = next(iter(_sources(cells).values()))
-    return prepare(cells, spliced_layer=spliced, unspliced_layer=unspliced, settings=settings)
+    return prepare(
+        cells,
+        spliced_layer=spliced,
+        unspliced_layer=unspliced,
+        settings=settings,
+        keep_umap=keep_umap,
+    )
 
 
 def compute(
@@ -245,7 +251,10 @@ def evidence(
         rng = np.random.default_rng(seed)
         kept = np.sort(rng.choice(ground.n_obs, MAX_COMPARED, replace=False))
         # The graph of a part of the cells has few of each cell's neighbours left.
-        ground = _prepare(cells[kept].copy(), settings)
+        part = cells[kept].copy()
+        # No arrow is drawn here, so no embedding has to be computed.
+        part.obsm[Obsm.UMAP] = ground.obsm[Obsm.UMAP][kept]
+        ground = _prepare(part, settings, keep_umap=True)
         batches = None if batches is None else [batches[cell] for cell in kept]
         notes.append(
             f"Whether the counts carry a velocity was tested on {MAX_COMPARED:,} cells, drawn at "

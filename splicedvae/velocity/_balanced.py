@@ -64,11 +64,10 @@ def balanced_sizes(
         sums = [factor @ layer for factor, layer in zip(factors, layers, strict=True)]
         share = sums[0] / np.maximum(sums[0] + sums[1], 1e-12)
         change = 0.0
-        shares = (share, 1 - share)
-        expected = [
-            sum(f * (layer @ part) for f, layer in zip(factors, layers, strict=True))
-            for part in shares
-        ]
+        # What is not expected in the one layer is in the other.
+        shared = [layer @ share for layer in layers]
+        parts = (shared, [size - part for size, part in zip(sizes, shared, strict=True)])
+        expected = [factors[0] * part[0] + factors[1] * part[1] for part in parts]
         for index in range(2):
             found = factors[index] * sizes[index]
             usable = both & (expected[index] > 0)

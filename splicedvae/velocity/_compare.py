@@ -10,8 +10,9 @@ from anndata import AnnData
 
 from splicedvae._errors import DataError, VelocityError
 from splicedvae.velocity._account import VelocityAccount
-from splicedvae.velocity._compute import compute_velocity
-from splicedvae.velocity._ground import is_prepared
+from splicedvae.velocity._compute import velocity_on
+from splicedvae.velocity._ground import check_graph, is_prepared
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
 
@@ -96,14 +97,17 @@ def compare_velocities(
             "call splicedvae.velocity.prepare first."
         )
     settings = VelocitySettings() if settings is None else settings
+    check_graph(prepared)
+    neighbours = Neighbours(prepared)
     results: dict[str, AnnData] = {}
     refusals: dict[str, str] = {}
     for source, (spliced_layer, unspliced_layer) in sources.items():
         if progress is not None:
             progress(source)
         try:
-            results[source] = compute_velocity(
+            results[source] = velocity_on(
                 prepared,
+                neighbours,
                 spliced_layer=spliced_layer,
                 unspliced_layer=unspliced_layer,
                 settings=settings,

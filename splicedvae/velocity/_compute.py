@@ -29,6 +29,7 @@ from splicedvae.velocity._graph import (
     velocity_graph,
 )
 from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared, prepare
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
 #: Below this the picture rests on so few genes that the account says so.
@@ -92,12 +93,35 @@ def compute_velocity(
     """
     settings = VelocitySettings() if settings is None else settings
     ground = _as_ground(adata, spliced_layer, unspliced_layer, settings)
+    return velocity_on(
+        ground,
+        Neighbours(ground),
+        spliced_layer=spliced_layer,
+        unspliced_layer=unspliced_layer,
+        settings=settings,
+        source=source,
+        bases=bases,
+    )
+
+
+def velocity_on(
+    ground: AnnData,
+    neighbours: Neighbours,
+    *,
+    spliced_layer: str,
+    unspliced_layer: str,
+    settings: VelocitySettings,
+    source: str,
+    bases: Sequence[str],
+) -> AnnData:
+    """Compute a velocity as `compute_velocity` does, with neighbours that several sources share."""
     embeddings = embeddings_of(ground, bases)
     spliced = count_matrix(ground, spliced_layer)
     unspliced = count_matrix(ground, unspliced_layer)
     layers = (spliced_layer, unspliced_layer)
     fit = fit_pair(
         ground,
+        neighbours,
         spliced,
         unspliced,
         (
@@ -116,8 +140,8 @@ def compute_velocity(
             f"The velocity rests on {n_velocity_genes} genes, so single genes shape the picture."
         )
     notes += fit.notes
-    velocity_graph(fitted, settings)
-    velocity_confidence(fitted)
+    velocity_graph(fitted, neighbours, settings)
+    velocity_confidence(fitted, neighbours, settings)
 
     result = _assemble(ground, fit.work)
     _spread_genes(result, fitted, fit.usable)
@@ -228,7 +252,9 @@ def true_velocity(
             f"The layer '{spliced_layer}' holds no counts, expected the spliced counts that say "
             "where a cell is; name another layer."
         )
-    work = moments(adata, normalise(spliced, layer_sizes(adata, spliced_layer, spliced)), None)
+    neighbours = Neighbours(adata)
+    scaled = normalise(spliced, layer_sizes(adata, spliced_layer, spliced))
+    work = moments(neighbours, adata.var_names, scaled, n_jobs=settings.n_jobs)
     work.layers[Layers.VELOCITY] = velocity
     work.var[Var.VELOCITY_GENES] = moving
     work.uns[Uns.VELOCITY_PARAMS] = {
@@ -237,8 +263,8 @@ def true_velocity(
         "perc": list(PERCENTILES),
     }
     notes = silence_empty_cells(work, adata)
-    velocity_graph(work, settings)
-    velocity_confidence(work)
+    velocity_graph(work, neighbours, settings)
+    velocity_confidence(work, neighbours, settings)
     result = _assemble(adata, work)
     _spread_genes(result, work, np.arange(adata.n_vars))
     _project_all(result, embeddings)

@@ -26,6 +26,8 @@ from splicedvae._keys import Layers, Obs, Var
 MIN_CELLS: Final = 10
 #: Genes kept for each cluster.
 N_GENES: Final = 50
+#: Genes that are ranked at once.
+_BLOCK: Final = 64
 _CODES: Final = "group"
 COLUMNS: Final = ("group", "gene", "score", "velocity", "share")
 
@@ -184,10 +186,10 @@ def _rank_correlation(
         return correlation
     later = rankdata(time[known])
     later -= later.mean()
-    for column in range(values.shape[1]):
-        ranks = rankdata(values[known, column])
-        ranks -= ranks.mean()
-        size = np.sqrt((ranks @ ranks) * (later @ later))
-        if size > 0:
-            correlation[column] = float(ranks @ later / size)
+    for start in range(0, values.shape[1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        ranks = rankdata(values[known, block], axis=0)
+        ranks -= ranks.mean(axis=0)
+        size = np.sqrt(np.square(ranks).sum(axis=0) * (later @ later))
+        np.divide(later @ ranks, size, out=correlation[block], where=size > 0)
     return correlation

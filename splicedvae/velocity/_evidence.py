@@ -21,12 +21,14 @@ from splicedvae.velocity._balanced import BALANCED, fit_balanced
 from splicedvae.velocity._fit import (
     MIN_RESIDUAL,
     layer_sizes,
+    moments,
     refuse_common_shift,
     refuse_degenerate,
     refuse_uncounted,
-    scaled_moments,
+    scaled_layers,
 )
 from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._variation import ratio_variation
 
@@ -136,9 +138,9 @@ def velocity_evidence(
     seed
         Seed of the permutations.
     settings
-        Only ``min_shared_counts`` is used: genes with fewer are not tested. ``None`` for the
-        defaults. Nor are genes whose ratios hardly change places, as no two cells of a group have
-        about as many of their molecules.
+        ``n_jobs`` and ``min_shared_counts`` are used: genes with fewer are not tested. ``None``
+        for the defaults. Nor are genes whose ratios hardly change places, as no two cells of a
+        group have about as many of their molecules.
 
     Returns
     -------
@@ -191,13 +193,14 @@ def velocity_evidence(
     refuse_common_shift(spliced, unspliced, sizes[0] + sizes[1])
 
     seeds = np.random.SeedSequence([seed, _STREAM]).generate_state(n_permutations, np.uint64)
-    observed, floor = _energies(prepared, spliced, unspliced, sizes)
+    neighbours = Neighbours(prepared)
+    observed, floor = _energies(prepared, neighbours, spliced, unspliced, sizes, settings.n_jobs)
     energies = []
     moved = np.zeros(prepared.n_vars)
     for pair in shuffles_within_genes(
         spliced, unspliced, seeds=map(int, seeds), groups=groups, alike=True
     ):
-        energies.append(_energies(prepared, *pair, sizes)[0])
+        energies.append(_energies(prepared, neighbours, *pair, sizes, settings.n_jobs)[0])
         moved += _squares(pair[0] - spliced) / n_permutations
 
     shared = shared_counts(spliced, unspliced)
@@ -243,12 +246,15 @@ def _refuse_fractions(matrix: sparse.csr_matrix, layer: str) -> None:
 
 def _energies(
     ground: AnnData,
+    neighbours: Neighbours,
     spliced: sparse.csr_matrix,
     unspliced: sparse.csr_matrix,
     sizes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    n_jobs: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum each gene's squared residuals over cells; also return what rounding makes of them."""
-    work = scaled_moments(ground, spliced, unspliced, sizes, BALANCED)
+    scaled = scaled_layers(spliced, unspliced, sizes, BALANCED)
+    work = moments(neighbours, ground.var_names, *scaled, n_jobs=n_jobs)
     fit_balanced(work)
     energy = np.square(work.layers[Layers.VELOCITY]).sum(axis=0, dtype=np.float64)
     around = np.square(work.layers[Layers.MU]).sum(axis=0, dtype=np.float64)

@@ -13,9 +13,11 @@ from scipy import sparse
 
 from splicedvae._counts import cell_sizes, normalise, shared_counts
 from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers, Obs, Obsp, Uns, Var, VelocityMode
+from splicedvae._keys import Layers, Obs, Var, VelocityMode
 from splicedvae.velocity._balanced import BALANCED, MAX_ROUNDS, balanced_sizes, fit_balanced
 from splicedvae.velocity._ground import MIN_GENES
+from splicedvae.velocity._kernels import over_cells, weighted_sums
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._scvelo import quiet_scvelo
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._variation import (
@@ -69,6 +71,7 @@ class PairFit:
 
 def fit_pair(
     ground: AnnData,
+    neighbours: Neighbours,
     spliced: sparse.csr_matrix,
     unspliced: sparse.csr_matrix,
     sizes: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -81,7 +84,9 @@ def fit_pair(
     Parameters
     ----------
     ground
-        A result of `prepare`, for graph and names; not changed.
+        A result of `prepare`, for names and empty cells; not changed.
+    neighbours
+        Those of the ground.
     spliced, unspliced
         Counts, cells x genes of the ground, not normalised.
     sizes
@@ -101,7 +106,8 @@ def fit_pair(
     refuse_degenerate(variation, layers)
     if settings.mode == BALANCED:
         refuse_common_shift(spliced, unspliced, sizes[0] + sizes[1])
-    work = scaled_moments(ground, spliced, unspliced, sizes, settings.mode)
+    scaled = scaled_layers(spliced, unspliced, sizes, settings.mode)
+    work = moments(neighbours, ground.var_names, *scaled, n_jobs=settings.n_jobs)
     usable = np.flatnonzero(variation.varies)
     fitted = work[:, usable].copy()
     fallbacks = _fit(fitted, settings)
@@ -115,19 +121,16 @@ def fit_pair(
     )
 
 
-def scaled_moments(
-    ground: AnnData,
+def scaled_layers(
     spliced: sparse.csr_matrix,
     unspliced: sparse.csr_matrix,
     sizes: tuple[NDArray[np.float64], NDArray[np.float64]],
     mode: VelocityMode,
-) -> AnnData:
-    """Scale both layers as a model does, and take their moments.
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Scale both layers as a model does.
 
     Parameters
     ----------
-    ground
-        A result of `prepare`; not changed.
     spliced, unspliced
         Counts, not normalised.
     sizes
@@ -138,7 +141,7 @@ def scaled_moments(
     """
     if mode == BALANCED:
         sizes = balanced_sizes(spliced, unspliced, sizes[0] + sizes[1])
-    return moments(ground, normalise(spliced, sizes[0]), normalise(unspliced, sizes[1]))
+    return normalise(spliced, sizes[0]), normalise(unspliced, sizes[1])
 
 
 def layer_sizes(ground: AnnData, layer: str, matrix: sparse.csr_matrix) -> NDArray[np.float64]:
@@ -150,26 +153,40 @@ def layer_sizes(ground: AnnData, layer: str, matrix: sparse.csr_matrix) -> NDArr
 
 
 def moments(
-    ground: AnnData, spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix | None
+    neighbours: Neighbours,
+    var_names: pd.Index,
+    spliced: sparse.csr_matrix,
+    unspliced: sparse.csr_matrix | None = None,
+    *,
+    n_jobs: int = 1,
 ) -> AnnData:
-    """Make the object scVelo works on: layers, moments and graph, nothing from the user's file."""
-    work = AnnData(
-        obs=pd.DataFrame(index=ground.obs_names), var=pd.DataFrame(index=ground.var_names)
-    )
-    work.obsp[Obsp.DISTANCES] = sparse.csr_matrix(ground.obsp[Obsp.DISTANCES])
-    work.obsp[Obsp.CONNECTIVITIES] = sparse.csr_matrix(ground.obsp[Obsp.CONNECTIVITIES])
-    work.uns[Uns.NEIGHBORS] = dict(ground.uns[Uns.NEIGHBORS])
-    with quiet_scvelo():
-        from scvelo.preprocessing.neighbors import get_connectivities
+    """Make the object scVelo works on: layers, moments and graph, nothing from the user's file.
 
-        weights = get_connectivities(work)
+    Moments are written into dense rows at once, without the sparse product in between that
+    ``scvelo.pp.moments`` makes: most of their entries are not zero.
+    """
+    work = neighbours.bare(var_names)
+    weights = neighbours.weights
     pairs = [(Layers.SPLICED, Layers.MS, spliced)]
     if unspliced is not None:
         pairs.append((Layers.UNSPLICED, Layers.MU, unspliced))
     for name, moment, counts in pairs:
         single = sparse.csr_matrix(counts, dtype=np.float32)
+        smooth = np.zeros(single.shape, dtype=np.float32)
+        over_cells(
+            weighted_sums,
+            neighbours.order,
+            n_jobs,
+            weights.indptr,
+            weights.indices,
+            weights.data,
+            single.indptr,
+            single.indices,
+            single.data,
+            smooth,
+        )
         work.layers[name] = single
-        work.layers[moment] = np.asarray((weights @ single).toarray(), dtype=np.float32)
+        work.layers[moment] = smooth
     return work
 
 

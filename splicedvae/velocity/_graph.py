@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from anndata import AnnData
@@ -11,51 +11,142 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Obs, Obsp, Uns, Var
+from splicedvae._keys import Layers, Obs, Uns, Var
+from splicedvae.velocity._kernels import cosines, mean_cosines, over_cells, transition_cosines
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._projection import project
 from splicedvae.velocity._scvelo import quiet_scvelo
 from splicedvae.velocity._settings import VelocitySettings
 
-
-def velocity_graph(fitted: AnnData, settings: VelocitySettings) -> None:
-    """Compute the velocity graph in place."""
-    with quiet_scvelo() as scvelo:
-        scvelo.tl.velocity_graph(fitted, n_jobs=settings.n_jobs, show_progress_bar=False)
-        if fitted.uns[Uns.VELOCITY_GRAPH].nnz == 0:
-            raise VelocityError(
-                "No cell's velocity points to any neighbour, expected some that do; give more "
-                "cells or genes."
-            )
+#: scVelo's width of the kernel that turns cosines into transition probabilities, inverse.
+_SCALE: Final = 10
 
 
-def velocity_confidence(fitted: AnnData) -> None:
-    """Compute length and confidence of each cell's velocity in place."""
-    with quiet_scvelo() as scvelo:
-        scvelo.tl.velocity_confidence(fitted)
-    confidence = np.asarray(fitted.obs[Obs.CONFIDENCE], dtype=np.float64)
-    if np.isnan(confidence).any():
-        fitted.obs[Obs.CONFIDENCE] = _confidence_among_moving(fitted, confidence)
+def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySettings) -> None:
+    """Compute the velocity graph in place, as ``scvelo.tl.velocity_graph`` does.
 
+    Parameters
+    ----------
+    fitted
+        Cells x genes with ``Ms``, ``velocity`` and ``velocity_genes``; gets the cosines in
+        ``uns["velocity_graph"]`` (positive) and ``["velocity_graph_neg"]``, CSR float32.
+    neighbours
+        Those of the ground.
+    settings
+        The number of threads.
 
-def _confidence_among_moving(
-    fitted: AnnData, confidence: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Fill in scVelo's confidence where one neighbour without velocity made it NaN."""
-    velocity = np.asarray(fitted.layers[Layers.VELOCITY], dtype=np.float64)
-    velocity = velocity[:, np.asarray(fitted.var[Var.VELOCITY_GENES], dtype=bool)]
-    velocity = velocity - velocity.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(velocity, axis=1)
-    unit = np.divide(
-        velocity, length[:, None], out=np.zeros_like(velocity), where=length[:, None] > 0
+    Raises
+    ------
+    VelocityError
+        If no velocity points to any neighbour.
+    """
+    params = fitted.uns[Uns.VELOCITY_PARAMS]
+    root = params["mode"] == "stochastic"
+    states, velocity = _over_velocity_genes(fitted)
+    if root:
+        velocity = np.copysign(np.sqrt(np.abs(velocity)), velocity)
+    velocity -= velocity.mean(axis=1, keepdims=True)
+    reached = neighbours.reached
+    found = np.empty(reached.nnz, dtype=np.float32)
+    over_cells(
+        cosines,
+        neighbours.order,
+        settings.n_jobs,
+        reached.indptr,
+        reached.indices,
+        states,
+        velocity,
+        root,
+        found,
     )
-    graph = sparse.csr_matrix(fitted.obsp[Obsp.DISTANCES])
-    filled = confidence.copy()
-    for cell in np.flatnonzero(np.isnan(confidence)):
-        neighbours = graph.indices[graph.indptr[cell] : graph.indptr[cell + 1]]
-        neighbours = neighbours[length[neighbours] > 0]
-        if length[cell] > 0 and neighbours.size:
-            filled[cell] = max(float((unit[neighbours] @ unit[cell]).mean()), 0.0)
-    return filled
+    np.clip(found, -1, 1, out=found)
+    graph = _where(reached, found, found > 0)
+    if graph.nnz == 0:
+        raise VelocityError(
+            "No cell's velocity points to any neighbour, expected some that do; give more "
+            "cells or genes."
+        )
+    fitted.uns[Uns.VELOCITY_GRAPH] = graph
+    fitted.uns[Uns.VELOCITY_GRAPH_NEG] = _where(reached, found, found < 0)
+    fitted.obs[Obs.SELF_TRANSITION] = _self_transitions(graph)
+    params["mode_neighbors"] = "distances"
+    params["n_recurse_neighbors"] = 2
+
+
+def velocity_confidence(
+    fitted: AnnData, neighbours: Neighbours, settings: VelocitySettings
+) -> None:
+    """Compute length and confidences of each cell's velocity in place.
+
+    They are those of ``scvelo.tl.velocity_confidence``, but neighbours without a velocity are left
+    out: scVelo's mean over neighbours is NaN if one of them has none.
+
+    Parameters
+    ----------
+    fitted
+        What `velocity_graph` has seen.
+    neighbours
+        Those of the ground.
+    settings
+        The number of threads.
+    """
+    states, velocity = _over_velocity_genes(fitted)
+    velocity -= velocity.mean(axis=1, keepdims=True)
+    edges = sparse.csr_matrix(fitted.uns[Uns.VELOCITY_GRAPH] + fitted.uns[Uns.VELOCITY_GRAPH_NEG])
+    expected = np.zeros(fitted.n_obs)
+    over_cells(
+        transition_cosines,
+        neighbours.order,
+        settings.n_jobs,
+        edges.indptr,
+        edges.indices,
+        np.exp(_SCALE * edges.data),
+        states,
+        velocity,
+        expected,
+    )
+    length = np.sqrt(np.einsum("ij,ij->i", velocity, velocity))
+    moves = length > 0
+    velocity /= np.where(moves, length, 1)[:, None]
+    confidence = np.zeros(fitted.n_obs)
+    over_cells(
+        mean_cosines,
+        neighbours.order,
+        settings.n_jobs,
+        neighbours.direct,
+        velocity,
+        moves,
+        confidence,
+    )
+    fitted.obs[Obs.LENGTH] = length.round(2)
+    fitted.obs[Obs.CONFIDENCE] = np.clip(confidence, 0, None)
+    fitted.obs[Obs.CONFIDENCE_TRANSITION] = expected
+
+
+def _over_velocity_genes(
+    fitted: AnnData,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Copy states and velocities of the velocity genes, whose rows the loops read in one go."""
+    used = np.asarray(fitted.var[Var.VELOCITY_GENES], dtype=bool)
+    states, velocity = (
+        np.ascontiguousarray(fitted.layers[name][:, used], dtype=np.float32)
+        for name in (Layers.MS, Layers.VELOCITY)
+    )
+    return states, velocity
+
+
+def _where(
+    pattern: sparse.csr_matrix, values: NDArray[np.float32], kept: NDArray[np.bool_]
+) -> sparse.csr_matrix:
+    """Put values where a pattern has entries, of which only some are kept."""
+    start = np.concatenate([[0], np.cumsum(kept)])[pattern.indptr].astype(pattern.indptr.dtype)
+    return sparse.csr_matrix((values[kept], pattern.indices[kept], start), shape=pattern.shape)
+
+
+def _self_transitions(graph: sparse.csr_matrix) -> NDArray[np.float32]:
+    """Say by how much each cell's largest cosine is below that of the most certain cells."""
+    largest = graph.max(axis=1).toarray().ravel()
+    return np.clip(np.percentile(largest, 98) - largest, 0, 1)
 
 
 def embeddings_of(ground: AnnData, bases: Sequence[str]) -> dict[str, NDArray[np.floating[Any]]]:

@@ -71,6 +71,8 @@ def arrow_scale(points: NDArray[np.float64], vectors: NDArray[np.float64]) -> fl
     figure = Figure()
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    # The size of the axes counts, their ticks and labels only take time.
+    axes.set_axis_off()
     quiver = axes.quiver(
         points[:, 0] / extent,
         points[:, 1] / extent,

@@ -38,7 +38,7 @@ class VelocitySettings:
     seed
         Seed of the neighbour search and of UMAP.
     n_jobs
-        Processes for the velocity graph, scVelo's slow step.
+        Threads for moments, graph and confidence; -1 for one a core. The result is the same.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from splicedvae._keys import Layers, Obs, Obsm, Var
 from splicedvae.velocity._fit import PairFit, fit_pair
 from splicedvae.velocity._graph import embeddings_of, project_onto, velocity_graph
 from splicedvae.velocity._ground import check_graph, is_prepared
+from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
 MIN_DRAWS: Final = 2
@@ -59,8 +60,8 @@ def velocity_uncertainty(
     settings
         The model; ``None`` for the defaults.
     bases
-        Embeddings: ``"umap"`` for ``obsm["X_umap"]``. Without any, scVelo's graph, which takes
-        most of the time, is not computed.
+        Embeddings: ``"umap"`` for ``obsm["X_umap"]``. Without any, the velocity graph is
+        not computed.
 
     Returns
     -------
@@ -92,18 +93,19 @@ def velocity_uncertainty(
         )
     check_graph(prepared)
     embeddings = embeddings_of(prepared, bases)
+    neighbours = Neighbours(prepared)
     over_genes = _Spread(prepared.n_obs, prepared.n_vars)
     over_maps = {basis: _Spread(*points.shape) for basis, points in embeddings.items()}
     fallbacks: Counter[str] = Counter()
     n_draws = 0
     for sample in samples:
         n_draws += 1
-        fit = _fit_draw(prepared, sample, n_draws, settings)
+        fit = _fit_draw(prepared, neighbours, sample, n_draws, settings)
         fallbacks.update(fit.fallbacks)
         moving = np.asarray(fit.fitted.var[Var.VELOCITY_GENES], dtype=bool)
         over_genes.add(fit.fitted.layers[Layers.VELOCITY][:, moving], fit.usable[moving])
         if embeddings:
-            velocity_graph(fit.fitted, settings)
+            velocity_graph(fit.fitted, neighbours, settings)
             for basis, arrows in project_onto(fit.fitted, embeddings).items():
                 over_maps[basis].add(arrows)
     if n_draws < MIN_DRAWS:
@@ -123,7 +125,13 @@ def velocity_uncertainty(
     return table
 
 
-def _fit_draw(ground: AnnData, sample: Sample, number: int, settings: VelocitySettings) -> PairFit:
+def _fit_draw(
+    ground: AnnData,
+    neighbours: Neighbours,
+    sample: Sample,
+    number: int,
+    settings: VelocitySettings,
+) -> PairFit:
     """Fit one draw, whose layers are called by its number in refusals."""
     given: tuple[Any, ...] = tuple(sample)
     if len(given) not in {2, 4}:
@@ -139,7 +147,13 @@ def _fit_draw(ground: AnnData, sample: Sample, number: int, settings: VelocitySe
         else [cell_sizes(matrix) for matrix in pair]
     )
     return fit_pair(
-        ground, pair[0], pair[1], (sizes[0], sizes[1]), layers=layers, settings=settings
+        ground,
+        neighbours,
+        pair[0],
+        pair[1],
+        (sizes[0], sizes[1]),
+        layers=layers,
+        settings=settings,
     )
 
 

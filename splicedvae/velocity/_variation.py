@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae._counts import gene_sums
+from splicedvae.velocity._kernels import ratio_squares
 
 #: A ratio computed and stored in float32 is off by some 1e-7, through a decoder by up to 1e-6;
 #: within-gene deviations up to ten times that are taken for rounding.
@@ -56,20 +57,25 @@ def ratio_variation(spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix) ->
     Parameters
     ----------
     spliced
-        Counts, cells x genes, not normalised.
+        Counts, cells x genes, without duplicate entries.
     unspliced
         Counts of the same shape.
     """
-    total = sparse.csr_matrix(spliced + unspliced)
-    total.eliminate_zeros()
-    n = gene_sums(total)
+    first = gene_sums(spliced)
+    n = first + gene_sums(unspliced)
     counted = n > 0
-    mean = np.divide(gene_sums(spliced), n, out=np.zeros_like(n), where=counted)
-    # S - mean N, squared, over N is N (rho - mean)^2, free of the cancellation in E[x^2] - E[x]^2.
-    deviation = sparse.csr_matrix(spliced - total @ sparse.diags(mean))
-    inverse = total.copy()
-    inverse.data = 1.0 / inverse.data
-    squares = gene_sums(sparse.csr_matrix(deviation.multiply(deviation).multiply(inverse)))
+    mean = np.divide(first, n, out=np.zeros_like(n), where=counted)
+    squares = np.zeros_like(n)
+    ratio_squares(
+        spliced.indptr,
+        spliced.indices,
+        spliced.data,
+        unspliced.indptr,
+        unspliced.indices,
+        unspliced.data,
+        mean,
+        squares,
+    )
     sd = np.sqrt(np.divide(squares, n, out=np.zeros_like(n), where=counted))
     threshold = np.maximum(MIN_RATIO_SD, MIN_LOG_ODDS_SD * mean * (1.0 - mean))
     return RatioVariation(mean=mean, sd=sd, counted=counted, varies=counted & (sd >= threshold))

@@ -118,7 +118,7 @@ def test_a_training_that_is_not_repeated_still_speaks_for_the_next(clock: Clock)
 
 
 def test_epochs_weigh_on_trainings_alone() -> None:
-    usual, many = stage_weights(None), stage_weights(4000)
+    usual, many = stage_weights(None), stage_weights(1000)
     assert set(usual) == {STAGE_SPLICEDVAE, STAGE_SCVI, STAGE_HEAD}
     assert many[STAGE_SCVI] == 10 * usual[STAGE_SCVI]
     left = TimeLeft([("read", 1.0), (STAGE_SCVI, usual[STAGE_SCVI])])
