@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager, AnnTorchDataset
 
-from splicedvae.module import EntriesOfTotals
+from splicedvae.module import Entries
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 
 
@@ -26,7 +26,7 @@ class Minibatch(NamedTuple):
 
     #: Batch, covariates and what else is registered of a cell, by scvi-tools' keys.
     tensors: dict[str, torch.Tensor]
-    entries: EntriesOfTotals
+    entries: Entries
 
 
 class PredictedBlock(NamedTuple):
@@ -85,10 +85,11 @@ class Cells:
             stop = min(start + size, block.shape[0])
             low, high = block.indptr[start], block.indptr[stop]
             lengths = np.diff(block.indptr[start : stop + 1])
-            entries = EntriesOfTotals(
+            entries = Entries.of_cells(
                 torch.from_numpy(np.repeat(np.arange(stop - start), lengths)),
                 torch.from_numpy(block.indices[low:high].astype(np.int64)),
                 torch.from_numpy(block.data[low:high]),
+                block.shape[1],
             )
             tensors = {
                 key: torch.from_numpy(values[first + start : first + stop])

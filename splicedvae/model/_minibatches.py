@@ -8,9 +8,9 @@ drawn by the same sampler, from the same random numbers, as scvi-tools draws the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -218,12 +218,18 @@ class _Blocks(Sampler[list[list[int]]]):
         self._batches = batches
         self._size = size
 
+    @property
+    def _joins(self) -> bool:
+        """Whether the last batch of the sampler is too small to stand alone."""
+        left = len(cast(Sized, self._batches.sampler)) % self._batches.batch_size
+        return not self._batches.drop_last and 0 < left < FEWEST and len(self._batches) > 1
+
     def __len__(self) -> int:
-        return -(-len(self._batches) // self._size)
+        return -(-(len(self._batches) - self._joins) // self._size)
 
     def __iter__(self) -> Iterator[list[list[int]]]:
         batches = list(self._batches)
-        if len(batches) > 1 and len(batches[-1]) < FEWEST:
+        if self._joins:
             batches[-2:] = [batches[-2] + batches[-1]]
         for start in range(0, len(batches), self._size):
             yield batches[start : start + self._size]

@@ -51,7 +51,7 @@ from splicedvae.model._streaming import (
 from splicedvae.model._sums import AdaptationSums, NoveltySums, log_normalised
 from splicedvae.module import (
     DispersionFit,
-    EntriesOfTotals,
+    Entries,
     RatioHead,
     SplicedVAEModule,
     has_step,
@@ -671,8 +671,8 @@ class SplicedVAE(SCVI):
         module.eval()
         for start in range(0, len(rows), settings.batch_size):
             part = cells.minibatch(rows[start : start + settings.batch_size])
-            totals = EntriesOfTotals(*_places(part.index, n_genes), part.totals)
-            at = EntriesOfTotals(*_places(part.counted_index, n_genes), part.totals_at_counted)
+            totals = Entries.at(part.index, part.totals, n_genes)
+            at = Entries.at(part.counted_index, part.totals_at_counted, n_genes)
             ratios, _, _ = module.counted_ratios(part.covariates, totals, at)
             by_expert = np.stack([ratio.cpu().numpy() for ratio in ratios])
             seen.append((at.genes.numpy(), part.counted.numpy(), part.spliced.numpy(), by_expert))
@@ -1450,12 +1450,6 @@ def _set_moments(
         counts=float(sizes.mean()),
         n_obs=n,
     )
-
-
-def _places(index: torch.Tensor, n_genes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return rows and columns of positions in a flattened minibatch."""
-    cells = torch.div(index, n_genes, rounding_mode="floor")
-    return cells, index - cells * n_genes
 
 
 def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:

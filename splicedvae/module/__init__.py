@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from splicedvae.module._at_entries import EntriesOfTotals
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._dispersion import DispersionFit
-from splicedvae.module._entries import CountedEntries
+from splicedvae.module._entries import CountedEntries, Entries
 from splicedvae.module._expression import SparseNegativeBinomial
 from splicedvae.module._head import RatioHead, SlopesDraw
 from splicedvae.module._likelihoods import (
@@ -20,7 +19,7 @@ from splicedvae.module._step import SparseMinibatch, StepLosses, has_step, train
 __all__ = [
     "CountedEntries",
     "DispersionFit",
-    "EntriesOfTotals",
+    "Entries",
     "ExpressionSlopes",
     "PrincipalComponents",
     "RatioHead",

@@ -14,35 +14,8 @@ import torch
 from torch.nn.functional import softplus
 
 from splicedvae.module._components import PrincipalComponents
+from splicedvae.module._entries import Entries
 from splicedvae.module._head import RatioHead
-
-
-class EntriesOfTotals(NamedTuple):
-    """Where a minibatch of total counts is not zero, cell by cell.
-
-    Attributes
-    ----------
-    cells
-        Row of each entry, shape (n_entries,), integers.
-    genes
-        Column of each entry, same shape.
-    counts
-        Total counts, same shape.
-    """
-
-    cells: torch.Tensor
-    genes: torch.Tensor
-    counts: torch.Tensor
-
-    def of(self, values: torch.Tensor) -> torch.Tensor:
-        """Take the entries out of values of a minibatch.
-
-        Parameters
-        ----------
-        values
-            Shape (n_cells, n_genes).
-        """
-        return values.reshape(-1).index_select(0, self.cells * values.shape[1] + self.genes)
 
 
 class MomentsAtEntries(NamedTuple):
@@ -52,16 +25,9 @@ class MomentsAtEntries(NamedTuple):
     variance: torch.Tensor
 
 
-def dense(entries: EntriesOfTotals, n_cells: int, n_genes: int) -> torch.Tensor:
-    """Return the total counts as a dense minibatch, shape (n_cells, n_genes)."""
-    x = torch.zeros(n_cells * n_genes, device=entries.counts.device)
-    x[entries.cells * n_genes + entries.genes] = entries.counts
-    return x.reshape(n_cells, n_genes)
-
-
 def scores(
     components: PrincipalComponents,
-    entries: EntriesOfTotals,
+    entries: Entries,
     sizes: torch.Tensor,
     batch_index: torch.Tensor,
 ) -> torch.Tensor:
@@ -69,9 +35,8 @@ def scores(
     factors = (components.size / sizes.clamp_min(1)).squeeze(1)
     logged = torch.log1p(entries.counts * factors.index_select(0, entries.cells))
     centred = components.mean.T.neg().index_select(0, batch_index.squeeze(-1).long())
-    n_genes = centred.shape[1]
     # Each entry is there once, so nothing is added twice.
-    centred.view(-1).index_add_(0, entries.cells * n_genes + entries.genes, logged)
+    centred.view(-1).index_add_(0, entries.position, logged)
     return centred @ components.loadings.T
 
 
@@ -79,7 +44,7 @@ def moments(
     head: RatioHead,
     z: torch.Tensor,
     batch_index: torch.Tensor,
-    entries: EntriesOfTotals,
+    entries: Entries,
     sizes: torch.Tensor,
     scale: torch.Tensor | None = None,
 ) -> MomentsAtEntries:

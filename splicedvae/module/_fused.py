@@ -8,58 +8,15 @@ values and gradients to the plain forms, `SparseNegativeBinomial` and `RatioHead
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn.functional import softplus
 
+from splicedvae.module._entries import Entries
+
 #: As in `scvi.distributions.NegativeBinomial`.
 _EPS = 1e-8
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Where a minibatch of counts is not zero, cell by cell.
-
-    Attributes
-    ----------
-    index
-        Position of each entry in the flattened minibatch, shape (n_entries,).
-    cells, genes
-        Row and column of each entry, same shape.
-    values
-        Counts there, same shape.
-    """
-
-    index: torch.Tensor
-    cells: torch.Tensor
-    genes: torch.Tensor
-    values: torch.Tensor
-
-    @classmethod
-    def find(cls, counts: torch.Tensor) -> Counted:
-        """Find the entries of dense counts of shape (n_cells, n_genes)."""
-        flat = counts.reshape(-1)
-        index = torch.nonzero(flat).squeeze(1)
-        return cls.at(index, flat.index_select(0, index), counts.shape[1])
-
-    @classmethod
-    def at(cls, index: torch.Tensor, values: torch.Tensor, n_genes: int) -> Counted:
-        """Take entries whose positions in the flattened minibatch are known."""
-        cells = torch.div(index, n_genes, rounding_mode="floor")
-        return cls(index, cells, index - cells * n_genes, values)
-
-    def of(self, values: torch.Tensor) -> torch.Tensor:
-        """Take the entries out of values of shape (n_cells, n_genes)."""
-        return values.reshape(-1).index_select(0, self.index)
-
-    def scatter(self, values: torch.Tensor, n_cells: int, n_genes: int) -> torch.Tensor:
-        """Put values of the entries into zeros of shape (n_cells, n_genes)."""
-        dense = values.new_zeros(n_cells * n_genes)
-        # Each entry is there once.
-        dense.index_copy_(0, self.index, values)
-        return dense.view(n_cells, n_genes)
 
 
 class _NegativeBinomialLoss(torch.autograd.Function):
@@ -70,7 +27,7 @@ class _NegativeBinomialLoss(torch.autograd.Function):
         log_theta: torch.Tensor,
         x: torch.Tensor,
         size: torch.Tensor,
-        counted: Counted,
+        counted: Entries,
         log_factorials: torch.Tensor,
     ) -> torch.Tensor:
         theta = torch.exp(log_theta)
@@ -83,7 +40,7 @@ class _NegativeBinomialLoss(torch.autograd.Function):
         constant = (theta * torch.log(theta + _EPS)).sum()
         loss = pull.mul_(log_sum).sum(dim=1) - constant + log_factorials
 
-        values = counted.values
+        values = counted.counts
         at = theta.index_select(0, counted.genes)
         mean = counted.of(mu)
         shifted = mean + _EPS
@@ -93,7 +50,7 @@ class _NegativeBinomialLoss(torch.autograd.Function):
 
         slope_theta = log_sum.add_(slope)
         grad = mu.mul_(slope)
-        grad.view(-1).index_add_(0, counted.index, values * (mean / shifted), alpha=-1)
+        grad.view(-1).index_add_(0, counted.position, values * (mean / shifted), alpha=-1)
         grad.sub_(share.mul_(grad.sum(dim=1, keepdim=True)))
         ctx.save_for_backward(grad, slope_theta, rising_slope, theta, counted.cells, counted.genes)
         return loss
@@ -141,7 +98,7 @@ def negative_binomial_loss(
     log_theta: torch.Tensor,
     x: torch.Tensor,
     size: torch.Tensor,
-    counted: Counted,
+    counted: Entries,
     log_factorials: torch.Tensor,
 ) -> torch.Tensor:
     """Compute the negative log-likelihood of counts whose means are shares of the cell's size.
@@ -184,13 +141,13 @@ class _BinomialLoss(torch.autograd.Function):
         burst_variance: torch.Tensor,
         expected: torch.Tensor,
         expression_slopes: torch.Tensor,
-        where: Counted,
+        where: Entries,
         spliced: torch.Tensor,
         logged: torch.Tensor,
     ) -> torch.Tensor:
         n_cells, n_genes = len(h), slopes.shape[1]
         squares = h.square()
-        counted, genes = where.values, where.genes
+        counted, genes = where.counts, where.genes
         unlimited = where.of(expected)
         excess = logged - softplus(unlimited)
         burst_at = burst.index_select(0, genes)
@@ -251,7 +208,7 @@ def binomial_loss(
     burst_variance: torch.Tensor,
     expected: torch.Tensor,
     expression_slopes: torch.Tensor,
-    where: Counted,
+    where: Entries,
     spliced: torch.Tensor,
     logged: torch.Tensor,
 ) -> torch.Tensor:
@@ -275,7 +232,7 @@ def binomial_loss(
     expression_slopes
         That slope, shape (n_features, n_genes), without a gradient.
     where
-        Counted entries: S + U.
+        Entries entries: S + U.
     spliced
         S there, shape (n_entries,).
     logged

@@ -22,9 +22,8 @@ from torch.distributions import Distribution, Normal
 
 from splicedvae._keys import HeadKind, RatioLikelihood
 from splicedvae.module import _at_entries
-from splicedvae.module._at_entries import EntriesOfTotals
 from splicedvae.module._components import PrincipalComponents
-from splicedvae.module._entries import CountedEntries
+from splicedvae.module._entries import CountedEntries, Entries
 from splicedvae.module._expression import SparseNegativeBinomial
 from splicedvae.module._head import RatioHead, SlopesDraw
 
@@ -439,8 +438,8 @@ class SplicedVAEModule(VAE):
     def counted_ratios(
         self,
         tensors: dict[str, torch.Tensor],
-        entries: EntriesOfTotals,
-        at: EntriesOfTotals | None = None,
+        entries: Entries,
+        at: Entries | None = None,
     ) -> tuple[list[torch.Tensor], torch.Tensor, Normal]:
         """Posterior mean ratio where something was counted, the same as `expert_ratios` gives.
 
@@ -463,7 +462,8 @@ class SplicedVAEModule(VAE):
             Posterior of the latent states.
         """
         batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
-        x = _at_entries.dense(entries, len(batch_index), self.ratio_head.intercept.shape[0])
+        n_genes = self.ratio_head.intercept.shape[0]
+        x = entries.scatter(entries.counts, len(batch_index), n_genes)
         sizes = x.sum(dim=1, keepdim=True)
         qz = self.inference(**self._get_inference_input({**tensors, REGISTRY_KEYS.X_KEY: x}))[
             MODULE_KEYS.QZ_KEY

@@ -8,13 +8,14 @@ ratio), put together from the fused likelihoods. A test holds value and gradient
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from scvi import REGISTRY_KEYS
 
-from splicedvae.module._fused import Counted, binomial_loss, negative_binomial_loss
+from splicedvae.module._entries import Entries
+from splicedvae.module._fused import binomial_loss, negative_binomial_loss
 
 if TYPE_CHECKING:
     from splicedvae.module._head import RatioHead
@@ -129,7 +130,7 @@ def training_step(
         Number of training cells.
     """
     n_cells, n_genes = minibatch.n_cells, module.ratio_head.log_odds.shape[0]
-    where = Counted.at(minibatch.index, minibatch.totals, n_genes)
+    where = Entries.at(minibatch.index, minibatch.totals, n_genes)
     x = where.scatter(minibatch.totals, n_cells, n_genes)
     size = x.sum(dim=1, keepdim=True)
     zero = x.new_zeros(())
@@ -149,9 +150,9 @@ def training_step(
 
     same = minibatch.counted_index is minibatch.index
     entries = (
-        replace(where, values=minibatch.counted)
+        where._replace(counts=minibatch.counted)
         if same
-        else Counted.at(minibatch.counted_index, minibatch.counted, n_genes)
+        else Entries.at(minibatch.counted_index, minibatch.counted, n_genes)
     )
     logged = torch.log1p(minibatch.totals_at_counted)
     batch_index = minibatch.covariates[REGISTRY_KEYS.BATCH_KEY]
@@ -219,7 +220,7 @@ def _expert_loss(
     h: torch.Tensor,
     batch_index: torch.Tensor,
     log_size: torch.Tensor,
-    entries: Counted,
+    entries: Entries,
     spliced: torch.Tensor,
     logged: torch.Tensor,
 ) -> torch.Tensor:

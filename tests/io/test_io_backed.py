@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from count_files import written
 from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from splicedvae import io
@@ -72,15 +73,6 @@ def nothing(adata: AnnData) -> None:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_stored, "MAX_ENTRIES", 60)
     monkeypatch.setattr(_stored, "_DENSE_ENTRIES", 200)
-
-
-def written(adata: AnnData, folder: Path, kind: str) -> Path:
-    file = folder / f"cells.{kind}"
-    if kind == "zarr":
-        adata.write_zarr(file)
-    else:
-        adata.write_h5ad(file, compression="gzip")
-    return file
 
 
 @pytest.mark.parametrize("kind", ["h5ad", "zarr"])

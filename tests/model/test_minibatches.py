@@ -60,11 +60,13 @@ def test_minibatches_hold_the_counts_of_their_cells(seed, n_cells, n_genes, othe
     np.testing.assert_array_equal(found.scores, scores[rows])
 
 
-@pytest.mark.parametrize("n_cells", [1, 2, 33, 64, 65, 128 * BLOCK + 1])
+@pytest.mark.parametrize("n_cells", [1, 2, 33, 64, 65, 4 * 32 + 1, 4 * 32 + 3, 128 * BLOCK + 1])
 def test_every_cell_is_in_one_batch_and_none_is_alone(n_cells):
     from torch.utils.data import BatchSampler
 
-    blocks = list(_Blocks(BatchSampler(range(n_cells), 32, drop_last=False), 4))
+    sampler = _Blocks(BatchSampler(range(n_cells), 32, drop_last=False), 4)
+    blocks = list(sampler)
+    assert len(blocks) == len(sampler)
     batches = [batch for block in blocks for batch in block]
     assert sorted(cell for batch in batches for cell in batch) == list(range(n_cells))
     assert all(len(batch) > 2 for batch in batches) or n_cells <= 2

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import scvi
 from anndata import AnnData
+from count_files import written
 from scipy.sparse import csr_matrix
 
 from splicedvae import SplicedVAE, datasets, io
@@ -40,15 +41,6 @@ def query(simulated) -> AnnData:
     adata.obsm["X_pca"] = np.arange(2.0 * adata.n_obs).reshape(-1, 2)
     adata.uns["words"] = {"deep": np.arange(3)}
     return adata
-
-
-def written(adata: AnnData, folder: Path, kind: str) -> Path:
-    file = folder / f"totals.{kind}"
-    if kind == "zarr":
-        adata.write_zarr(file)
-    else:
-        adata.write_h5ad(file, compression="gzip")
-    return file
 
 
 def read(file: Path) -> AnnData:

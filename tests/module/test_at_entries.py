@@ -8,7 +8,7 @@ import torch
 from scvi import REGISTRY_KEYS
 from scvi.module._constants import MODULE_KEYS
 
-from splicedvae.module import EntriesOfTotals, SplicedVAEModule
+from splicedvae.module import Entries, SplicedVAEModule
 
 N_CELLS, N_GENES = 40, 30
 
@@ -61,7 +61,7 @@ def test_ratios_at_entries_are_the_dense_ones(options):
     tensors = minibatch(options.get("n_batch", 0))
     x = tensors[REGISTRY_KEYS.X_KEY]
     cells, genes = torch.nonzero(x, as_tuple=True)
-    entries = EntriesOfTotals(cells, genes, x[cells, genes])
+    entries = Entries.of_cells(cells, genes, x[cells, genes], N_GENES)
     experts, combined, qz = module.counted_ratios(tensors, entries)
     assert len(experts) == len(module.ratio_heads)
     assert combined.std() > 0.01
@@ -76,7 +76,7 @@ def test_a_minibatch_without_counts_has_no_entries():
     nothing = torch.zeros(0, dtype=torch.int64)
     tensors = {REGISTRY_KEYS.BATCH_KEY: torch.zeros(5, 1)}
     _, combined, qz = made().counted_ratios(
-        tensors, EntriesOfTotals(nothing, nothing, torch.zeros(0))
+        tensors, Entries.of_cells(nothing, nothing, torch.zeros(0), N_GENES)
     )
     assert combined.shape == (0,)
     assert qz.loc.shape == (5, 4)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scvi import REGISTRY_KEYS
 
-from splicedvae.module import SparseMinibatch, SplicedVAEModule, has_step, training_step
-from splicedvae.module._fused import Counted, negative_binomial_loss
+from splicedvae.module import Entries, SparseMinibatch, SplicedVAEModule, has_step, training_step
+from splicedvae.module._fused import negative_binomial_loss
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 
 N_CELLS, N_GENES, N_OBS = 40, 30, 200
@@ -47,13 +47,13 @@ def minibatch(module, n_batch: int, others: bool):
         REGISTRY_KEYS.BATCH_KEY: torch.from_numpy(rng.integers(0, max(n_batch, 1), (N_CELLS, 1))),
         REGISTRY_KEYS.LABELS_KEY: torch.zeros(N_CELLS, 1),
     }
-    totals, counted = Counted.find(x), Counted.find(n)
+    totals, counted = Entries.find(x), Entries.find(n)
     lgamma = torch.lgamma
     sparse = SparseMinibatch(
-        index=totals.index,
-        totals=totals.values,
-        counted_index=counted.index,
-        counted=counted.values,
+        index=totals.position,
+        totals=totals.counts,
+        counted_index=counted.position,
+        counted=counted.counts,
         spliced=counted.of(s),
         totals_at_counted=counted.of(x),
         log_factorials=lgamma(x + 1).sum(dim=1),
@@ -146,7 +146,7 @@ def test_fractional_and_large_counts_have_the_negative_binomial_of_scvi():
     log_theta = torch.randn(9, dtype=torch.float64, requires_grad=True)
     size = x.sum(dim=1, keepdim=True) + 1
     found = negative_binomial_loss(
-        logits, log_theta, x, size, Counted.find(x), torch.lgamma(x + 1).sum(dim=1)
+        logits, log_theta, x, size, Entries.find(x), torch.lgamma(x + 1).sum(dim=1)
     )
     weights = torch.rand(12, dtype=torch.float64)
     got = torch.autograd.grad((found * weights).sum(), (logits, log_theta))
