@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +41,7 @@ from splicedvae.cli._progress import run_progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from splicedvae.report import views
     from splicedvae.runs import Run
 
 _MODEL = "Model and training"
@@ -319,10 +321,19 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "state": run.status.state,
         "metrics": run.metrics.to_dict(orient="records"),
         "velocity": run.velocity_account,
+        "verdicts": {
+            source: {
+                "answer": found.answer,
+                "grounds": [dataclasses.asdict(ground) for ground in found.reasons],
+            }
+            for source, found in _verdicts(run).items()
+        },
         "notes": list(run.notes),
     }
 
 
+#: Signs of the grounds of a verdict.
+_MARKS = {"against": "-", "caution": "!", "unknown": "?", "for": "+"}
 #: Rows of the table a person sees: metric, coverage, what it is called.
 _SHOWN = (
     ("rmse", 1, "RMSE"),
@@ -365,11 +376,21 @@ def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> N
     stdout().print(table)
 
 
+def _verdicts(run: Run) -> dict[str, views.Verdict]:
+    """Judge each velocity that a run has tried."""
+    from splicedvae.report import views
+
+    return {source: views.verdict(run, source) for source in views.sources(run)}
+
+
 def _print_velocities(run: Run) -> None:
     console = stdout()
-    for source, entry in run.velocity_account.items():
+    for source, found in _verdicts(run).items():
         label = Sources.LABELS.get(source, source)
-        told = "computed" if entry["state"] == "ok" else f"refused: {entry['message']}"
-        console.print(f"velocity, {label}: {escape(told)}")
-        for sentence in entry.get("fallbacks", ()):
+        console.print(f"velocity, {label}: [bold]{escape(found.answer)}[/bold]")
+        for ground in found.reasons:
+            console.print(f"  {_MARKS[ground.weight]} {escape(ground.sentence)}")
+        if not found.reasons:
+            console.print(f"  {escape(found.sentence)}")
+        for sentence in run.velocity_account[source].get("fallbacks", ()):
             console.print(f"  [yellow]! {escape(sentence)}[/yellow]")

@@ -10,8 +10,7 @@ import numpy as np
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
 from splicedvae.dashboard.tables import value_of
-from splicedvae.evaluation import velocity_cautions
-from splicedvae.report import views
+from splicedvae.report import run_verdicts, views
 from splicedvae.runs import Run
 
 _COSINE = "velocity_cosine"
@@ -54,22 +53,13 @@ def stream_cautions(run: Run) -> list[str]:
     Plain sentences (not Markdown): which cells trained, what was fitted and replaced, how far
     the streams agree with the measured ones, and what smoothness means.
     """
-    said = [*_warnings(run), _cells(run), *_fits(run), _agreement(run)]
+    said = [*run_verdicts(run), _cells(run), *_fits(run), _agreement(run)]
     said.append(
         "Smoothness is not correctness: a predicted ratio is a smooth function of the cell's "
         "state, so its arrows look orderly, and its velocity confidence is high, whether they "
         "are right or not."
     )
     return [sentence for sentence in said if sentence]
-
-
-def _warnings(run: Run) -> list[str]:
-    """Say first what speaks against showing the streams at all."""
-    try:
-        return velocity_cautions(run.metrics)
-    except RunError:
-        # Not evaluated, as the file has no measured counts; `_agreement` says so.
-        return []
 
 
 def _cells(run: Run) -> str:
@@ -97,7 +87,6 @@ def _fits(run: Run) -> list[str]:
     ):
         label = Sources.LABELS.get(source, source)
         if entry.get("state") != "ok":
-            said.append(f"The {label} velocity was refused: {entry.get('message', '')}")
             continue
         if source != Sources.TRUE:
             counts.append(f"{label} {row.velocity_genes}")

@@ -34,9 +34,9 @@ _STYLES: Final = (views.STREAM, views.ARROWS, views.GRID, _PARTICLES)
 #: Signs of what a velocity is worth, beside words that say the same.
 _SIGNS: Final = {
     "refused": ":material/block:",
-    "doubtful": ":material/warning:",
-    "unchecked": ":material/help:",
-    "above chance": ":material/check:",
+    "do not show": ":material/warning:",
+    "look closer": ":material/help:",
+    "trust": ":material/check:",
     "known": ":material/info:",
 }
 
@@ -141,7 +141,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
         for place, source in zip(st.columns(columns), row, strict=False):
             found = held.once(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
-            place.caption(f"{_SIGNS[found.trust]} **{plain(label)}** {plain(found.sentence, 500)}")
+            place.caption(f"{_SIGNS[found.answer]} **{plain(label)}** {plain(found.sentence, 500)}")
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:

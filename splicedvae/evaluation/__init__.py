@@ -14,6 +14,7 @@ from splicedvae.evaluation._calibration import (
     reliability,
     reliability_within_genes,
 )
+from splicedvae.evaluation._chance import agreement_tests
 from splicedvae.evaluation._field import (
     cell_cosines,
     cross_boundary_direction,
@@ -44,21 +45,29 @@ from splicedvae.evaluation._splits import (
     split_groups,
     thin_counts,
 )
-from splicedvae.evaluation._velocity import (
-    summarise_control,
-    velocity_cautions,
-    velocity_metrics,
+from splicedvae.evaluation._velocity import summarise_control, velocity_metrics
+from splicedvae.evaluation._verdict import (
+    Answer,
+    Reason,
+    VelocityFacts,
+    VelocityVerdict,
+    judge_velocity,
 )
 from splicedvae.evaluation._watched import WatchedRatio
 
 __all__ = [
+    "Answer",
     "GeneMean",
     "GroupMean",
     "NearestNeighbours",
     "RatioDensity",
+    "Reason",
     "RidgeOnPCA",
     "SelectionScores",
+    "VelocityFacts",
+    "VelocityVerdict",
     "WatchedRatio",
+    "agreement_tests",
     "ceiling_from_halves",
     "cell_agreement",
     "cell_cosines",
@@ -68,6 +77,7 @@ __all__ = [
     "gene_ceilings",
     "gene_metrics",
     "in_cluster_coherence",
+    "judge_velocity",
     "latent_metrics",
     "pooled_by_bin",
     "predictive_coverage",
@@ -85,6 +95,5 @@ __all__ = [
     "summarise_control",
     "thin_counts",
     "time_order",
-    "velocity_cautions",
     "velocity_metrics",
 ]

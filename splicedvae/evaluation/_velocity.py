@@ -1,8 +1,7 @@
-"""How well one velocity agrees with another, and when neither should be trusted."""
+"""How well one velocity agrees with another."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,21 +19,8 @@ from splicedvae.evaluation._field import (
     ordered_pairs,
 )
 
-#: Agreement of two measured halves below which the measurement tells nothing to compare with.
-MIN_HALVES = 0.1
-#: Chance by permutation above which the measured counts are said to carry no velocity.
-MAX_P: Final = 0.05
-#: Standard deviations above the mean of the control's draws up to which chance reaches.
-CHANCE_SDS: Final = 2.0
-
 _UMAP_BASIS: Final = "umap"
 _SMOOTHNESS: Final = "smoothness, not correctness"
-#: What a velocity is judged by, and where, in words.
-_JUDGED: Final = {
-    "velocity_cosine_genes": "over genes",
-    "velocity_cosine_umap": "on the map",
-}
-_SUMMARY: Final = re.compile(r"mean of (\d+) draws, sd ([\d.]+|nan)")
 
 
 def velocity_metrics(
@@ -137,57 +123,6 @@ def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
     return result.drop(index=dropped).reset_index(drop=True)
 
 
-def velocity_cautions(metrics: pd.DataFrame) -> list[str]:
-    """Say where a velocity should not be trusted: no better than chance, or nothing to judge by.
-
-    Chance is what the shuffled control reaches: the mean of its draws and two of their standard
-    deviations, or its value where there is one draw, and 0 at least.
-
-    Parameters
-    ----------
-    metrics
-        Rows of `velocity_metrics` of the predictors and the draws of the shuffled control, or their
-        mean by `summarise_control`, with the agreement of two measured halves as ceiling, and the
-        row ``velocity_evidence_p`` of a run; other rows are not looked at.
-
-    Returns
-    -------
-    One sentence for each caution; none where nothing speaks against the velocities.
-    """
-    tables = {metric: metrics[metrics["metric"] == metric] for metric in _JUDGED}
-    tables = {metric: table for metric, table in tables.items() if len(table)}
-    cautions = []
-    over_genes = tables.get("velocity_cosine_genes")
-    halves = float("nan") if over_genes is None else float(over_genes["ceiling"].iloc[0])
-    if np.isfinite(halves) and halves < MIN_HALVES:
-        cautions.append(
-            "Two halves of the measured molecules of the held-out cells give velocities that "
-            f"agree by {halves:.2f} only, so the measured velocity itself is mostly noise: do not "
-            "trust any of these streams, use deeper data or more cells."
-        )
-    evidence = metrics[metrics["metric"] == "velocity_evidence_p"]
-    if len(evidence) and float(evidence["value"].iloc[0]) > MAX_P:
-        cautions.append(str(evidence["note"].iloc[0]))
-    for source in (Sources.SPLICEDVAE, Sources.SCVI):
-        found = []
-        for metric, table in tables.items():
-            values = table.loc[table["predictor"] == source, "value"].to_numpy(dtype=float)
-            values = values[np.isfinite(values)]
-            least, draws = _chance(table[table["predictor"] == Sources.SHUFFLED])
-            if len(values) and values[0] <= least:
-                found.append(
-                    f"by {values[0]:.2f} {_JUDGED[metric]}, no better than chance "
-                    f"({least:.2f}{draws})"
-                )
-        if found:
-            cautions.append(
-                f"The velocity of {Sources.LABELS[source]} agrees with the measured one "
-                f"{' and '.join(found)}: do not trust its stream; train longer, or use deeper data "
-                "or more cells."
-            )
-    return cautions
-
-
 def _mean_row(metric: str, values: NDArray[np.float64], note: str = "") -> dict[str, object]:
     known = np.isfinite(values)
     value = float(values[known].mean()) if known.any() else float("nan")
@@ -229,19 +164,6 @@ def _mean_and_sd(draws: pd.DataFrame) -> tuple[float, float, int]:
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else float("nan")
     return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan"), len(known)
-
-
-def _chance(control: pd.DataFrame) -> tuple[float, str]:
-    """Return how far chance reaches, and from which draws that is known, in words."""
-    mean, sd, count = _mean_and_sd(control)
-    if not count:
-        return 0.0, ""
-    summary = _SUMMARY.match(str(control["note"].iloc[0])) if "note" in control else None
-    if count == 1 and summary:
-        count, sd = int(summary[1]), float(summary[2])
-    if not np.isfinite(sd):
-        return max(mean, 0.0), ""
-    return max(mean + CHANCE_SDS * sd, 0.0), f"; mean of {count} shuffled draws {mean:.2f}"
 
 
 def _cosines(

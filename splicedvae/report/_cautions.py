@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources
-from splicedvae.evaluation import velocity_cautions
+from splicedvae.report.views import sources, verdict
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -18,8 +17,36 @@ SMOOTHNESS: Final = (
 )
 
 
+def run_verdicts(run: Run) -> list[str]:
+    """Say of each velocity of a run what it is worth, and why.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+
+    Returns
+    -------
+    A plain sentence or several for each source that was tried, the answer first; none of the
+    known velocity of a simulation.
+    """
+    said = []
+    for source in sources(run):
+        found = verdict(run, source)
+        if found.answer == "known":
+            continue
+        label = Sources.LABELS.get(source, source)
+        if found.answer == "refused":
+            reason = found.sentence.removeprefix("Refused: ")
+            said.append(f"The {label} velocity was refused: {reason}")
+        else:
+            grounds = " ".join(reason.sentence for reason in found.reasons)
+            said.append(f"{label} velocity: {found.answer}. {grounds}".strip())
+    return said
+
+
 def run_cautions(run: Run) -> list[str]:
-    """List what speaks against trusting a run's velocities, the gravest first.
+    """List what a reader must know of a run's velocities: what each is worth, first.
 
     Parameters
     ----------
@@ -35,18 +62,7 @@ def run_cautions(run: Run) -> list[str]:
     RunError
         If the run is not finished.
     """
-    said = []
-    try:
-        said += velocity_cautions(run.metrics)
-    except RunError:
-        said.append(
-            "The data has no measured spliced and unspliced counts, so nothing here could be "
-            "compared with a measurement."
-        )
-    for source, entry in run.velocity_account.items():
-        if entry.get("state") == "refused":
-            label = Sources.LABELS.get(source, source)
-            said.append(f"The {label} velocity was refused: {entry.get('message', '')}")
+    said = run_verdicts(run)
     if Obs.SPLIT in run.predictions.obs:
         said.append(
             "Streams are drawn over all cells, those that trained the models included; numbers are "

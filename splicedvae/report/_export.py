@@ -23,6 +23,7 @@ from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name
+from splicedvae.report.views import verdict
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -237,12 +238,22 @@ def _record(run: Run, source: str | None, plain: str, lacks: list[str]) -> dict[
         "velocity_source": source or "none",
         "spliced_and_unspliced_are": words.get(plain, "not in this file"),
         "lacks": lacks or ["nothing"],
+        "verdict": _verdict(run, source),
         "cautions": run_cautions(run),
         "notes": list(run.notes) or ["none"],
         "command": command_line(run) or "none",
         "settings": json.dumps(settings, ensure_ascii=False),
         "provenance": json.dumps(run.provenance, ensure_ascii=False),
     }
+
+
+def _verdict(run: Run, source: str | None) -> dict[str, Any]:
+    """Return the answer of `splicedvae.report.views.verdict` and its grounds."""
+    if source is None:
+        return {"answer": "none", "grounds": ["no velocity was computed"]}
+    found = verdict(run, source)
+    grounds = [ground.sentence for ground in found.reasons]
+    return {"answer": found.answer, "grounds": grounds or [found.sentence]}
 
 
 def _write(made: AnnData, out: Path) -> None:

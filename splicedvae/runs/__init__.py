@@ -28,6 +28,7 @@ from splicedvae.runs._manage import (
 from splicedvae.runs._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.runs._run import Run
 from splicedvae.runs._status import Status
+from splicedvae.runs._verdict import velocity_facts, velocity_verdict
 
 if TYPE_CHECKING:
     import pandas as pd

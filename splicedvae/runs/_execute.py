@@ -41,6 +41,7 @@ from splicedvae.runs import (
     _training,
     _velocities,
     _velocity_details,
+    _verdict,
 )
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig, code_version, need_layers
@@ -516,11 +517,26 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         totals,
         measured=taken.measured,
         adaptation=adaptations[Sources.SPLICEDVAE],
+        known=_known_of_models(trained, models, totals),
     )
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
     journal.stage("writing the results")
     _write_predictions(folder, cells)
+
+
+def _known_of_models(
+    trained: Run, models: Mapping[str, SplicedVAE], totals: AnnData
+) -> dict[str, dict[str, Any]]:
+    """Tell of each model how new the cells are to it, and how it did on its own held-out cells."""
+    novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
+    known: dict[str, dict[str, Any]] = {}
+    for source in models:
+        known[source] = {} if not np.isfinite(novelty) else {_verdict.NOVELTY: novelty}
+        if source in trained.velocity_account:
+            answer = _verdict.velocity_verdict(trained, source).answer
+            known[source][_verdict.TRAINED] = answer
+    return known
 
 
 def _align(
@@ -606,8 +622,14 @@ def _velocities_stage(
     *,
     measured: bool,
     adaptation: Adaptation | None = None,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """Compute and write the velocities over all cells.
+
+    Parameters
+    ----------
+    known
+        What to add to the account of a source, as `_known_of_models` tells it.
 
     Returns
     -------
@@ -657,6 +679,9 @@ def _velocities_stage(
     for source, entry in found.account.items():
         if entry["state"] == "refused":
             journal.note(f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}")
+    for source, told in (known or {}).items():
+        if source in found.account:
+            found.account[source].update(told)
     _files.write_json(folder / _files.VELOCITY_ACCOUNT, found.account)
     if found.ground is None or not measured:
         return pd.DataFrame()

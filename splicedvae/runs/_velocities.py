@@ -19,10 +19,10 @@ from scipy.sparse import csr_matrix
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsm, Sources
 from splicedvae.evaluation import (
+    agreement_tests,
     shuffle_within_genes,
     summarise_control,
     thin_counts,
-    velocity_cautions,
     velocity_metrics,
 )
 from splicedvae.reconstruction import Counts, reconstruct_counts
@@ -31,6 +31,7 @@ from splicedvae.velocity import (
     VelocitySettings,
     compare_velocities,
     prepare,
+    shuffled_velocities,
     true_velocity,
     velocity_evidence,
     velocity_uncertainty,
@@ -52,6 +53,8 @@ MAX_COMPARED = 3000
 #: Permutations behind the evidence, and draws behind the uncertainty, of a velocity.
 N_PERMUTATIONS = 49
 N_DRAWS = 10
+#: Permutations behind the p-value of an agreement with the measured velocity.
+N_TESTS = 99
 #: Fewest held-out cells among which neighbours mean something.
 MIN_HELD_OUT = 50
 
@@ -342,7 +345,8 @@ def held_out_agreement(
         velocities, each from half of the measured molecules. It is not what the truth would
         reach: the halves share cells, neighbours and scVelo's bias.
         Metrics with the suffix ``_true`` are against the true velocity of a simulation, those with
-        ``_own_graph`` on neighbours in the predictor's own latent space.
+        ``_own_graph`` on neighbours in the predictor's own latent space. Tests against chance are
+        those of `splicedvae.evaluation.agreement_tests`.
     notes
         What was refused and why, one sentence each.
     """
@@ -382,6 +386,7 @@ def held_out_agreement(
         cluster_key=Obs.CLUSTERS if Obs.CLUSTERS in apart.obs else None,
         transitions=tuple(transitions),
         time=Obs.TRUE_TIME if Obs.TRUE_TIME in apart.obs else None,
+        batches=list(apart.obs[Obs.BATCH].astype(str)) if Obs.BATCH in apart.obs else None,
         seed=seed,
     )
     measured = found.results.get(Sources.MEASURED)
@@ -391,8 +396,8 @@ def held_out_agreement(
         table = _compare(measured, found.results, known, notes)
         ceilings = _ceilings(found.ground, settings, notes)
         table["ceiling"] = table["metric"].map(ceilings)
-        notes.extend(velocity_cautions(table))
         tables.append(table)
+        tables.append(_tests(found, settings, known, notes))
         tables.append(_on_own_graphs(apart, found.ground, settings, notes))
     if true is not None:
         against = _compare(true, found.results, known, notes)
@@ -410,6 +415,7 @@ class _Known:
     cluster_key: str | None
     transitions: tuple[tuple[str, str], ...]
     time: str | None
+    batches: list[str] | None
     seed: int
 
 
@@ -449,6 +455,33 @@ def _compare(
         tables.append(table)
     columns = ["predictor", "metric", "coverage", "value", "ceiling", "n", "note"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _tests(
+    found: Velocities, settings: VelocitySettings, known: _Known, notes: list[str]
+) -> pd.DataFrame:
+    """Test whether each predictor agrees with the measurement by more than chance."""
+    judged = {
+        source: result
+        for source, result in found.results.items()
+        if source in Sources.PREDICTORS
+    }
+    assert found.ground is not None
+    spliced, unspliced = layer_names(Sources.MEASURED)
+    shuffled = shuffled_velocities(
+        found.ground,
+        N_TESTS,
+        spliced_layer=spliced,
+        unspliced_layer=unspliced,
+        groups=known.batches,
+        settings=settings,
+        seed=known.seed,
+    )
+    try:
+        return agreement_tests(found.results[Sources.MEASURED], judged, shuffled)
+    except DataError as error:
+        notes.append(f"Whether velocities agree by more than chance is not known: {error}")
+        return pd.DataFrame()
 
 
 def _on_own_graphs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from splicedvae.velocity._account import VelocityAccount
+from splicedvae.velocity._chance import shuffled_velocities
 from splicedvae.velocity._compare import VelocityComparison, compare_velocities
 from splicedvae.velocity._compute import compute_velocity, true_velocity
 from splicedvae.velocity._drivers import driver_genes
@@ -35,6 +36,7 @@ __all__ = [
     "prepare",
     "project_onto",
     "ratio_variation",
+    "shuffled_velocities",
     "streamlines",
     "true_velocity",
     "velocity_evidence",

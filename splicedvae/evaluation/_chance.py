@@ -1,0 +1,106 @@
+"""Whether a velocity agrees with the measured one by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from splicedvae._errors import DataError
+from splicedvae.evaluation._velocity import _cosines
+
+#: Share of the permutations that chance, as it is quoted, is not above.
+CHANCE_LEVEL: Final = 0.95
+#: Where agreements are taken, and the names of their rows.
+_WHERE: Final = ("genes", "umap")
+
+
+def agreement_tests(
+    measured: AnnData, others: Mapping[str, AnnData], shuffled: Iterable[AnnData | None]
+) -> pd.DataFrame:
+    """Rank each velocity's agreement with the measured one among those with chance.
+
+    The velocities stay as they are, and the measurement is replaced by ones that know nothing of a
+    cell's state. Where the measured ratios know nothing of it either, the p-value is exact however
+    smooth a velocity is and however few cells there are.
+
+    Parameters
+    ----------
+    measured
+        Result of `splicedvae.velocity.compute_velocity` on measured layers.
+    others
+        Results on other layers of the same cells and genes, by predictor.
+    shuffled
+        From `splicedvae.velocity.shuffled_velocities` on the measured layers; None, where dealt-out
+        counts give no velocity, agrees with nothing.
+
+    Returns
+    -------
+    Rows as of `velocity_metrics`, where n is the number of permutations, for each predictor and
+    with ``umap`` in place of ``genes``:
+
+    * ``agreement_genes_p`` - share of the permutations, the measurement counted among them, with
+      which the velocity agrees as well (mean cosine over cells).
+    * ``agreement_genes_chance`` - the cosine that 95% of the permutations do not exceed.
+
+    Raises
+    ------
+    DataError
+        If the cells or genes differ, or no velocity gene is shared with the measurement.
+    """
+    found = {name: _means(measured, other) for name, other in others.items()}
+    draws: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
+    for drawn in shuffled:
+        for name, other in others.items():
+            draws[name].append(_drawn(drawn, other))
+    rows = []
+    for name, values in found.items():
+        chance = np.asarray(draws[name], dtype=np.float64).reshape(-1, len(_WHERE))
+        n = len(chance)
+        if not n:
+            continue
+        for column, where in enumerate(_WHERE):
+            value = values[column]
+            known = np.isfinite(value)
+            reached = int((chance[:, column] >= value).sum())
+            for metric, number in (
+                ("p", (1 + reached) / (1 + n) if known else np.nan),
+                ("chance", float(np.quantile(chance[:, column], CHANCE_LEVEL))),
+            ):
+                rows.append(
+                    {
+                        "predictor": name,
+                        "metric": f"agreement_{where}_{metric}",
+                        "coverage": 1,
+                        "value": number,
+                        "ceiling": np.nan,
+                        "n": n,
+                        "note": "measured ratios dealt out anew among cells with as many molecules",
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _means(measured: AnnData, other: AnnData) -> tuple[float, float]:
+    """Return the mean cosine over cells, over genes and on the map; cells without an arrow left out."""
+    genes, umap, _ = _cosines(measured, other)
+    return _mean(genes), _mean(umap)
+
+
+def _mean(cosines: np.ndarray) -> float:
+    known = np.isfinite(cosines)
+    return float(cosines[known].mean()) if known.any() else float("nan")
+
+
+def _drawn(drawn: AnnData | None, other: AnnData) -> tuple[float, float]:
+    if drawn is None:
+        return 0.0, 0.0
+    try:
+        genes, umap = _means(drawn, other)
+    except DataError:
+        # Dealt-out counts may leave no velocity gene in common.
+        return 0.0, 0.0
+    return (genes if np.isfinite(genes) else 0.0), (umap if np.isfinite(umap) else 0.0)

@@ -1,0 +1,377 @@
+"""One rule for what a velocity is worth: show it, look closer, or do not show it.
+
+Every place that says so, a page, a slide, a report, a figure, the command line and an exported
+file, asks here. `docs/trust.md` tells the rule in words, and how often it errs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+Answer = Literal["trust", "look closer", "do not show"]
+Weight = Literal["against", "caution", "for", "unknown"]
+Origin = Literal["measured", "predicted"]
+
+#: p-values up to this one are more than chance, and up to the second clearly so.
+MAX_P: Final = 0.05
+CLEAR_P: Final = 0.02
+#: Agreement of two halves of the molecules, over genes, below which a measurement is mostly noise.
+MIN_HALVES: Final = 0.1
+#: Agreement over genes, as a share of that of two measured halves, that an arrow needs.
+MIN_SHARE: Final = 0.5
+#: Novelty above which a model knows hardly more than its genes' means.
+MAX_NOVELTY: Final = 0.25
+#: Counted molecules of a cell (median) below which a velocity is looked at with care.
+MIN_DEPTH: Final = 100.0
+
+_NAN: Final = float("nan")
+_ORDER: Final[tuple[Weight, ...]] = ("against", "caution", "unknown", "for")
+
+
+@dataclass(frozen=True)
+class VelocityFacts:
+    """What is known of a velocity; NaN stands for what is not.
+
+    Attributes
+    ----------
+    origin
+        Whether its counts were measured or predicted from totals.
+    evidence_p
+        That the measured ratios vary with the cells' state, by permutation.
+    skill
+        Of the predicted ratios over one ratio per gene, on held-out cells.
+    agreement_genes, agreement_genes_p, agreement_genes_chance
+        Cosine to the measured velocity over genes among held-out cells, its p-value, and what
+        chance does not exceed in 95 of 100 draws.
+    agreement_map, agreement_map_p, agreement_map_chance
+        The same of the arrows on the map.
+    halves_genes, halves_map
+        Agreement of two velocities from half of the measured molecules each.
+    direction, direction_chance
+        CBDir over known transitions, and with random neighbours.
+    n_judged
+        Cells among which all this was found.
+    novelty
+        Of the cells to the model (`splicedvae.SplicedVAE.get_novelty`).
+    trained
+        The verdict on the model's velocity in its own training data.
+    depth
+        Median over cells of the counts in the genes used.
+    """
+
+    origin: Origin
+    evidence_p: float = _NAN
+    skill: float = _NAN
+    agreement_genes: float = _NAN
+    agreement_genes_p: float = _NAN
+    agreement_genes_chance: float = _NAN
+    agreement_map: float = _NAN
+    agreement_map_p: float = _NAN
+    agreement_map_chance: float = _NAN
+    halves_genes: float = _NAN
+    halves_map: float = _NAN
+    direction: float = _NAN
+    direction_chance: float = _NAN
+    n_judged: int = 0
+    novelty: float = _NAN
+    trained: Answer | None = None
+    depth: float = _NAN
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One ground of a verdict.
+
+    Attributes
+    ----------
+    weight
+        ``"against"`` showing the velocity, a ``"caution"``, what is ``"unknown"``, or ``"for"``.
+    short
+        A few words.
+    sentence
+        Plain text with its numbers.
+    """
+
+    weight: Weight
+    short: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class VelocityVerdict:
+    """What a velocity is worth, and why.
+
+    Attributes
+    ----------
+    answer
+        ``"do not show"`` if anything speaks against it, ``"look closer"`` if there is a caution,
+        ``"trust"`` else.
+    reasons
+        The gravest first.
+    """
+
+    answer: Answer
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """The answer and its gravest ground, for the title of a panel."""
+        if self.answer == "trust":
+            unknown = next((ground for ground in self.reasons if ground.weight == "unknown"), None)
+            if unknown is not None:
+                return f"trust over genes; {unknown.short}"
+            ground = next((ground for ground in self.reasons if ground.weight == "for"), None)
+        else:
+            ground = self.reasons[0] if self.reasons else None
+        return self.answer if ground is None else f"{self.answer}: {ground.short}"
+
+    @property
+    def sentence(self) -> str:
+        """All grounds."""
+        return " ".join(reason.sentence for reason in self.reasons)
+
+
+def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
+    """Say what a velocity is worth.
+
+    Parameters
+    ----------
+    facts
+        What is known of it.
+
+    Returns
+    -------
+    The answer with its grounds, the gravest first.
+    """
+    reasons = [
+        reason
+        for reason in (
+            *(_of_agreement(facts) if facts.origin == "predicted" else _of_halves(facts)),
+            _of_novelty(facts),
+            _of_evidence(facts),
+            _of_skill(facts),
+            _of_direction(facts),
+            _of_training(facts),
+            _of_depth(facts),
+        )
+        if reason is not None
+    ]
+    reasons.sort(key=lambda reason: _ORDER.index(reason.weight))
+    weights = {reason.weight for reason in reasons}
+    if "against" in weights:
+        return VelocityVerdict("do not show", tuple(reasons))
+    judged = np.isfinite(
+        facts.agreement_genes_p if facts.origin == "predicted" else facts.evidence_p
+    )
+    if "caution" in weights or not judged:
+        return VelocityVerdict("look closer", tuple(reasons))
+    return VelocityVerdict("trust", tuple(reasons))
+
+
+def _of_novelty(facts: VelocityFacts) -> Reason | None:
+    if not np.isfinite(facts.novelty):
+        return None
+    if facts.novelty > MAX_NOVELTY:
+        return Reason(
+            "against",
+            "cells of another kind",
+            "The cells are of another kind than those the model was trained on (novelty "
+            f"{facts.novelty:.2f}, above {MAX_NOVELTY:.2f} a model knows hardly more than its "
+            "genes' means).",
+        )
+    return Reason(
+        "for",
+        "cells like those of training",
+        f"The cells are like those the model was trained on (novelty {facts.novelty:.2f}, below "
+        f"{MAX_NOVELTY:.2f}).",
+    )
+
+
+def _of_evidence(facts: VelocityFacts) -> Reason | None:
+    p = facts.evidence_p
+    if not np.isfinite(p):
+        return None
+    if p > MAX_P:
+        return Reason(
+            "against",
+            "no velocity in the measured counts",
+            "The measured spliced and unspliced counts vary with the cells' state no more than "
+            f"chance (p = {p:.2g}).",
+        )
+    return Reason(
+        "for" if p <= CLEAR_P else "caution",
+        "the measured counts vary with the state",
+        "The measured spliced and unspliced counts vary with the cells' state more than chance "
+        f"(p = {p:.2g}).",
+    )
+
+
+def _of_skill(facts: VelocityFacts) -> Reason | None:
+    if facts.origin == "measured" or not np.isfinite(facts.skill):
+        return None
+    if facts.skill <= 0:
+        return Reason(
+            "against",
+            "no better than one ratio per gene",
+            "On held-out cells the predicted ratios are no better than one ratio per gene (skill "
+            f"{facts.skill:.4f}), which gives no velocity.",
+        )
+    return Reason(
+        "for",
+        "ratios better than one per gene",
+        "On held-out cells the predicted ratios are better than one ratio per gene (skill "
+        f"{facts.skill:.4f}).",
+    )
+
+
+def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
+    if not np.isfinite(facts.agreement_genes_p):
+        if np.isfinite(facts.evidence_p):
+            return (
+                Reason(
+                    "unknown",
+                    "not compared with the measured",
+                    "The velocity was not compared with the measured one on held-out cells.",
+                ),
+            )
+        return (
+            Reason(
+                "unknown",
+                "nothing measured to compare with",
+                "These cells have no measured spliced and unspliced counts, so nothing here can "
+                "say whether the arrows are right.",
+            ),
+        )
+    return _over_genes(facts), _on_map(facts)
+
+
+def _over_genes(facts: VelocityFacts) -> Reason:
+    value, p = facts.agreement_genes, facts.agreement_genes_p
+    told = (
+        f"Over genes the velocity agrees with the measured one by {value:z.2f} among "
+        f"{facts.n_judged:,} held-out cells (chance up to {facts.agreement_genes_chance:z.2f}, "
+        f"p = {p:.2g}"
+    )
+    if np.isfinite(facts.halves_genes):
+        told += f"; two halves of the measured molecules {facts.halves_genes:z.2f}"
+    told += ")"
+    if p > MAX_P:
+        if _powerless(facts.halves_genes, facts.agreement_genes_chance):
+            return Reason(
+                "caution",
+                "too few cells to judge over genes",
+                f"{told}: two halves of the measurement would not stand out from chance either, "
+                "so there are too few cells or counts to judge it.",
+            )
+        return Reason("against", "no better than chance over genes", f"{told}: no more than chance.")
+    if np.isfinite(facts.halves_genes) and facts.halves_genes < MIN_HALVES:
+        return Reason(
+            "caution",
+            "measured velocity is mostly noise",
+            f"{told}: the measured velocity itself is mostly noise there.",
+        )
+    if np.isfinite(facts.halves_genes) and value < MIN_SHARE * facts.halves_genes:
+        return Reason(
+            "caution",
+            "agrees with the measured in part",
+            f"{told}: more than chance, but less than half of what the measurement allows.",
+        )
+    return Reason(
+        "for" if p <= CLEAR_P else "caution",
+        f"cosine {value:z.2f}, chance up to {facts.agreement_genes_chance:z.2f}",
+        f"{told}.",
+    )
+
+
+def _on_map(facts: VelocityFacts) -> Reason | None:
+    value, p = facts.agreement_map, facts.agreement_map_p
+    if not np.isfinite(p):
+        return None
+    told = (
+        f"On the map the arrows agree by {value:z.2f} (chance up to "
+        f"{facts.agreement_map_chance:z.2f}, p = {p:.2g}"
+    )
+    if np.isfinite(facts.halves_map):
+        told += f"; two halves {facts.halves_map:z.2f}"
+    told += ")"
+    if p <= MAX_P:
+        return Reason("for", "above chance on the map", f"{told}.")
+    if _powerless(facts.halves_map, facts.agreement_map_chance):
+        return Reason(
+            "unknown",
+            "too few cells for the map",
+            f"{told}: two halves of the measurement would not stand out there either, so these "
+            "are too few cells to judge the arrows on the map.",
+        )
+    return Reason("caution", "no better than chance on the map", f"{told}: no more than chance.")
+
+
+def _powerless(halves: float, chance: float) -> bool:
+    """Whether not even half of the measurement would stand out from chance."""
+    return bool(np.isfinite(halves) and np.isfinite(chance) and halves <= chance)
+
+
+def _of_halves(facts: VelocityFacts) -> tuple[Reason, ...]:
+    if not np.isfinite(facts.halves_genes):
+        return ()
+    told = (
+        "Velocities of two halves of the measured molecules agree by "
+        f"{facts.halves_genes:z.2f} over genes"
+    )
+    if np.isfinite(facts.halves_map):
+        told += f" and {facts.halves_map:z.2f} on the map"
+    told += f", among {facts.n_judged:,} cells"
+    if facts.halves_genes < MIN_HALVES:
+        return (
+            Reason(
+                "caution", "two halves hardly agree", f"{told}: it is mostly noise."
+            ),
+        )
+    return (Reason("for", f"two halves agree by {facts.halves_genes:z.2f}", f"{told}."),)
+
+
+def _of_direction(facts: VelocityFacts) -> Reason | None:
+    value, chance = facts.direction, facts.direction_chance
+    if not (np.isfinite(value) and np.isfinite(chance)):
+        return None
+    told = (
+        f"Across the known transitions arrows point the right way by {value:z.2f} (CBDir; "
+        f"{chance:z.2f} towards random neighbours)"
+    )
+    if value <= 0 and value < chance:
+        return Reason("against", "against the known transitions", f"{told}: they run backwards.")
+    if value <= chance:
+        return Reason("caution", "known transitions not followed", f"{told}: no more than chance.")
+    return Reason("for", "follows the known transitions", f"{told}.")
+
+
+def _of_training(facts: VelocityFacts) -> Reason | None:
+    if facts.trained is None:
+        return None
+    if facts.trained == "do not show":
+        return Reason(
+            "against",
+            "the model failed on its own data",
+            "On held-out cells of its own training data the model's velocity should not be shown "
+            "either.",
+        )
+    return Reason(
+        "for" if facts.trained == "trust" else "caution",
+        "the model was tested on its own data",
+        "On held-out cells of its own training data the verdict on the model's velocity was "
+        f"“{facts.trained}”.",
+    )
+
+
+def _of_depth(facts: VelocityFacts) -> Reason | None:
+    if not np.isfinite(facts.depth) or facts.depth >= MIN_DEPTH:
+        return None
+    return Reason(
+        "caution",
+        "few counts in a cell",
+        f"A cell has {facts.depth:,.0f} counts in the genes used (median), which says little about "
+        "its state.",
+    )
