@@ -85,7 +85,7 @@ def agreement_tests(
 
 
 def _means(measured: AnnData, other: AnnData) -> tuple[float, float]:
-    """Return the mean cosine over cells, over genes and on the map; cells without an arrow left out."""
+    """Return the mean cosine over the cells with arrows, over genes and on the map."""
     genes, umap, _ = _cosines(measured, other)
     return _mean(genes), _mean(umap)
 

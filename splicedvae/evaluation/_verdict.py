@@ -201,9 +201,10 @@ def _of_evidence(facts: VelocityFacts) -> Reason | None:
             "The measured spliced and unspliced counts vary with the cells' state no more than "
             f"chance (p = {p:.2g}).",
         )
+    clear = p <= CLEAR_P
     return Reason(
-        "for" if p <= CLEAR_P else "caution",
-        "the measured counts vary with the state",
+        "for" if clear else "caution",
+        "measured counts vary" if clear else "weak evidence in measured counts",
         "The measured spliced and unspliced counts vary with the cells' state more than chance "
         f"(p = {p:.2g}).",
     )
@@ -229,6 +230,16 @@ def _of_skill(facts: VelocityFacts) -> Reason | None:
 
 def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
     if not np.isfinite(facts.agreement_genes_p):
+        if np.isfinite(facts.agreement_genes):
+            return (
+                Reason(
+                    "caution",
+                    "not tested against chance",
+                    f"Over genes the velocity agrees with the measured one by "
+                    f"{facts.agreement_genes:z.2f} among {facts.n_judged:,} held-out cells, which "
+                    "a run of this earlier version did not test against chance; train again.",
+                ),
+            )
         if np.isfinite(facts.evidence_p):
             return (
                 Reason(
@@ -266,7 +277,9 @@ def _over_genes(facts: VelocityFacts) -> Reason:
                 f"{told}: two halves of the measurement would not stand out from chance either, "
                 "so there are too few cells or counts to judge it.",
             )
-        return Reason("against", "no better than chance over genes", f"{told}: no more than chance.")
+        return Reason(
+            "against", "no better than chance over genes", f"{told}: no more than chance."
+        )
     if np.isfinite(facts.halves_genes) and facts.halves_genes < MIN_HALVES:
         return Reason(
             "caution",
@@ -325,11 +338,7 @@ def _of_halves(facts: VelocityFacts) -> tuple[Reason, ...]:
         told += f" and {facts.halves_map:z.2f} on the map"
     told += f", among {facts.n_judged:,} cells"
     if facts.halves_genes < MIN_HALVES:
-        return (
-            Reason(
-                "caution", "two halves hardly agree", f"{told}: it is mostly noise."
-            ),
-        )
+        return (Reason("caution", "two halves hardly agree", f"{told}: it is mostly noise."),)
     return (Reason("for", f"two halves agree by {facts.halves_genes:z.2f}", f"{told}."),)
 
 

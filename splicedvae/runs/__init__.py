@@ -68,6 +68,8 @@ __all__ = [
     "start",
     "stop",
     "trained_on",
+    "velocity_facts",
+    "velocity_verdict",
 ]
 
 

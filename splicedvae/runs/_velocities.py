@@ -462,9 +462,7 @@ def _tests(
 ) -> pd.DataFrame:
     """Test whether each predictor agrees with the measurement by more than chance."""
     judged = {
-        source: result
-        for source, result in found.results.items()
-        if source in Sources.PREDICTORS
+        source: result for source, result in found.results.items() if source in Sources.PREDICTORS
     }
     assert found.ground is not None
     spliced, unspliced = layer_names(Sources.MEASURED)

@@ -83,8 +83,7 @@ def shuffled_velocities(
     layers = (spliced_layer, unspliced_layer)
     measured = [count_matrix(prepared, layer) for layer in layers]
     sizes = [
-        layer_sizes(prepared, layer, matrix)
-        for layer, matrix in zip(layers, measured, strict=True)
+        layer_sizes(prepared, layer, matrix) for layer, matrix in zip(layers, measured, strict=True)
     ]
     # Counts outside the genes at hand stay as they are.
     others = [size - cell_sizes(matrix) for size, matrix in zip(sizes, measured, strict=True)]

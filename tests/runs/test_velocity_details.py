@@ -13,7 +13,7 @@ from splicedvae import plotting
 from splicedvae._errors import DataError
 from splicedvae._keys import Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import cell_agreement
-from splicedvae.report import views
+from splicedvae.report import export_h5ad, run_cautions, views
 from splicedvae.runs import Run
 
 MODELS = (Sources.SPLICEDVAE, Sources.SCVI)
@@ -59,30 +59,41 @@ def test_agreement_by_cell_is_with_the_measured_velocity(finished_run: Run) -> N
 
 
 def test_verdicts_hold_the_numbers_of_held_out_cells(finished_run: Run) -> None:
-    rows = finished_run.metrics.query("metric == 'velocity_cosine_genes'").set_index("predictor")
+    table = finished_run.metrics.set_index(["predictor", "metric"])["value"]
     for source in MODELS:
         found = views.verdict(finished_run, source)
-        assert found.trust in {"doubtful", "above chance"}
-        assert f"{rows.loc[source, 'value']:.2f}" in found.sentence
-        assert f"shuffled {rows.loc[Sources.SHUFFLED, 'value']:.2f}" in found.sentence
+        assert found.answer in {"trust", "look closer", "do not show"}
+        assert found.reasons
+        for metric in ("velocity_cosine_genes", "agreement_genes_chance", "velocity_cosine_umap"):
+            assert f"{table[source, metric]:z.2f}" in found.sentence
         assert len(found.short) <= 48
-    assert views.verdict(finished_run, Sources.TRUE).trust == "known"
+        assert 0.01 <= table[source, "agreement_genes_p"] <= 1
+    assert views.verdict(finished_run, Sources.TRUE).answer == "known"
     text = plotting.alt_text(views.stream_figure(finished_run))
     assert "velocity stream lines" in text
 
 
-def test_a_velocity_no_better_than_chance_is_doubted(finished_run: Run, tmp_path: Path) -> None:
+def test_a_velocity_no_better_than_chance_is_not_to_be_shown_anywhere(
+    finished_run: Run, tmp_path: Path
+) -> None:
     shutil.copytree(finished_run.path, tmp_path / "run")
     table = finished_run.metrics.copy()
-    ours = (table["predictor"] == Sources.SPLICEDVAE) & table["metric"].str.startswith(
-        "velocity_cosine"
-    )
-    table.loc[ours, "value"] = -0.2
+    ours = table["predictor"] == Sources.SPLICEDVAE
+    table.loc[ours & table["metric"].str.startswith("velocity_cosine"), "value"] = -0.2
+    table.loc[table["metric"] == "velocity_cosine_genes", "ceiling"] = 0.9
+    table.loc[ours & table["metric"].str.endswith("_p"), "value"] = 0.9
     table.to_csv(tmp_path / "run" / "metrics.csv", index=False)
-    found = views.verdict(Run(tmp_path / "run"), Sources.SPLICEDVAE)
-    assert found.trust == "doubtful"
-    assert "do not trust" in found.short
-    assert "no better than chance" in found.sentence
+    run = Run(tmp_path / "run")
+    found = views.verdict(run, Sources.SPLICEDVAE)
+    assert found.answer == "do not show"
+    assert any(ground.short == "no better than chance over genes" for ground in found.reasons)
+    assert "SplicedVAE velocity: do not show." in " ".join(run_cautions(run))
+    assert "do not show" in plotting.alt_text(views.stream_figure(run)) or "do not show" in str(
+        views.stream_figure(run).to_dict()
+    )
+    exported = export_h5ad(run).uns[Uns.ROOT][Uns.EXPORT]["verdict"]
+    assert exported["answer"] == "do not show"
+    assert exported["grounds"] == [ground.sentence for ground in found.reasons]
 
 
 def test_a_run_that_measured_nothing_is_unchecked_or_of_another_kind(
@@ -91,11 +102,16 @@ def test_a_run_that_measured_nothing_is_unchecked_or_of_another_kind(
     folder = tmp_path / "run"
     shutil.copytree(finished_run.path, folder)
     (folder / "metrics.csv").unlink()
-    assert views.verdict(Run(folder), Sources.SCVI).trust == "unchecked"
-    novel = "These cells are of another kind than those the model was trained on (novelty 0.60)."
-    (folder / "notes.json").write_text(json.dumps({"notes": ["A note.", novel]}))
+    found = views.verdict(Run(folder), Sources.SCVI)
+    assert found.answer == "look closer"
+    assert "nothing here can say whether the arrows are right" in found.sentence
+    account = dict(finished_run.velocity_account)
+    account[Sources.SPLICEDVAE] = account[Sources.SPLICEDVAE] | {"novelty": 0.6}
+    (folder / "velocity.json").write_text(json.dumps(account))
     found = views.verdict(Run(folder), Sources.SPLICEDVAE)
-    assert (found.trust, found.sentence) == ("doubtful", novel)
+    assert (found.answer, found.short) == ("do not show", "do not show: cells of another kind")
+    assert "novelty 0.60" in found.sentence
+    assert "cells of another kind" in run_cautions(Run(folder))[1]
 
 
 def test_driver_tables_tell_which_genes_are_predicted(finished_run: Run) -> None:
