@@ -158,7 +158,7 @@ def counts_of(given: dict[str, Any], folder: Path) -> tuple[AnnData, tuple[tuple
     rng = np.random.default_rng(given["seed"])
     kind = given["kind"]
     if kind.startswith("real"):
-        read = io.read(folder / PANCREAS, cluster_key="clusters").adata
+        read = io.read(folder / PANCREAS).adata
         some = np.sort(rng.choice(read.n_obs, given["n_cells"], replace=False))
         cells = read[some].copy()
         if kind == "real":
@@ -277,8 +277,10 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("SPLICEDVAE_DATA", "../shared/data"))
     )
     given = parser.parse_args()
-    sets = design(given.sets, given.seed)
-    rows = []
+    # What is in the table already stays.
+    rows = pd.read_csv(given.out).to_dict("records") if given.out.exists() else []
+    done = {row["set"] for row in rows}
+    sets = [one for one in design(given.sets, given.seed) if one["set"] not in done]
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
         for row in pool.map(_safely, sets, [given.data] * len(sets)):
             rows.append(row)

@@ -10,7 +10,7 @@ import numpy as np
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
 from splicedvae.dashboard.tables import value_of
-from splicedvae.report import run_verdicts, views
+from splicedvae.report import views
 from splicedvae.runs import Run
 
 _COSINE = "velocity_cosine"
@@ -51,9 +51,10 @@ def stream_cautions(run: Run) -> list[str]:
     Returns
     -------
     Plain sentences (not Markdown): which cells trained, what was fitted and replaced, how far
-    the streams agree with the measured ones, and what smoothness means.
+    the streams agree with the measured ones, and what smoothness means. What each is worth stands
+    beside them (`splicedvae.report.views.verdict`).
     """
-    said = [*run_verdicts(run), _cells(run), *_fits(run), _agreement(run)]
+    said = [_cells(run), *_fits(run), _agreement(run)]
     said.append(
         "Smoothness is not correctness: a predicted ratio is a smooth function of the cell's "
         "state, so its arrows look orderly, and its velocity confidence is high, whether they "

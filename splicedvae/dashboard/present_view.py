@@ -30,7 +30,7 @@ from splicedvae.runs import Run
 _SLIDE: Final = "slide"
 _DENSITY: Final = 1.0
 #: Most sentences that fit on a slide.
-_MOST_CAUTIONS: Final = 4
+_MOST_CAUTIONS: Final = 5
 _STREAMS: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
 
 
@@ -147,7 +147,7 @@ def _latents(run: Run) -> None:
 
 
 def _trust(run: Run) -> None:
-    st.markdown("\n".join(f"- {plain(said, 400)}" for said in run_cautions(run)[:_MOST_CAUTIONS]))
+    st.markdown("\n".join(f"- {plain(said, 420)}" for said in run_cautions(run)[:_MOST_CAUTIONS]))
 
 
 def _made(run: Run) -> None:

@@ -138,6 +138,19 @@ VELOCITY: Final = (
         "Of the arrows on the map, mean over held-out cells.",
     ),
     Column(
+        "chance, genes",
+        "agreement_genes_chance",
+        3,
+        "What the cosine over genes does not exceed in 95 of 100 draws where the measured ratios "
+        "know nothing of a cell's state.",
+    ),
+    Column(
+        "chance, map",
+        "agreement_umap_chance",
+        3,
+        "The same of the arrows on the map.",
+    ),
+    Column(
         "cosine to true, genes",
         "velocity_cosine_genes_true",
         3,

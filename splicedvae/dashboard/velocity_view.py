@@ -12,6 +12,7 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Obs, Sources
 from splicedvae.dashboard import (
     address,
+    cards,
     cautions,
     choice,
     downloads,
@@ -31,13 +32,20 @@ if TYPE_CHECKING:
 _DENSITIES: Final = {"sparse": 0.6, "medium": 1.0, "dense": 1.6}
 _PARTICLES: Final = "particles"
 _STYLES: Final = (views.STREAM, views.ARROWS, views.GRID, _PARTICLES)
-#: Signs of what a velocity is worth, beside words that say the same.
-_SIGNS: Final = {
-    "refused": ":material/block:",
-    "do not show": ":material/warning:",
-    "look closer": ":material/help:",
-    "trust": ":material/check:",
-    "known": ":material/info:",
+#: Colour and sign of what a velocity is worth, beside words that say the same.
+_SIGNS: Final[dict[str, tuple[cards.Color, str]]] = {
+    "refused": ("gray", ":material/block:"),
+    "do not show": ("red", ":material/warning:"),
+    "look closer": ("orange", ":material/help:"),
+    "trust": ("green", ":material/check:"),
+    "known": ("gray", ":material/info:"),
+}
+#: Signs of the grounds of a verdict.
+_GROUNDS: Final = {
+    "against": ":material/remove_circle:",
+    "caution": ":material/error:",
+    "unknown": ":material/help:",
+    "for": ":material/add_circle:",
 }
 
 
@@ -113,6 +121,7 @@ def show(run: Run, color: str) -> None:
         _agreement(run, picked)
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
+        _grounds(run, picked)
         said_of = held.once(cautions.stream_cautions, run)
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
@@ -141,7 +150,26 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
         for place, source in zip(st.columns(columns), row, strict=False):
             found = held.once(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
-            place.caption(f"{_SIGNS[found.answer]} **{plain(label)}** {plain(found.sentence, 500)}")
+            said = found.short if found.reasons else found.sentence
+            place.caption(f"{_SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}")
+
+
+def _grounds(run: Run, picked: Sequence[str]) -> None:
+    """Tell the answer on each velocity with all its grounds."""
+    for source in picked:
+        found = held.once(views.verdict, run, source)
+        if not found.reasons:
+            continue
+        color, icon = _SIGNS[found.answer]
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(Sources.LABELS.get(source, source))}**", width="content")
+            st.badge(found.answer, color=color, icon=icon)
+        st.markdown(
+            "\n".join(
+                f"- {_GROUNDS[ground.weight]} {plain(ground.sentence, 600)}"
+                for ground in found.reasons
+            )
+        )
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:

@@ -45,6 +45,26 @@ def run_verdicts(run: Run) -> list[str]:
     return said
 
 
+def worth_of_streams(run: Run) -> str:
+    """Say in one sentence what each velocity of a run is worth, for a figure of them.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+
+    Returns
+    -------
+    A sentence; empty where nothing was judged.
+    """
+    said = [
+        f"{Sources.LABELS.get(source, source)} – {found.short}"
+        for source in sources(run)
+        if (found := verdict(run, source)).reasons
+    ]
+    return f"What the arrows are worth: {'; '.join(said)}." if said else ""
+
+
 def run_cautions(run: Run) -> list[str]:
     """List what a reader must know of a run's velocities: what each is worth, first.
 

@@ -14,7 +14,7 @@ from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae.plotting import PrintForm, print_figure
 from splicedvae.report import views
-from splicedvae.report._cautions import SMOOTHNESS, run_cautions
+from splicedvae.report._cautions import SMOOTHNESS, worth_of_streams
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -173,8 +173,7 @@ def figure_caution(run: Run, name: str) -> str:
         One of `FIGURES`.
     """
     if name == "streams":
-        said = run_cautions(run)
-        return said[0] if said and said[0] != SMOOTHNESS else SMOOTHNESS
+        return worth_of_streams(run) or SMOOTHNESS
     if name == "latents":
         return "UMAPs: who is near whom can be compared between maps, positions cannot."
     if name in ("ratios", "coverage"):

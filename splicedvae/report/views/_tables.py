@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: What a metric is about, by how its name begins; all others are about the ratio.
 _ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "velocity": ("velocity_", "cbdir", "coherence_", "time_order"),
+    "velocity": ("velocity_", "agreement_", "cbdir", "coherence_", "time_order"),
     "latent": ("expression_", "silhouette_", "nmi_", "ari_", "time_r2"),
 }
 
