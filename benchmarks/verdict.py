@@ -4,9 +4,9 @@
 
 Simulated lineages (with velocity) and the same counts made without one, and parts of the pancreas
 of ``SPLICEDVAE_DATA``, as measured and with their ratios dealt out anew. For each a model is
-trained on 80% of the cells and judged on the others as a run does it. A "trust" is false where there is no
-velocity, or where the arrows do not follow the true ones; a "do not show" is false on the others.
-`benchmarks/verdict.md` was made so.
+trained on 80% of the cells and judged on the others as a run does it. A "trust" is false where
+there is no velocity, or where the arrows do not follow the true ones; a "do not show" is false on
+the others. `benchmarks/verdict.md` was made so.
 """
 
 from __future__ import annotations

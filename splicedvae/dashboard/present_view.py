@@ -24,13 +24,11 @@ from splicedvae.dashboard import (
     theme,
 )
 from splicedvae.dashboard.text import line, moment, plain
-from splicedvae.report import command_line, figure_caution, run_cautions, views
+from splicedvae.report import command_line, figure_caution, reading_cautions, views
 from splicedvae.runs import Run
 
 _SLIDE: Final = "slide"
 _DENSITY: Final = 1.0
-#: Most sentences that fit on a slide.
-_MOST_CAUTIONS: Final = 5
 _STREAMS: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
 
 
@@ -147,7 +145,15 @@ def _latents(run: Run) -> None:
 
 
 def _trust(run: Run) -> None:
-    st.markdown("\n".join(f"- {plain(said, 420)}" for said in run_cautions(run)[:_MOST_CAUTIONS]))
+    said = []
+    for source in views.sources(run):
+        found = views.verdict(run, source)
+        if found.reasons:
+            label = plain(Sources.LABELS.get(source, source))
+            grounds = plain("; ".join(ground.short for ground in found.reasons), 300)
+            said.append(f"- **{label}: {plain(found.answer)}** – {grounds}")
+    said += [f"- {plain(caution, 400)}" for caution in reading_cautions(run)]
+    st.markdown("\n".join(said))
 
 
 def _made(run: Run) -> None:

@@ -315,7 +315,7 @@ def _on_map(facts: VelocityFacts) -> Reason | None:
     if _powerless(facts.halves_map, facts.agreement_map_chance):
         return Reason(
             "unknown",
-            "too few cells for the map",
+            "map not judged",
             f"{told}: two halves of the measurement would not stand out there either, so these "
             "are too few cells to judge the arrows on the map.",
         )

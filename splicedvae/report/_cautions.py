@@ -82,7 +82,22 @@ def run_cautions(run: Run) -> list[str]:
     RunError
         If the run is not finished.
     """
-    said = run_verdicts(run)
+    return [*run_verdicts(run), *reading_cautions(run)]
+
+
+def reading_cautions(run: Run) -> list[str]:
+    """List what a reader of any stream must know, whatever its velocity is worth.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+
+    Returns
+    -------
+    Plain sentences, at least `SMOOTHNESS`.
+    """
+    said = []
     if Obs.SPLIT in run.predictions.obs:
         said.append(
             "Streams are drawn over all cells, those that trained the models included; numbers are "

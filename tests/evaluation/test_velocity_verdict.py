@@ -80,7 +80,7 @@ def test_each_ground_decides_alone(change: dict[str, float], answer: str, short:
 def test_a_map_that_nothing_could_be_judged_on_is_no_ground_against() -> None:
     found = judge_velocity(replace(GOOD, agreement_map_p=0.2, halves_map=0.35))
     assert found.answer == "trust"
-    assert found.short == "trust over genes; too few cells for the map"
+    assert found.short == "trust over genes; map not judged"
     assert "0.80 (chance up to 0.40, p = 0.2; two halves 0.35)" in found.sentence
 
 
