@@ -95,7 +95,8 @@ def estimate(
     if work.n_cells * work.n_genes > TOO_FAR * LARGEST_MEASURED:
         return None
     measured = sum(stage_seconds(work).values())
-    earlier = list(itertools.islice(_earlier(_newest() if runs is None else runs), MOST_RUNS))
+    runs = _newest() if runs is None else runs
+    earlier = list(itertools.islice(_earlier(runs, work.kind), MOST_RUNS))
     paces = [taken / expected for taken, expected in earlier]
     largest = max((expected for _, expected in earlier), default=0.0)
     low, high = HERE if measured < MUCH_LONGER * largest else ELSEWHERE
@@ -115,8 +116,8 @@ def _newest() -> list[Run]:
         return list_runs()[:LOOKED_AT]
 
 
-def _earlier(runs: Iterable[Run]) -> Iterator[tuple[float, float]]:
-    """Give the seconds that runs of this computer took, and those on two cores as measured."""
+def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:
+    """Give the seconds that runs of a kind took here, and those measured on two cores."""
     for run in runs:
         try:
             worker = read_worker(run.path)
@@ -125,7 +126,10 @@ def _earlier(runs: Iterable[Run]) -> Iterator[tuple[float, float]]:
             made = run.provenance
             if made.get("resumed"):
                 continue
-            expected = sum(stage_seconds(Work.from_dict(made["work"])).values())
+            work = Work.from_dict(made["work"])
+            if work.kind != kind:
+                continue
+            expected = sum(stage_seconds(work).values())
             taken = float(made["seconds"])
         except (RunError, KeyError, TypeError, ValueError, AttributeError):
             # Made before sizes were noted, or damaged: it says nothing of this computer's speed.

@@ -50,9 +50,8 @@ class Work:
         Passes over the training cells; 0 in a prediction.
     batch_size
         Cells in a minibatch.
-    general_loop
-        Whether the ratio is trained by automatic differentiation, which every ratio likelihood but
-        the binomial one takes.
+    ratio_likelihood, ratio_head
+        Those of the configuration; each but the usual one has a cost of its own.
     """
 
     kind: str
@@ -61,7 +60,8 @@ class Work:
     n_genes: int
     epochs: int
     batch_size: int
-    general_loop: bool = False
+    ratio_likelihood: str = "binomial"
+    ratio_head: str = "linear"
 
     @classmethod
     def of(
@@ -90,7 +90,8 @@ class Work:
             n_genes=min(n_genes, config.n_top_genes or n_genes),
             epochs=config.max_epochs or default_epochs(n_train),
             batch_size=config.batch_size,
-            general_loop=config.ratio_likelihood != "binomial",
+            ratio_likelihood=config.ratio_likelihood,
+            ratio_head=config.ratio_head,
         )
 
     @classmethod
@@ -109,7 +110,8 @@ class Work:
             n_genes=int(values["n_genes"]),
             epochs=int(values["epochs"]),
             batch_size=int(values["batch_size"]),
-            general_loop=bool(values["general_loop"]),
+            ratio_likelihood=str(values["ratio_likelihood"]),
+            ratio_head=str(values["ratio_head"]),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,21 +147,25 @@ class _TrainingCost:
     weights: float
     #: Per million cells x genes that were gone through.
     entries: float
-    #: How many times longer all of it takes by automatic differentiation.
-    general: float = 1.0
+    #: Whether the ratio is trained, which takes longer with some options.
+    ratio: bool = True
 
     def seconds(self, work: Work) -> float:
         steps = math.ceil(work.n_train / work.batch_size) * work.epochs
         step = (self.step + self.weights * work.n_genes / 1e3) / 1e3
         seen = work.n_train * work.n_genes * work.epochs / 1e6
-        factor = self.general if work.general_loop else 1.0
-        return self.fixed + factor * (steps * step + self.entries * seen)
+        options = (work.ratio_likelihood, work.ratio_head)
+        more = sum(_OPTIONS.get(option, 0.0) for option in options) if self.ratio else 0.0
+        return self.fixed + steps * step + (self.entries + more) * seen
 
 
+#: What an option adds to the training of a ratio, per million cells x genes gone through: these
+#: have no step with gradients worked out by hand, or more weights.
+_OPTIONS: Final = {"beta-binomial": 0.075, "weighted-squared-error": 0.027, "mlp": 0.044}
 _TRAINING: Final = {
-    STAGE_SPLICEDVAE: _TrainingCost(1.5, step=2.8, weights=2.0, entries=0.017, general=2.0),
-    STAGE_SCVI: _TrainingCost(0.0, step=4.7, weights=2.7, entries=0.021),
-    STAGE_HEAD: _TrainingCost(0.0, step=1.9, weights=1.2, entries=0.010, general=2.0),
+    STAGE_SPLICEDVAE: _TrainingCost(3.0, step=2.4, weights=1.0, entries=0.026),
+    STAGE_SCVI: _TrainingCost(0.3, step=4.0, weights=1.3, entries=0.036, ratio=False),
+    STAGE_HEAD: _TrainingCost(0.2, step=2.1, weights=0.5, entries=0.014),
 }
 _READING: Final = _Cost(fixed=0.1, entries=0.05)
 _PREDICTING: Final = _Cost(entries=0.4)

@@ -66,6 +66,19 @@ def test_the_measured_runs_are_met_again() -> None:
     assert of(3_548, 1_102).seconds == pytest.approx(120 + STARTING, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"ratio_likelihood": "beta-binomial"},
+        {"ratio_likelihood": "weighted-squared-error"},
+        {"ratio_head": "mlp"},
+    ],
+    ids=str,
+)
+def test_options_without_a_step_by_hand_take_longer(option: dict[str, object]) -> None:
+    assert of(**option).seconds > of().seconds  # type: ignore[arg-type]
+
+
 def test_genes_that_are_not_modelled_take_no_time() -> None:
     assert of(n_genes=30_000) == of(n_genes=2_000)
     assert of(n_genes=3_000, n_top_genes=None).seconds > of(n_genes=3_000).seconds
@@ -106,6 +119,7 @@ def test_earlier_runs_of_this_computer_say_how_fast_it_is(tmp_path: Path) -> Non
     [
         {"provenance": {"resumed": [{"epoch": 3}]}},
         {"provenance": {"work": None}},
+        {"provenance": {"work": Work("predict", 2_000, 0, 1_000, 0, 128).to_dict()}},
         {"provenance": {"work": {"kind": "train"}}},
         {"provenance": {"work": "much"}},
         {"provenance": {"seconds": None}},
@@ -113,7 +127,7 @@ def test_earlier_runs_of_this_computer_say_how_fast_it_is(tmp_path: Path) -> Non
         {"status": {"state": "stopped"}},
         {"worker": {"host": "another computer"}},
     ],
-    ids=str,
+    ids=range(9),
 )
 def test_runs_that_say_nothing_of_the_speed_are_left_out(
     tmp_path: Path, changed: dict[str, object]

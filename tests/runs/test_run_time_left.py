@@ -120,7 +120,7 @@ def test_epochs_weigh_on_trainings_alone() -> None:
     many = stage_seconds(dataclasses.replace(work, epochs=1_000))
     changed = {name for name in usual if many[name] != usual[name]}
     assert changed == {STAGE_SPLICEDVAE, STAGE_SCVI, STAGE_HEAD}
-    assert many[STAGE_SCVI] == pytest.approx(10 * usual[STAGE_SCVI])
+    assert 8 * usual[STAGE_SCVI] < many[STAGE_SCVI] <= 10 * usual[STAGE_SCVI]
     left = TimeLeft([("read", 1.0), (STAGE_SCVI, usual[STAGE_SCVI])])
     left.begin(STAGE_SCVI)
     assert left.fraction == pytest.approx(1 / (1 + usual[STAGE_SCVI]))
