@@ -7,6 +7,7 @@ import streamlit as st
 from splicedvae._errors import SplicedVAEError
 from splicedvae.dashboard import cards, choice, live, reading, run_list, training_form
 from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.io import DataSummary
 from splicedvae.runs import start
 
 
@@ -58,10 +59,17 @@ def _new(stored: StoredFile) -> None:
     doubt = training_form.doubt(summary)
     if doubt is not None:
         st.warning(doubt, icon=":material/warning:")
-    config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
-    if config is not None:
-        choice.choose_run(start(config))
-        st.rerun()
+    _form(stored, summary)
+
+
+@st.fragment
+def _form(stored: StoredFile, summary: DataSummary) -> None:
+    # A fragment: a changed setting draws the form again, with how long the run would take.
+    with cards.told():
+        config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
+        if config is not None:
+            choice.choose_run(start(config))
+            st.rerun()
 
 
 _page()

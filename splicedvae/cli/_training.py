@@ -164,7 +164,7 @@ def train(
     splicedvae report run --out report.html
     """
     from splicedvae import io
-    from splicedvae.runs import RunConfig, execute, need_layers
+    from splicedvae.runs import RunConfig, estimate, execute, need_layers
     from splicedvae.velocity import VelocitySettings
 
     earlier = _earlier(out, overwrite=overwrite)
@@ -212,7 +212,10 @@ def train(
         velocity=VelocitySettings(mode=velocity_mode, n_neighbors=n_neighbors, seed=seed),
         seed=seed,
     )
+    expected = estimate(config, n_cells=result.adata.n_obs, n_genes=result.adata.n_vars)
     del result
+    if expected is not None:
+        console.print(f"Takes {expected}.")
     if earlier:
         shutil.rmtree(out)
     with run_progress() as progress:

@@ -9,11 +9,11 @@ from typing import Final
 import streamlit as st
 
 from splicedvae import io
-from splicedvae._errors import DataError
+from splicedvae._errors import DataError, SplicedVAEError
 from splicedvae._keys import HeadKind, RatioLikelihood, VelocityMode
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import RunConfig
+from splicedvae.runs import RunConfig, estimate
 from splicedvae.velocity import VelocitySettings
 
 NONE: Final = "none"
@@ -169,7 +169,7 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
         If a setting is outside what is allowed.
     """
     defaults = RunConfig(stored.path, stored.sha256, name)
-    with st.form("training", border=True):
+    with st.container(border=True, key="training"):
         label = st.text_input("Name of the run", name, max_chars=120, key="form-name")
         matrices = _Matrices() if summary.has_measured_layers else _matrices(summary)
         left, middle, right = st.columns(3)
@@ -301,34 +301,56 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
                     "scVelo's models, stochastic (its default) and deterministic, draw arrows of "
                     "composition and noise too.",
                 )
-        pressed = st.form_submit_button(
-            "Start training", type="primary", icon=":material/play_arrow:"
+        row = st.container(horizontal=True, vertical_alignment="center")
+        pressed = row.button(
+            "Start training", type="primary", icon=":material/play_arrow:", key="start-training"
         )
-    if not pressed:
-        return None
-    _check(matrices, summary)
     n_genes = None if genes is None else int(genes)
-    return RunConfig(
-        data=stored.path,
-        data_sha256=stored.sha256,
-        name=label.strip() or name,
-        total=matrices.total,
-        spliced_layer=matrices.spliced,
-        unspliced_layer=matrices.unspliced,
-        cluster_key=clusters,
-        batch_key=batch,
-        counts=counts,
-        held_out=held_out / 100,
-        min_shared_counts=int(shared),
-        n_top_genes=n_genes,
-        max_epochs=None if epochs is None else int(epochs),
-        batch_size=int(batch_size),
-        n_latent=int(n_latent),
-        ratio_likelihood=likelihood,
-        ratio_head=head,
-        ratio_shrinkage=shrinkage,
-        velocity=VelocitySettings(
-            mode=mode, min_shared_counts=int(shared), seed=int(seed), n_top_genes=n_genes
-        ),
-        seed=int(seed),
+    try:
+        config = RunConfig(
+            data=stored.path,
+            data_sha256=stored.sha256,
+            name=label.strip() or name,
+            total=matrices.total,
+            spliced_layer=matrices.spliced,
+            unspliced_layer=matrices.unspliced,
+            cluster_key=clusters,
+            batch_key=batch,
+            counts=counts,
+            held_out=held_out / 100,
+            min_shared_counts=int(shared),
+            n_top_genes=n_genes,
+            max_epochs=None if epochs is None else int(epochs),
+            batch_size=int(batch_size),
+            n_latent=int(n_latent),
+            ratio_likelihood=likelihood,
+            ratio_head=head,
+            ratio_shrinkage=shrinkage,
+            velocity=VelocitySettings(
+                mode=mode, min_shared_counts=int(shared), seed=int(seed), n_top_genes=n_genes
+            ),
+            seed=int(seed),
+        )
+    except SplicedVAEError:
+        if pressed:
+            raise
+        return None
+    if pressed:
+        _check(matrices, summary)
+        return config
+    expected = estimate(
+        config,
+        n_cells=summary.n_cells - summary.empty_cells,
+        n_genes=_usable_genes(summary, config.min_shared_counts),
     )
+    if expected is not None:
+        row.caption(f":material/schedule: Takes {expected}")
+    return None
+
+
+def _usable_genes(summary: io.DataSummary, least: int) -> int:
+    """Return about how many genes pass the filter of a training."""
+    known = summary.genes_with_shared_counts
+    if known is None or least < RunConfig.min_shared_counts:
+        return summary.n_genes - summary.empty_genes
+    return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from splicedvae._epochs import default_epochs
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._model import RatioInterval, SplicedVAE
@@ -9,7 +10,6 @@ from splicedvae.model._plan import RatioTrainingPlan
 from splicedvae.model._schedule import (
     LEARNING_RATE,
     LearningRateDecay,
-    default_epochs,
     plan_options,
     rate_left,
 )

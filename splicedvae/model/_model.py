@@ -32,6 +32,7 @@ from scvi.module._constants import MODULE_KEYS
 from torch.distributions import Normal
 
 from splicedvae._counts import at_counts
+from splicedvae._epochs import default_epochs
 from splicedvae._errors import DataError
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae.model import _folder
@@ -41,7 +42,7 @@ from splicedvae.model._cells import Cells, PredictedBlock, canonical
 from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
 from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
-from splicedvae.model._schedule import LearningRateDecay, default_epochs, plan_options
+from splicedvae.model._schedule import LearningRateDecay, plan_options
 from splicedvae.model._streaming import (
     Compression,
     ReconstructedFile,

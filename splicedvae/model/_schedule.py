@@ -1,4 +1,4 @@
-"""How long models train unless told otherwise, and how fast they learn.
+"""How fast models learn unless told otherwise; for how long is in `splicedvae._epochs`.
 
 scvi-tools' defaults (400 epochs up to 20,000 cells, a constant learning rate of 0.001, a KL weight
 that grows over 400 epochs) are careful ones. On the pancreas a quarter of the epochs, at six times
@@ -12,28 +12,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from scvi.model._utils import get_max_epochs_heuristic
 
 #: Learning rate of Adam, for scVI's networks and the ratio's heads.
 LEARNING_RATE: Final = 6e-3
-#: Epochs up to 20,000 cells; fewer above, as scvi-tools counts them.
-MOST_EPOCHS: Final = 100
 #: Share of the epochs after which the learning rate falls, and what is left of it in the end.
 DECAY_FROM: Final = 0.5
 DECAY_TO: Final = 0.05
 #: Share of the epochs over which the weight of the KL divergence grows to 1.
 WARM_UP: Final = 0.5
-
-
-def default_epochs(n_cells: int) -> int:
-    """Return the passes over the training cells that are made unless told otherwise.
-
-    Parameters
-    ----------
-    n_cells
-        Number of training cells.
-    """
-    return int(get_max_epochs_heuristic(n_cells, epochs_cap=MOST_EPOCHS))
 
 
 def plan_options(max_epochs: int, given: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from splicedvae.runs._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
 from splicedvae.runs._checkpoint import TRAININGS, Record
 from splicedvae.runs._config import FORMAT, RunConfig, code_version, need_layers
+from splicedvae.runs._estimate import Estimate, estimate
 from splicedvae.runs._manage import (
     NOTE_LENGTH,
     annotate,
@@ -39,6 +40,7 @@ __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
+    "Estimate",
     "Novelty",
     "RatioIntervals",
     "Record",
@@ -50,6 +52,7 @@ __all__ = [
     "code_version",
     "delete",
     "demo_run",
+    "estimate",
     "evaluate_on",
     "execute",
     "find_run",

@@ -28,7 +28,7 @@ FORMAT: Final = 1
 
 Kind = Literal["train", "predict"]
 
-#: Rooms whose source decides a result; the others only show it.
+#: Rooms whose source decides a result, besides the modules they share; the others only show it.
 _SCIENCE: Final = ("io", "module", "model", "reconstruction", "evaluation", "velocity", "runs")
 #: No setting is larger; also holds off infinities and NaN.
 _LARGEST: Final = 1e12
@@ -340,10 +340,13 @@ def code_version() -> str:
     """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for room in _SCIENCE:
-        for file in sorted((root / room).rglob("*.py"), key=lambda item: item.as_posix()):
-            digest.update(file.relative_to(root).as_posix().encode())
-            digest.update(file.read_bytes())
+    files = [
+        *root.glob("_*.py"),
+        *(file for room in _SCIENCE for file in (root / room).rglob("*.py")),
+    ]
+    for file in sorted(files, key=lambda item: item.as_posix()):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:8]}"
 
 

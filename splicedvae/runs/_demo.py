@@ -26,7 +26,6 @@ from splicedvae.velocity import VelocitySettings
 N_CELLS: Final = 900
 N_GENES: Final = 180
 SEED: Final = 7
-EPOCHS: Final = 150
 
 #: Bits of the mantissa that predictions and velocities keep: an error below 0.2%.
 _BITS: Final = 8
@@ -60,7 +59,6 @@ def build_demo(folder: Path | str, *, progress: Callable[[Status], None] | None 
             data_sha256=io.sha256(file),
             name="Demo: simulated bifurcation",
             cluster_key=Obs.CLUSTERS,
-            max_epochs=EPOCHS,
             velocity=VelocitySettings(seed=SEED),
             seed=SEED,
         )

@@ -38,6 +38,7 @@ from splicedvae.runs import (
     _assessment,
     _files,
     _prediction,
+    _stages,
     _training,
     _velocities,
     _velocity_details,
@@ -53,30 +54,12 @@ from splicedvae.runs._manage import (
     ready_to_resume,
 )
 from splicedvae.runs._run import HISTORY_COLUMNS, Run
+from splicedvae.runs._stages import Work, stage_seconds
 from splicedvae.runs._status import Status, read_status, write_worker
 from splicedvae.runs._stopping import StopRequested, stop_signals
 
-#: Stages with weights of about their share of the time; those of trainings grow with the epochs.
-TRAIN_STAGES: Final = (
-    ("reading the data", 0.5),
-    ("choosing cells and genes", 0.5),
-    *_training.stage_weights(None).items(),
-    ("predicting ratios", 0.5),
-    ("evaluating on held-out cells", 5.0),
-    ("drawing latent spaces", 9.0),
-    ("computing velocities", 8.5),
-    ("comparing velocities among held-out cells", 1.5),
-    ("writing the results", 0.5),
-)
-PREDICT_STAGES: Final = (
-    ("reading the data", 2.0),
-    ("loading the models", 1.0),
-    ("predicting ratios", 4.0),
-    ("evaluating against the measured counts", 3.0),
-    ("drawing latent spaces", 8.0),
-    ("computing velocities", 10.0),
-    ("writing the results", 1.0),
-)
+#: Size that the weights of the stages are of until the data were read.
+_UNREAD: Final = 3_000
 
 _LATENTS: Final = {
     Sources.SPLICEDVAE: (Obsm.LATENT, Obsm.UMAP_LATENT),
@@ -117,9 +100,7 @@ def execute(
         ready_to_resume(Run(folder))
     _take_folder(folder, config)
     torch.set_num_threads(available_threads())
-    stages: Sequence[tuple[str, float]] = PREDICT_STAGES
-    if config.kind == "train":
-        stages = list({**dict(TRAIN_STAGES), **_training.stage_weights(config.max_epochs)}.items())
+    stages = list(stage_seconds(Work.of(config, n_cells=_UNREAD, n_genes=_UNREAD)).items())
     with (
         stop_signals() as stop,
         _everything_to_log(folder),
@@ -248,7 +229,7 @@ class _Input:
 
 def _read(config: RunConfig, journal: Journal) -> _Input:
     """Read the file again and check that it is the one the run was asked about."""
-    journal.stage("reading the data")
+    journal.stage(_stages.STAGE_READ)
     result = io.read(
         config.data,
         total=config.total,
@@ -332,21 +313,29 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
         journal.note(_resumption(time_and_place))
     taken = _read(config, journal)
     need_layers(taken.measured)
-    journal.stage("choosing cells and genes")
+    journal.stage(_stages.STAGE_CHOOSE)
     cells, train, held_out = _choose(taken.cells, config, journal)
+    work = Work.of(config, n_cells=cells.n_obs, n_genes=cells.n_vars, n_train=int(train.sum()))
+    journal.set_work(work)
     models = _training.train_models(
-        cells[train].copy(), config, journal, checkpoints, cells[held_out], resumed=bool(resumed)
+        cells[train].copy(),
+        config,
+        journal,
+        checkpoints,
+        cells[held_out],
+        epochs=work.epochs,
+        resumed=bool(resumed),
     )
     for source, model in models.items():
         _write_model(folder, source, model)
     _write_history(folder)
 
-    journal.stage("predicting ratios")
+    journal.stage(_stages.STAGE_PREDICT)
     totals = _prediction.totals_only(cells, config.batch_key)
     _predict(models, totals, cells, journal)
     _write_predictions(folder, cells)
 
-    journal.stage("evaluating on held-out cells")
+    journal.stage(_stages.STAGE_HELD_OUT)
     apart, apart_totals = cells[held_out].copy(), totals[held_out].copy()
     assessment = _assessment.assess(
         cells[train],
@@ -368,7 +357,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     evidence = _velocities_stage(
         config, folder, journal, cells, models[Sources.SPLICEDVAE], totals, measured=True
     )
-    journal.stage("comparing velocities among held-out cells")
+    journal.stage(_stages.STAGE_COMPARE)
     rows, notes = _velocities.held_out_agreement(
         apart,
         {source: at_counts(apart.X, ratio) for source, ratio in assessment.predictions.items()},
@@ -382,7 +371,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
         journal.note(note)
     tables = [metrics, *(table for table in (evidence, rows) if len(table))]
     _write_table(folder / _files.METRICS, pd.concat(tables, ignore_index=True))
-    journal.stage("writing the results")
+    journal.stage(_stages.STAGE_WRITE)
     _write_predictions(folder, cells)
 
 
@@ -453,7 +442,7 @@ def _choose(
 
 def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     taken = _read(config, journal)
-    journal.stage("loading the models")
+    journal.stage(_stages.STAGE_LOAD)
     assert config.model_run is not None
     trained = open_run(config.model_run)
     models = {
@@ -471,8 +460,9 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
             f"The models were trained on {int(seen.sum()):,} of these cells, whose predictions are "
             "better than those of new cells; they are left out of the evaluation."
         )
-    journal.stage("predicting ratios")
+    journal.stage(_stages.STAGE_PREDICT)
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
+    journal.set_work(Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum())))
     adaptations, told = _prediction.adaptations_for(models, totals)
     if told:
         journal.note(told)
@@ -483,7 +473,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         cells.var[Var.GENE_MEAN] = means[Var.GENE_MEAN].reindex(cells.var_names).to_numpy()
     _write_predictions(folder, cells)
 
-    journal.stage("evaluating against the measured counts")
+    journal.stage(_stages.STAGE_MEASURED)
     assessed = pd.DataFrame()
     if taken.measured and not seen.all():
         train, test = _assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
@@ -521,7 +511,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     )
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
-    journal.stage("writing the results")
+    journal.stage(_stages.STAGE_WRITE)
     _write_predictions(folder, cells)
 
 
@@ -595,7 +585,7 @@ def _draw_latents(
     totals: AnnData | None = None,
 ) -> None:
     """Add a UMAP of each model's latent space."""
-    journal.stage("drawing latent spaces")
+    journal.stage(_stages.STAGE_LATENTS)
     for done, source in enumerate(models):
         journal.advance(done / len(models), Sources.LABELS[source])
         latent, name = _LATENTS[source]
@@ -635,7 +625,7 @@ def _velocities_stage(
     -------
     Rows that say whether the measured counts carry a velocity at all; none if there are none.
     """
-    journal.stage("computing velocities")
+    journal.stage(_stages.STAGE_VELOCITIES)
     ratios = {
         source: cells.layers[layer]
         for source, layer in Sources.RATIO_LAYERS.items()
@@ -776,6 +766,7 @@ def _write_provenance(
             if status.started is None
             else round(now - status.started + journal.seconds_before, 3),
             "stages": journal.seconds,
+            "work": None if journal.work is None else journal.work.to_dict(),
             "resumed": list(resumed),
         },
     )

@@ -1,7 +1,7 @@
 """What a run tells while it works: status, heartbeat, live curves, notes and log.
 
-Stages have weights that are about their share of the time, so that the bar moves evenly and
-the time left can be estimated (`_time_left`).
+Stages have the weights of `_stages`, about their share of the time, so that the bar moves evenly
+and the time left can be estimated (`_time_left`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from splicedvae.runs import _files
+from splicedvae.runs._stages import Work, stage_seconds
 from splicedvae.runs._status import State, Status, write_status
 from splicedvae.runs._stopping import StopSignal
 from splicedvae.runs._time_left import TimeLeft
@@ -63,6 +64,8 @@ class Journal:
         self.notes: list[str] = []
         #: Seconds each stage took, with what an earlier process spent on it.
         self.seconds: dict[str, float] = {}
+        #: How much there is to do; None before the data were read.
+        self.work: Work | None = None
         #: Seconds that earlier processes spent on this run.
         self.seconds_before = 0.0
 
@@ -162,16 +165,17 @@ class Journal:
             self._time.advance(share)
         self._write()
 
-    def reweigh(self, weights: Mapping[str, float]) -> None:
-        """Give stages other weights, as when the number of epochs becomes known.
+    def set_work(self, work: Work) -> None:
+        """Take up how much there is to do, once the data were read: stages get their weights by it.
 
         Parameters
         ----------
-        weights
-            New weights of some of the stages.
+        work
+            The size of the data and the number of epochs.
         """
+        self.work = work
         with self._lock:
-            self._time.reweigh(weights)
+            self._time.reweigh(stage_seconds(work))
 
     def credit(self, seconds: float) -> None:
         """Count time that an earlier process spent on the present stage of this run.

@@ -6,7 +6,7 @@ epochs, then the same ratio head on its frozen latent space.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import scvi
 import torch
@@ -15,37 +15,16 @@ from scvi.model import SCVI
 
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
-from splicedvae.model import LearningRateDecay, SplicedVAE, default_epochs, plan_options
+from splicedvae.model import LearningRateDecay, SplicedVAE, plan_options
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._journal import Journal
 from splicedvae.runs._keeper import Keeper, keep_finished, restore_finished
+from splicedvae.runs._stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE
 from splicedvae.runs._watching import HeldOutCurves, Watched
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-#: The stages of training, as a person reads them.
-STAGE_SPLICEDVAE = "training SplicedVAE"
-STAGE_SCVI = "training scVI"
-STAGE_HEAD = "fitting the ratio head on scVI"
-
-#: Epochs of the default up to 20,000 cells, and seconds for them beside those of the other
-#: stages of a run; both grow with the cells, these with the epochs as well.
-_USUAL_EPOCHS: Final = 100
-_WEIGHTS: Final = {STAGE_SPLICEDVAE: 6.5, STAGE_SCVI: 5.5, STAGE_HEAD: 2.5}
-
-
-def stage_weights(epochs: int | None) -> dict[str, float]:
-    """Return the weights of the trainings beside a run's other stages.
-
-    Parameters
-    ----------
-    epochs
-        How many there will be, None for the default.
-    """
-    share = (epochs or _USUAL_EPOCHS) / _USUAL_EPOCHS
-    return {stage: weight * share for stage, weight in _WEIGHTS.items()}
 
 
 class _Watch(Callback):
@@ -327,6 +306,7 @@ def train_models(
     checkpoints: Checkpoints,
     held_out: AnnData,
     *,
+    epochs: int,
     resumed: bool,
 ) -> dict[str, SplicedVAE]:
     """Train SplicedVAE and the baseline on the same cells and genes.
@@ -345,6 +325,8 @@ def train_models(
     held_out
         Held-out cells x the same genes, some of which are watched meanwhile; nothing is chosen by
         them.
+    epochs
+        Passes over the training cells.
     resumed
         Whether a run goes on that was begun before.
 
@@ -359,8 +341,6 @@ def train_models(
     DataError
         If the cells cannot be trained on.
     """
-    epochs = config.max_epochs or default_epochs(cells.n_obs)
-    journal.reweigh(stage_weights(epochs))
     watched = _watched(held_out, cells, config, journal)
     if watched is not None and not resumed:
         watched.tell_limits(journal)

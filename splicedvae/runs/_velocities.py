@@ -26,6 +26,7 @@ from splicedvae.evaluation import (
     velocity_metrics,
 )
 from splicedvae.reconstruction import Counts, reconstruct_counts
+from splicedvae.runs._stages import MAX_COMPARED
 from splicedvae.velocity import (
     VelocityAccount,
     VelocitySettings,
@@ -48,8 +49,6 @@ N_CONTROLS = 5
 _CONTROLS: Final = tuple(f"{Sources.SHUFFLED}_{draw}" for draw in range(N_CONTROLS))
 #: Predictors that have no velocity by their nature.
 _CONSTANT: Final = (Sources.GENE_MEAN,)
-#: Most held-out cells among which velocities are compared: some fifteen of them are computed.
-MAX_COMPARED = 3000
 #: Permutations behind the evidence, and draws behind the uncertainty, of a velocity.
 N_PERMUTATIONS = 49
 N_DRAWS = 10

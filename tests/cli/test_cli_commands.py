@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,9 @@ def test_train_writes_a_run_and_nothing_but_json_to_stdout(trained: Trained, cel
     assert run.name == cells.name
     # Progress went to stderr, a line a stage.
     assert "training SplicedVAE" in result.stderr
+    # How long it takes is said before the first stage.
+    before = result.stderr.partition("reading the data")[0]
+    assert re.search(r"Takes (about )?\d.* (seconds|minutes?)", before.replace("\n", " "))
 
 
 def test_every_setting_of_a_run_can_be_given_to_train(command: Command) -> None:

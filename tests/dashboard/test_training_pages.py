@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from splicedvae._keys import Layers
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
 from splicedvae.runs._checkpoint import Record
+from splicedvae.runs._stages import Work, stage_seconds
 
 TRAIN = "pages/model/train.py"
 PROVENANCE = "pages/results/provenance.py"
@@ -171,3 +173,44 @@ def test_layers_are_chosen_where_a_file_has_more(folder: Path, cells_file: Path)
     start.click().run()
     assert "The same layer was chosen" in told(app)
     assert runs.list_runs() == []
+
+
+def expected(app: AppTest) -> str:
+    """What the form says of how long the run would take."""
+    return next((item.value for item in app.caption if ":material/schedule:" in item.value), "")
+
+
+def test_the_form_says_how_long_a_training_will_take(folder: Path, cells_file: Path) -> None:
+    with cells_file.open("rb") as content:
+        stored = uploads.add_upload("cells.h5ad", content)
+    app = open_page(TRAIN, data=stored.id)
+    first = expected(app)
+    assert "seconds on a computer with two cores" in first
+    app.number_input(key="form-epochs").set_value(20_000).run()
+    assert not app.exception
+    assert "minutes" in expected(app)
+    # What no run can be asked has no estimate, and an error only once it is asked for.
+    app.number_input(key="form-shrinkage").set_value(1e13).run()
+    assert expected(app) == ""
+    assert not app.error
+    app.button(key="start-training").click().run()
+    assert "shrinkage" in app.error[0].value
+    assert runs.list_runs() == []
+    app.number_input(key="form-shrinkage").set_value(None).run()
+    app.number_input(key="form-epochs").set_value(None).run()
+    assert expected(app) == first
+
+
+def test_the_form_goes_by_the_speed_of_earlier_runs(folder: Path, cells_file: Path) -> None:
+    with cells_file.open("rb") as content:
+        stored = uploads.add_upload("cells.h5ad", content)
+    run = folder / stopped_run(folder, cells_file)
+    work = Work("train", 90, 72, 40, 40, 128)
+    seconds = 3 * sum(stage_seconds(work).values())
+    made = {"work": work.to_dict(), "seconds": seconds, "resumed": []}
+    worker = {"pid": 1, "created": None, "host": socket.gethostname()}
+    (run / "provenance.json").write_text(json.dumps(made))
+    (run / "worker.json").write_text(json.dumps(worker))
+    status = {"state": "finished", "stage": "finished", "fraction": 1.0, "updated": 2.0}
+    (run / "status.json").write_text(json.dumps(status))
+    assert "on this computer" in expected(open_page(TRAIN, data=stored.id))

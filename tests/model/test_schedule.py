@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback
+from scvi.model._utils import get_max_epochs_heuristic
 
 from splicedvae import SplicedVAE
 from splicedvae.model import LEARNING_RATE, default_epochs, plan_options, rate_left
@@ -14,6 +17,14 @@ from splicedvae.model import LEARNING_RATE, default_epochs, plan_options, rate_l
 def test_few_cells_take_a_hundred_epochs_and_many_fewer():
     assert default_epochs(100) == default_epochs(20_000) == 100
     assert default_epochs(200_000) == 10
+
+
+@given(st.integers(1, 10**7))
+def test_epochs_are_counted_as_scvi_tools_does(n_cells):
+    with warnings.catch_warnings():
+        # scvi-tools warns where one epoch is left.
+        warnings.simplefilter("ignore")
+        assert default_epochs(n_cells) == get_max_epochs_heuristic(n_cells, epochs_cap=100)
 
 
 def test_what_is_given_comes_before_the_defaults():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splicedvae.runs._stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE, Work, stage_seconds
 from splicedvae.runs._time_left import TimeLeft
-from splicedvae.runs._training import (
-    STAGE_HEAD,
-    STAGE_SCVI,
-    STAGE_SPLICEDVAE,
-    stage_weights,
-)
 
 STAGES = [("read", 1.0), ("train", 60.0), ("fit", 30.0), ("draw", 9.0)]
 
@@ -118,9 +115,12 @@ def test_a_training_that_is_not_repeated_still_speaks_for_the_next(clock: Clock)
 
 
 def test_epochs_weigh_on_trainings_alone() -> None:
-    usual, many = stage_weights(None), stage_weights(1000)
-    assert set(usual) == {STAGE_SPLICEDVAE, STAGE_SCVI, STAGE_HEAD}
-    assert many[STAGE_SCVI] == 10 * usual[STAGE_SCVI]
+    work = Work("train", 1_000, 800, 500, 100, 128)
+    usual = stage_seconds(work)
+    many = stage_seconds(dataclasses.replace(work, epochs=1_000))
+    changed = {name for name in usual if many[name] != usual[name]}
+    assert changed == {STAGE_SPLICEDVAE, STAGE_SCVI, STAGE_HEAD}
+    assert 8 * usual[STAGE_SCVI] < many[STAGE_SCVI] <= 10 * usual[STAGE_SCVI]
     left = TimeLeft([("read", 1.0), (STAGE_SCVI, usual[STAGE_SCVI])])
     left.begin(STAGE_SCVI)
     assert left.fraction == pytest.approx(1 / (1 + usual[STAGE_SCVI]))
