@@ -173,7 +173,7 @@ _EVALUATING: Final = _Cost(fixed=1.0, entries=3.8)
 _DRAWING: Final = _Cost(fixed=9.9, cells=1.1)
 _VELOCITIES: Final = _Cost(fixed=0.5, cells=3.4, entries=5.8)
 #: Per held-out cell.
-_COMPARING: Final = _Cost(fixed=0.2, cells=5.0, entries=2.0)
+_COMPARING: Final = _Cost(fixed=2.5, cells=25.0, entries=2.0)
 _WRITING: Final = _Cost(entries=0.3)
 
 #: Seconds from asking for a run to its first stage: a new process and its imports.

@@ -65,7 +65,8 @@ def shuffled_velocities(
     ------
     AnnData | None
         Cells x genes with the layer ``velocity``, ``var["velocity_genes"]`` and the arrows in
-        ``obsm``, as of `compute_velocity`; None where the counts give no velocity.
+        ``obsm``, as of `compute_velocity` but for their length; None where the counts give no
+        velocity.
 
     Raises
     ------
@@ -99,7 +100,9 @@ def shuffled_velocities(
         except VelocityError:
             yield None
             continue
-        yield _slim(prepared, fit.fitted, fit.usable, project_onto(fit.fitted, embeddings))
+        yield _slim(
+            prepared, fit.fitted, fit.usable, project_onto(fit.fitted, embeddings, scaled=False)
+        )
 
 
 def _slim(

@@ -167,7 +167,10 @@ def embeddings_of(ground: AnnData, bases: Sequence[str]) -> dict[str, NDArray[np
 
 
 def project_onto(
-    graphed: AnnData, embeddings: Mapping[str, NDArray[np.floating[Any]]]
+    graphed: AnnData,
+    embeddings: Mapping[str, NDArray[np.floating[Any]]],
+    *,
+    scaled: bool = True,
 ) -> dict[str, NDArray[np.float32]]:
     """Project the velocity onto embeddings.
 
@@ -177,6 +180,8 @@ def project_onto(
         Cells with a velocity graph; gets scVelo's ``velocity_self_transition``.
     embeddings
         Coordinates by name, each of shape (n_cells, n_dimensions).
+    scaled
+        Whether arrows get a readable length.
 
     Returns
     -------
@@ -188,4 +193,6 @@ def project_onto(
                 graphed, self_transitions=True, scale=10, use_negative_cosines=True
             )
         )
-    return {name: project(transitions, points) for name, points in embeddings.items()}
+    return {
+        name: project(transitions, points, scaled=scaled) for name, points in embeddings.items()
+    }

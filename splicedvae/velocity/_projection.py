@@ -17,7 +17,7 @@ from scipy import sparse
 
 
 def project(
-    transitions: sparse.csr_matrix, embedding: NDArray[np.floating[Any]]
+    transitions: sparse.csr_matrix, embedding: NDArray[np.floating[Any]], *, scaled: bool = True
 ) -> NDArray[np.float32]:
     """Project transition probabilities onto an embedding.
 
@@ -31,6 +31,9 @@ def project(
         velocity points away.
     embedding
         Coordinates, shape (n_cells, n_dimensions).
+    scaled
+        Whether to give arrows a readable length, which takes as long as all else and leaves
+        their directions.
 
     Returns
     -------
@@ -52,7 +55,8 @@ def project(
     moved = np.zeros_like(points)
     for axis in range(points.shape[1]):
         moved[:, axis] = np.bincount(rows, weights=weight * direction[:, axis], minlength=n_cells)
-    return np.asarray(moved / (3.0 * arrow_scale(points, moved)), dtype=np.float32)
+    length_unit = 3.0 * arrow_scale(points, moved) if scaled else 1.0
+    return np.asarray(moved / length_unit, dtype=np.float32)
 
 
 def arrow_scale(points: NDArray[np.float64], vectors: NDArray[np.float64]) -> float:
