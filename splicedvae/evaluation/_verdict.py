@@ -24,6 +24,8 @@ MIN_HALVES: Final = 0.1
 MIN_SHARE: Final = 0.5
 #: Novelty above which a model knows hardly more than its genes' means.
 MAX_NOVELTY: Final = 0.25
+#: Fewest held-out cells whose agreement speaks for the arrows of all.
+MIN_JUDGED: Final = 100
 #: Counted molecules of a cell (median) below which a velocity is looked at with care.
 MIN_DEPTH: Final = 100.0
 
@@ -41,6 +43,8 @@ class VelocityFacts:
         Whether its counts were measured or predicted from totals.
     evidence_p
         That the measured ratios vary with the cells' state, by permutation.
+    evidence_within_p
+        The same within groups of cells.
     skill
         Of the predicted ratios over one ratio per gene, on held-out cells.
     agreement_genes, agreement_genes_p, agreement_genes_chance
@@ -64,6 +68,7 @@ class VelocityFacts:
 
     origin: Origin
     evidence_p: float = _NAN
+    evidence_within_p: float = _NAN
     skill: float = _NAN
     agreement_genes: float = _NAN
     agreement_genes_p: float = _NAN
@@ -152,6 +157,7 @@ def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
             *(_of_agreement(facts) if facts.origin == "predicted" else _of_halves(facts)),
             _of_novelty(facts),
             _of_evidence(facts),
+            _of_groups(facts),
             _of_skill(facts),
             _of_direction(facts),
             _of_training(facts),
@@ -207,6 +213,24 @@ def _of_evidence(facts: VelocityFacts) -> Reason | None:
         "measured counts vary" if clear else "weak evidence in measured counts",
         "The measured spliced and unspliced counts vary with the cells' state more than chance "
         f"(p = {p:.2g}).",
+    )
+
+
+def _of_groups(facts: VelocityFacts) -> Reason | None:
+    p = facts.evidence_within_p
+    if not np.isfinite(p):
+        return None
+    if p > MAX_P:
+        return Reason(
+            "caution",
+            "ratios differ between groups alone",
+            "Within groups of cells the measured ratios vary no more than chance "
+            f"(p = {p:.2g}): cell types at rest would look the same.",
+        )
+    return Reason(
+        "for",
+        "measured counts vary within groups",
+        f"They do so within groups of cells as well (p = {p:.2g}).",
     )
 
 
@@ -291,6 +315,13 @@ def _over_genes(facts: VelocityFacts) -> Reason:
             "caution",
             "agrees with the measured in part",
             f"{told}: more than chance, but less than half of what the measurement allows.",
+        )
+    if facts.n_judged < MIN_JUDGED:
+        return Reason(
+            "caution",
+            "few cells to judge by",
+            f"{told}: more than chance, but fewer than {MIN_JUDGED} cells say little of the "
+            "direction of all.",
         )
     return Reason(
         "for" if p <= CLEAR_P else "caution",

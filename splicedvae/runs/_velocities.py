@@ -29,6 +29,7 @@ from splicedvae.reconstruction import Counts, reconstruct_counts
 from splicedvae.runs._stages import MAX_COMPARED
 from splicedvae.velocity import (
     VelocityAccount,
+    VelocityEvidence,
     VelocitySettings,
     compare_velocities,
     prepare,
@@ -54,6 +55,9 @@ N_PERMUTATIONS = 49
 N_DRAWS = 10
 #: Permutations behind the p-value of an agreement with the measured velocity.
 N_TESTS = 99
+#: Cells of a group, on average, where a file names none, and fewest and most such groups.
+CELLS_OF_A_GROUP: Final = 50
+GROUPS: Final = (4, 12)
 #: Fewest held-out cells among which neighbours mean something.
 MIN_HELD_OUT = 50
 
@@ -228,6 +232,10 @@ def evidence(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test whether the measured counts carry a velocity at all.
 
+    Where they do, it is asked once more within groups of cells: those of the file, or of k-means on
+    the principal components where it has none. Cell types at rest, each with ratios of its own,
+    vary between groups alone.
+
     Parameters
     ----------
     cells
@@ -244,7 +252,8 @@ def evidence(
     Returns
     -------
     metrics
-        Rows of a run's metrics: ``velocity_evidence`` (the score) and ``velocity_evidence_p``.
+        Rows of a run's metrics: ``velocity_evidence`` (the score), ``velocity_evidence_p`` and
+        ``velocity_evidence_within_p``.
     notes
         The result in words, or why there is none.
     """
@@ -262,35 +271,63 @@ def evidence(
             f"Whether the counts carry a velocity was tested on {MAX_COMPARED:,} cells, drawn at "
             "random."
         )
-    try:
-        found = velocity_evidence(
-            ground,
-            n_permutations=N_PERMUTATIONS,
-            groups=batches,
-            seed=seed,
-            settings=settings,
-        )
-    except (VelocityError, DataError) as error:
-        return pd.DataFrame(), [
-            *notes,
-            f"Whether the counts carry a velocity is not known: {error}",
-        ]
+
+    def tested(groups: Sequence[object] | None) -> VelocityEvidence | None:
+        try:
+            return velocity_evidence(
+                ground, n_permutations=N_PERMUTATIONS, groups=groups, seed=seed, settings=settings
+            )
+        except (VelocityError, DataError) as error:
+            where = "" if groups is batches else " within groups of cells"
+            notes.append(f"Whether the counts carry a velocity{where} is not known: {error}")
+            return None
+
+    found = tested(batches)
+    if found is None:
+        return pd.DataFrame(), notes
     rows = [
-        {
-            "predictor": Sources.MEASURED,
-            "metric": metric,
-            "coverage": 1,
-            "value": value,
-            "ceiling": np.nan,
-            "n": found.n_genes,
-            "note": found.sentence,
-        }
-        for metric, value in (
-            ("velocity_evidence", found.score),
-            ("velocity_evidence_p", found.p_value),
-        )
+        ("velocity_evidence", found.score, found.n_genes, found.sentence),
+        ("velocity_evidence_p", found.p_value, found.n_genes, found.sentence),
     ]
-    return pd.DataFrame(rows), [*notes, found.sentence]
+    notes.append(found.sentence)
+    groups, named = _state_groups(ground, seed)
+    if found.above_chance and (inside := tested(_crossed(groups, batches))) is not None:
+        rows.append(
+            ("velocity_evidence_within_p", inside.p_value, inside.n_genes, f"within {named}")
+        )
+    return pd.DataFrame(
+        [
+            {
+                "predictor": Sources.MEASURED,
+                "metric": metric,
+                "coverage": 1,
+                "value": value,
+                "ceiling": np.nan,
+                "n": n,
+                "note": note,
+            }
+            for metric, value, n, note in rows
+        ]
+    ), notes
+
+
+def _state_groups(ground: AnnData, seed: int) -> tuple[list[str], str]:
+    """Return a group for each cell, and what the groups are."""
+    if Obs.CLUSTERS in ground.obs and ground.obs[Obs.CLUSTERS].nunique() > 1:
+        return list(ground.obs[Obs.CLUSTERS].astype(str)), "the groups of the file"
+    from sklearn.cluster import KMeans
+
+    few, many = GROUPS
+    n_groups = int(np.clip(ground.n_obs // CELLS_OF_A_GROUP, few, many))
+    labels = KMeans(n_groups, n_init=4, random_state=seed).fit_predict(ground.obsm[Obsm.PCA])
+    return [str(label) for label in labels], f"{n_groups} groups by k-means"
+
+
+def _crossed(groups: Sequence[str], batches: Sequence[object] | None) -> list[object]:
+    """Part groups by batch."""
+    if batches is None:
+        return list(groups)
+    return [f"{group} {batch}" for group, batch in zip(groups, batches, strict=True)]
 
 
 def _refused(settings: VelocitySettings, message: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def facts_in(
     return VelocityFacts(
         origin="measured" if measured else "predicted",
         evidence_p=_value(metrics, Sources.MEASURED, "velocity_evidence_p"),
+        evidence_within_p=_value(metrics, Sources.MEASURED, "velocity_evidence_within_p"),
         skill=_value(metrics, source, "skill"),
         agreement_genes=_value(metrics, source, "velocity_cosine_genes"),
         agreement_genes_p=_value(metrics, source, "agreement_genes_p"),

@@ -70,7 +70,7 @@ def test_styles_and_maps_stand_in_the_address(run_id: str) -> None:
     assert not app.warning or "usual" not in app.warning[0].value
     said = told(app)
     assert "Positions on one map cannot be compared" in said
-    assert "cosine to the measured" in said
+    assert "agrees with the measured one by" in said
     for style in ("stream", "arrows", "particles"):
         app.segmented_control(key="style").set_value(style).run()
         assert not app.exception, app.exception

@@ -14,6 +14,7 @@ from splicedvae.evaluation import VelocityFacts, judge_velocity
 GOOD = VelocityFacts(
     origin="predicted",
     evidence_p=0.02,
+    evidence_within_p=0.02,
     skill=0.01,
     agreement_genes=0.7,
     agreement_genes_p=0.01,
@@ -48,6 +49,7 @@ def test_a_velocity_that_everything_speaks_for_is_to_be_trusted() -> None:
         ({"novelty": 0.59}, "do not show", "cells of another kind"),
         ({"evidence_p": 0.3}, "do not show", "no velocity in the measured counts"),
         ({"evidence_p": 0.04}, "look closer", "weak evidence in measured counts"),
+        ({"evidence_within_p": 0.3}, "look closer", "ratios differ between groups alone"),
         ({"skill": -0.001}, "do not show", "no better than one ratio per gene"),
         ({"agreement_genes_p": 0.2}, "do not show", "no better than chance over genes"),
         (
@@ -58,6 +60,7 @@ def test_a_velocity_that_everything_speaks_for_is_to_be_trusted() -> None:
         ({"agreement_genes": 0.19}, "look closer", "agrees with the measured in part"),
         ({"halves_genes": 0.05}, "look closer", "measured velocity is mostly noise"),
         ({"agreement_map_p": 0.2}, "look closer", "no better than chance on the map"),
+        ({"n_judged": 60}, "look closer", "few cells to judge by"),
         ({"direction": -0.2}, "do not show", "against the known transitions"),
         ({"direction": 0.05}, "look closer", "known transitions not followed"),
         ({"trained": "do not show"}, "do not show", "the model failed on its own data"),
@@ -96,12 +99,12 @@ unknown = st.just(float("nan"))
 numbers = {
     field.name: st.one_of(unknown, st.floats(-1, 1))
     for field in fields(VelocityFacts)
-    if field.name not in ("origin", "n_judged", "trained", "depth", "evidence_p")
+    if field.name not in ("origin", "n_judged", "trained", "depth")
     and not field.name.endswith("_p")
 }
 p_values = {
     name: st.one_of(unknown, st.floats(0.01, 1))
-    for name in ("evidence_p", "agreement_genes_p", "agreement_map_p")
+    for name in ("evidence_p", "evidence_within_p", "agreement_genes_p", "agreement_map_p")
 }
 
 
@@ -115,7 +118,9 @@ p_values = {
         **numbers,
         **p_values,
     ),
-    worse=st.sampled_from(["evidence_p", "agreement_genes_p", "agreement_map_p", "novelty"]),
+    worse=st.sampled_from(
+        ["evidence_p", "evidence_within_p", "agreement_genes_p", "agreement_map_p", "novelty"]
+    ),
 )
 def test_weaker_evidence_never_makes_an_answer_better(facts: VelocityFacts, worse: str) -> None:
     # A p-value comes with what it belongs to.

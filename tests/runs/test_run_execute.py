@@ -279,7 +279,7 @@ def test_evaluation_of_the_training_file_uses_held_out_cells_alone(
     metrics, notes = evaluate_on(finished_run, io.read(small_config.data))
     assert "trained on 240 cells of this file, so only its 80 other cells" in notes[0]
     of_velocity = finished_run.metrics["metric"].str.match(
-        "velocity|cbdir|coherence|time_order|silhouette_batches"
+        "velocity|agreement|cbdir|coherence|time_order|silhouette_batches"
     )
     ours = finished_run.metrics[~of_velocity]
     pd.testing.assert_frame_equal(

@@ -49,6 +49,7 @@ METRICS: Final[Mapping[str, tuple[str, int]]] = {
     "coherence_umap": ("coherence within clusters, map (smoothness)", 3),
     "velocity_evidence": ("evidence of a velocity in the counts, log2", 2),
     "velocity_evidence_p": ("the same, p by permutation", 3),
+    "velocity_evidence_within_p": ("the same within groups of cells, p", 3),
     "expression_nll": ("negative log-likelihood of expression per cell", 1),
     "expression_elbo": ("negative evidence lower bound per cell", 1),
     "silhouette_clusters": ("silhouette of clusters, 0 to 1", 3),
