@@ -53,7 +53,9 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
     ``velocity_umap``. ``var``: ``velocity_genes``, ``velocity_gamma``. The neighbour graph in
     ``obsp`` and ``uns["neighbors"]``, ``uns["velocity_graph"]`` and ``uns["velocity_params"]``.
     ``uns["splicedvae"]["export"]`` says what the plain layers are, where everything comes from,
-    when not to trust it, and what a run of an earlier version or without velocity lacks.
+    when not to trust it, what a run of an earlier version or without velocity lacks, and the call
+    that makes the same velocity graph again (scVelo by itself takes square roots in its stochastic
+    mode only).
 
     Raises
     ------
@@ -88,7 +90,12 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
         lacks.append("a velocity, as none could be computed")
     else:
         lacks += _add_velocity(made, moving)
-    made.uns[Uns.ROOT] = {Uns.EXPORT: _record(run, source, plain, lacks)}
+    record = _record(run, source, plain, lacks)
+    if params := made.uns.get(Uns.VELOCITY_PARAMS):
+        # Runs of earlier versions leave it to scVelo.
+        root = bool(params.get("sqrt_transform", params.get("mode") == "stochastic"))
+        record["velocity_graph"] = f"scvelo.tl.velocity_graph(adata, sqrt_transform={root})"
+    made.uns[Uns.ROOT] = {Uns.EXPORT: record}
     if out is not None:
         _write(made, out)
     return made

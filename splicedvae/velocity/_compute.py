@@ -202,8 +202,7 @@ def true_velocity(
     spliced_layer
         Layer of spliced counts, whose moments say where a cell is.
     settings
-        Its mode decides whether cosines are taken of square roots, as scVelo does for the
-        stochastic model; ``None`` for the defaults.
+        Its mode decides whether cosines are taken of square roots; ``None`` for the defaults.
     source
         Name for the account.
     bases
