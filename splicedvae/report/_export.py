@@ -20,6 +20,7 @@ from scipy import sparse
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
+from splicedvae._shares import compares_roots
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name
@@ -92,8 +93,7 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
         lacks += _add_velocity(made, moving)
     record = _record(run, source, plain, lacks)
     if params := made.uns.get(Uns.VELOCITY_PARAMS):
-        # Runs of earlier versions leave it to scVelo.
-        root = bool(params.get("sqrt_transform", params.get("mode") == "stochastic"))
+        root = compares_roots(params)
         record["velocity_graph"] = f"scvelo.tl.velocity_graph(adata, sqrt_transform={root})"
     made.uns[Uns.ROOT] = {Uns.EXPORT: record}
     if out is not None:
