@@ -68,6 +68,8 @@ class Obs:
     TRUE_CAPTURE: Final = "true_capture"
     CONFIDENCE: Final = "velocity_confidence"
     LENGTH: Final = "velocity_length"
+    #: How many genes draw a cell's arrow, were their shares equal.
+    EFFECTIVE_GENES: Final = "velocity_effective_genes"
     SELF_TRANSITION: Final = "velocity_self_transition"
     CONFIDENCE_TRANSITION: Final = "velocity_confidence_transition"
     #: Over draws from a model's posterior; with "_umap" after it, of the arrows on that embedding.
@@ -122,6 +124,8 @@ class Obsm:
     LATENT_SCVI: Final = "X_scVI"
     UMAP_LATENT: Final = "X_umap_splicedvae"
     UMAP_LATENT_SCVI: Final = "X_umap_scvi"
+    #: The common embedding again, for the arrows without the genes that carry a velocity.
+    UMAP_WITHOUT: Final = "X_umap_without"
     VELOCITY_UMAP: Final = "velocity_umap"
     #: A velocity on the maps of the models' latent spaces.
     VELOCITY_UMAP_LATENT: Final = "velocity_umap_splicedvae"

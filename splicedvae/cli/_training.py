@@ -346,6 +346,7 @@ _SHOWN = (
     ("skill", 1, "skill over mean"),
     ("within_gene_r_by_cluster", 1, "within-gene r, pooled"),
     ("velocity_cosine_genes", 1, "velocity, genes"),
+    ("velocity_cosine_genes_equal", 1, "velocity, genes alike"),
     ("velocity_cosine_umap", 1, "velocity, UMAP"),
 )
 #: What fits above the columns of a terminal 80 characters wide.

@@ -132,6 +132,12 @@ VELOCITY: Final = (
         "Over the genes that both velocities use, mean over held-out cells.",
     ),
     Column(
+        "the same, genes alike",
+        "velocity_cosine_genes_equal",
+        3,
+        "Each gene's velocity in units of its own spread, so that all genes count alike.",
+    ),
+    Column(
         "cosine to measured, map",
         "velocity_cosine_umap",
         3,
@@ -161,6 +167,12 @@ VELOCITY: Final = (
         "velocity_cosine_umap_true",
         3,
         "To the simulation's true velocity, on the map.",
+    ),
+    Column(
+        "genes that draw",
+        "velocity_effective_genes",
+        0,
+        "How many genes draw a cell's arrow: effective number of their shares, mean over cells.",
     ),
     Column(
         "known transitions",

@@ -249,7 +249,8 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
                 format="percent",
                 min_value=0,
                 max_value=max(float(table["share"].max()), 1e-9),
-                help="The gene's share of the squared length of a cell's velocity, mean over the "
+                help="The gene's share of the squared length of a cell's velocity, as the graph "
+                "compares it (square roots in the balanced and stochastic modes), mean over the "
                 "cells.",
             ),
             "time": st.column_config.NumberColumn(

@@ -10,12 +10,12 @@ import pandas as pd
 from anndata import AnnData
 
 from splicedvae._errors import DataError
-from splicedvae.evaluation._velocity import _cosines
+from splicedvae.evaluation._velocity import mean_agreement
 
 #: Share of the permutations that chance, as it is quoted, is not above.
 CHANCE_LEVEL: Final = 0.95
 #: Where agreements are taken, and the names of their rows.
-_WHERE: Final = ("genes", "umap")
+_WHERE: Final = ("genes", "genes_equal", "umap")
 
 
 def agreement_tests(
@@ -40,7 +40,7 @@ def agreement_tests(
     Returns
     -------
     Rows as of `velocity_metrics`, where n is the number of permutations, for each predictor and
-    with ``umap`` in place of ``genes``:
+    with ``genes_equal`` (each gene in units of its own spread) and ``umap`` in place of ``genes``:
 
     * ``agreement_genes_p`` - share of the permutations, the measurement counted among them, with
       which the velocity agrees as well (mean cosine over cells).
@@ -51,8 +51,8 @@ def agreement_tests(
     DataError
         If the cells or genes differ, or no velocity gene is shared with the measurement.
     """
-    found = {name: _means(measured, other) for name, other in others.items()}
-    draws: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
+    found = {name: mean_agreement(measured, other) for name, other in others.items()}
+    draws: dict[str, list[tuple[float, ...]]] = {name: [] for name in others}
     for drawn in shuffled:
         for name, other in others.items():
             draws[name].append(_drawn(drawn, other))
@@ -63,7 +63,7 @@ def agreement_tests(
         if not n:
             continue
         for column, where in enumerate(_WHERE):
-            value = values[column]
+            value = values[where]
             known = np.isfinite(value)
             reached = int((chance[:, column] >= value).sum())
             for metric, number in (
@@ -84,23 +84,12 @@ def agreement_tests(
     return pd.DataFrame(rows)
 
 
-def _means(measured: AnnData, other: AnnData) -> tuple[float, float]:
-    """Return the mean cosine over the cells with arrows, over genes and on the map."""
-    genes, umap, _ = _cosines(measured, other)
-    return _mean(genes), _mean(umap)
-
-
-def _mean(cosines: np.ndarray) -> float:
-    known = np.isfinite(cosines)
-    return float(cosines[known].mean()) if known.any() else float("nan")
-
-
-def _drawn(drawn: AnnData | None, other: AnnData) -> tuple[float, float]:
+def _drawn(drawn: AnnData | None, other: AnnData) -> tuple[float, ...]:
     if drawn is None:
-        return 0.0, 0.0
+        return (0.0,) * len(_WHERE)
     try:
-        genes, umap = _means(drawn, other)
+        found = mean_agreement(drawn, other)
     except DataError:
         # Dealt-out counts may leave no velocity gene in common.
-        return 0.0, 0.0
-    return (genes if np.isfinite(genes) else 0.0), (umap if np.isfinite(umap) else 0.0)
+        return (0.0,) * len(_WHERE)
+    return tuple(found[where] if np.isfinite(found[where]) else 0.0 for where in _WHERE)

@@ -11,7 +11,8 @@ from anndata import AnnData
 from numpy.typing import ArrayLike, NDArray
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Uns, Var
+from splicedvae._shares import compares_roots, effective_genes, gene_shares
 from splicedvae.evaluation._field import (
     cell_coherence,
     cell_cosines,
@@ -58,7 +59,11 @@ def velocity_metrics(
     Rows as of `ratio_metrics`, without ceilings; ``n`` is the number of cells. Metrics:
 
     * ``velocity_cosine_genes`` - over genes that are velocity genes on both sides; mean over cells.
-    * ``velocity_cosine_umap`` - the same on the map.
+    * ``velocity_cosine_genes_equal`` - the same with each gene's velocities in units of their own
+      root mean square over the cells, on both sides, so that all genes count alike.
+    * ``velocity_cosine_umap`` - the cosine on the map.
+    * ``velocity_effective_genes`` - how many genes draw a cell's arrow: the number of equal shares
+      that would be as concentrated as the genes' shares of its squared length in the graph.
     * ``velocity_confidence`` - mean of scVelo's; smoothness, not correctness.
     * ``cbdir``, ``cbdir_null`` - `cross_boundary_direction` on the map and its null, mean over the
       transitions that have cells; with clusters and transitions.
@@ -66,7 +71,7 @@ def velocity_metrics(
       not correctness; with clusters.
     * ``time_order`` - `time_order` over genes, where ``n`` is the number of pairs; with times.
 
-    From ``velocity_confidence`` on, they judge ``other`` alone.
+    From ``velocity_effective_genes`` on, they judge ``other`` alone.
 
     Raises
     ------
@@ -75,10 +80,17 @@ def velocity_metrics(
         not fit them.
     """
     genes, umap, n_genes = _cosines(reference, other)
+    both = _shared_velocities(reference, other)
     confidence = other.obs[Obs.CONFIDENCE].to_numpy(dtype=float)
     rows = [
         _mean_row("velocity_cosine_genes", genes, f"over {n_genes:,} shared velocity genes"),
+        _mean_row(
+            "velocity_cosine_genes_equal",
+            cell_cosines(_in_own_units(both[0]), _in_own_units(both[1])),
+            "each gene in units of its own spread",
+        ),
         _mean_row("velocity_cosine_umap", umap),
+        _mean_row("velocity_effective_genes", _carried_by(other), "effective number, mean"),
         _mean_row("velocity_confidence", confidence, _SMOOTHNESS),
     ]
     if cluster_key is not None:
@@ -166,9 +178,22 @@ def _mean_and_sd(draws: pd.DataFrame) -> tuple[float, float, int]:
     return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan"), len(known)
 
 
-def _cosines(
-    reference: AnnData, other: AnnData
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+def _carried_by(result: AnnData) -> NDArray[np.float64]:
+    used = result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
+    velocity = np.asarray(result.layers[Layers.VELOCITY])[:, used]
+    root = compares_roots(result.uns.get(Uns.VELOCITY_PARAMS, {}))
+    return effective_genes(gene_shares(velocity, root=root))
+
+
+def _in_own_units(velocity: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Divide each gene's velocity by its root mean square; genes at rest stay 0."""
+    values = np.asarray(velocity, dtype=np.float64)
+    spread = np.sqrt(np.square(values).mean(axis=0))
+    return values / np.where(spread > 0, spread, 1)
+
+
+def _shared_velocities(reference: AnnData, other: AnnData) -> list[NDArray[np.floating]]:
+    """Return the velocities of ``other`` and the reference in genes that both use."""
     if not (
         reference.obs_names.equals(other.obs_names) and reference.var_names.equals(other.var_names)
     ):
@@ -183,12 +208,41 @@ def _cosines(
         raise DataError(
             "The two velocities share no velocity gene, at least one was expected; use more genes."
         )
-    both = [
+    return [
         np.nan_to_num(np.asarray(side.layers[Layers.VELOCITY])[:, shared])
         for side in (other, reference)
     ]
+
+
+def mean_agreement(reference: AnnData, other: AnnData) -> dict[str, float]:
+    """Return mean cosines over the cells with arrows: over genes, genes alike, and on the map.
+
+    Parameters
+    ----------
+    reference, other
+        As for `velocity_metrics`.
+    """
+    ours, theirs = _shared_velocities(reference, other)
+    return {
+        "genes": _mean(cell_cosines(ours, theirs)),
+        "genes_equal": _mean(cell_cosines(_in_own_units(ours), _in_own_units(theirs))),
+        "umap": _mean(
+            cell_cosines(other.obsm[Obsm.VELOCITY_UMAP], reference.obsm[Obsm.VELOCITY_UMAP])
+        ),
+    }
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = np.isfinite(values)
+    return float(values[known].mean()) if known.any() else float("nan")
+
+
+def _cosines(
+    reference: AnnData, other: AnnData
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    both = _shared_velocities(reference, other)
     return (
         cell_cosines(both[0], both[1]),
         cell_cosines(other.obsm[Obsm.VELOCITY_UMAP], reference.obsm[Obsm.VELOCITY_UMAP]),
-        int(shared.sum()),
+        both[0].shape[1],
     )

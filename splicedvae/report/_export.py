@@ -20,6 +20,7 @@ from scipy import sparse
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
+from splicedvae._shares import compares_roots
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name
@@ -54,7 +55,9 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
     ``velocity_umap``. ``var``: ``velocity_genes``, ``velocity_gamma``. The neighbour graph in
     ``obsp`` and ``uns["neighbors"]``, ``uns["velocity_graph"]`` and ``uns["velocity_params"]``.
     ``uns["splicedvae"]["export"]`` says what the plain layers are, where everything comes from,
-    when not to trust it, and what a run of an earlier version or without velocity lacks.
+    when not to trust it, what a run of an earlier version or without velocity lacks, and the call
+    that makes the same velocity graph again (scVelo by itself takes square roots in its stochastic
+    mode only).
 
     Raises
     ------
@@ -89,7 +92,11 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
         lacks.append("a velocity, as none could be computed")
     else:
         lacks += _add_velocity(made, moving)
-    made.uns[Uns.ROOT] = {Uns.EXPORT: _record(run, source, plain, lacks)}
+    record = _record(run, source, plain, lacks)
+    if params := made.uns.get(Uns.VELOCITY_PARAMS):
+        root = compares_roots(params)
+        record["velocity_graph"] = f"scvelo.tl.velocity_graph(adata, sqrt_transform={root})"
+    made.uns[Uns.ROOT] = {Uns.EXPORT: record}
     if out is not None:
         _write(made, out)
     return made

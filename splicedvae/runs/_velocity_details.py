@@ -10,12 +10,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae._errors import DataError
+from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Uns
-from splicedvae.evaluation import cell_agreement
-from splicedvae.velocity import driver_genes, project_onto, velocity_time
+from splicedvae.evaluation import cell_agreement, cell_cosines
+from splicedvae.velocity import (
+    carrying_genes,
+    driver_genes,
+    project_onto,
+    velocity_time,
+    without_genes,
+)
 
 if TYPE_CHECKING:
     from splicedvae.runs._velocities import Velocities
@@ -47,6 +54,7 @@ def complete(found: Velocities, maps: Mapping[str, NDArray[Any]]) -> None:
         for basis, arrows in project_onto(result, points).items() if points else ():
             result.obsm[f"X_{basis}"] = points[basis]
             result.obsm[f"{Layers.VELOCITY}_{basis}"] = arrows
+        notes += _without_carriers(result)
         time = velocity_time(result)
         notes += time.attrs["notes"]
         for name in time:
@@ -67,3 +75,23 @@ def complete(found: Velocities, maps: Mapping[str, NDArray[Any]]) -> None:
                 for name in agreement:
                     result.obs[name] = agreement[name].to_numpy(dtype=np.float32)
         found.account[source]["notes"] = [*found.account[source]["notes"], *notes]
+
+
+def _without_carriers(result: AnnData) -> list[str]:
+    """Draw a velocity that few genes carry once more without them."""
+    genes = carrying_genes(result)
+    if not genes:
+        return []
+    try:
+        other = without_genes(result, genes)
+    except VelocityError as error:
+        return [f"The velocity was not drawn without the genes that carry it: {error}"]
+    result.obsm[Obsm.UMAP_WITHOUT] = np.asarray(other.obsm[Obsm.UMAP], dtype=np.float32)
+    arrows = other.obsm[Obsm.VELOCITY_UMAP]
+    basis = Obsm.UMAP_WITHOUT.removeprefix("X_")
+    result.obsm[f"{Layers.VELOCITY}_{basis}"] = arrows
+    cosine = float(np.nanmean(cell_cosines(result.obsm[Obsm.VELOCITY_UMAP], arrows)))
+    return [
+        f"Without {', '.join(genes)} its arrows agree with those shown by a cosine of "
+        f"{cosine:.2f}; the map “without carrying genes” shows them."
+    ]

@@ -16,6 +16,7 @@ from splicedvae.velocity._streamlines import GridArrows, StreamLines, arrows_gri
 from splicedvae.velocity._time import velocity_time
 from splicedvae.velocity._uncertainty import velocity_uncertainty
 from splicedvae.velocity._variation import RatioVariation, ratio_variation
+from splicedvae.velocity._without import carrying_genes, without_genes
 
 __all__ = [
     "FlowField",
@@ -27,6 +28,7 @@ __all__ = [
     "VelocityEvidence",
     "VelocitySettings",
     "arrows_grid",
+    "carrying_genes",
     "cell_arrows",
     "compare_velocities",
     "compute_velocity",
@@ -42,4 +44,5 @@ __all__ = [
     "velocity_evidence",
     "velocity_time",
     "velocity_uncertainty",
+    "without_genes",
 ]

@@ -13,6 +13,7 @@ from scipy import sparse
 from splicedvae._counts import count_matrix, normalise
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
+from splicedvae._shares import compares_roots, effective_genes, gene_shares
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._fit import (
     PERCENTILES,
@@ -78,7 +79,8 @@ def compute_velocity(
         A new object, cells x chosen genes, under scVelo's names: layers ``spliced`` and
         ``unspliced`` (normalised), ``Ms``, ``Mu``, ``velocity``, ``variance_velocity``
         (stochastic only); ``var["velocity_genes"]``, ``["velocity_gamma"]``,
-        ``["velocity_r2"]``; ``obs["velocity_length"]`` and ``["velocity_confidence"]``;
+        ``["velocity_r2"]``; ``obs["velocity_length"]``, ``["velocity_confidence"]`` and
+        ``["velocity_effective_genes"]`` (how many genes draw the cell's arrow);
         ``uns["velocity_graph"]``, ``["velocity_graph_neg"]``, ``["velocity_params"]``;
         ``obsm["velocity_umap"]``. ``uns["splicedvae"]["velocity"]`` is the account
         (`VelocityAccount.from_adata` reads it). Genes left out have velocity 0.
@@ -142,6 +144,9 @@ def velocity_on(
     notes += fit.notes
     velocity_graph(fitted, neighbours, settings)
     velocity_confidence(fitted, neighbours, settings)
+    carriers = _carriers(fitted)
+    if n_velocity_genes >= FEW_GENES:
+        notes += carriers
 
     result = _assemble(ground, fit.work)
     _spread_genes(result, fitted, fit.usable)
@@ -202,8 +207,7 @@ def true_velocity(
     spliced_layer
         Layer of spliced counts, whose moments say where a cell is.
     settings
-        Its mode decides whether cosines are taken of square roots, as scVelo does for the
-        stochastic model; ``None`` for the defaults.
+        Its mode decides whether cosines are taken of square roots; ``None`` for the defaults.
     source
         Name for the account.
     bases
@@ -348,6 +352,24 @@ def _project_all(result: AnnData, embeddings: dict[str, NDArray[np.floating[Any]
     for basis, arrows in project_onto(result, embeddings).items():
         result.obsm[f"{Layers.VELOCITY}_{basis}"] = arrows
     result.uns[Uns.VELOCITY_PARAMS]["embeddings"] = list(embeddings)
+
+
+def _carriers(fitted: AnnData) -> list[str]:
+    """Write how many genes draw each cell's arrow, and return a note if they are few."""
+    used = fitted.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
+    root = compares_roots(fitted.uns[Uns.VELOCITY_PARAMS])
+    shares = gene_shares(fitted.layers[Layers.VELOCITY][:, used], root=root)
+    found = effective_genes(shares)
+    fitted.obs[Obs.EFFECTIVE_GENES] = found.astype(np.float32)
+    if not np.isfinite(found).any() or np.nanmean(found) >= FEW_GENES:
+        return []
+    mean = shares[np.isfinite(found)].mean(axis=0)
+    largest = int(mean.argmax())
+    return [
+        f"About {np.nanmean(found):.0f} of {int(used.sum())} velocity genes draw a cell's arrow "
+        f"(effective number), {fitted.var_names[used][largest]} alone {mean[largest]:.0%} of it: "
+        "compare with the velocity without such genes."
+    ]
 
 
 def _ground_notes(ground: AnnData) -> list[str]:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Var
+from splicedvae._keys import Layers, Obs, Uns, Var
+from splicedvae._shares import compares_roots, gene_shares
 
 #: Fewer cells than this in a cluster, or outside it, are no sample.
 MIN_CELLS: Final = 10
@@ -50,7 +51,8 @@ def driver_genes(
     -------
     genes
         All genes of the result as index: ``velocity_share``, the gene's share of the squared
-        length of a cell's velocity, mean over the cells that move; and
+        length of a cell's velocity as the graph compares it (where it compares square roots, of
+        the sum of sizes), mean over the cells that move; and
         ``velocity_pseudotime_correlation``, Spearman's r of its smoothed spliced counts with the
         velocity pseudotime, missing where there is none.
     clusters
@@ -74,10 +76,8 @@ def driver_genes(
     used = np.flatnonzero(result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool))
     velocity = np.nan_to_num(np.asarray(result.layers[Layers.VELOCITY], dtype=np.float32)[:, used])
     names = result.var_names[used]
-    squares = np.square(velocity)
-    length = squares.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    moves = length[:, 0] > 0
-    squares /= np.where(length > 0, length, 1)
+    shares = gene_shares(velocity, root=compares_roots(result.uns[Uns.VELOCITY_PARAMS]))
+    moves = np.asarray(shares.any(axis=1), dtype=np.bool_)
     genes = pd.DataFrame(
         {
             Var.VELOCITY_SHARE: np.zeros(result.n_vars),
@@ -86,7 +86,7 @@ def driver_genes(
         index=result.var_names,
     )
     if moves.any():
-        genes.iloc[used, 0] = squares[moves].mean(axis=0, dtype=np.float64)
+        genes.iloc[used, 0] = shares[moves].mean(axis=0, dtype=np.float64)
     if Obs.PSEUDOTIME in result.obs and Layers.MS in result.layers:
         smoothed = np.asarray(result.layers[Layers.MS])[:, used]
         genes.iloc[used, 1] = _rank_correlation(smoothed, result.obs[Obs.PSEUDOTIME].to_numpy())
@@ -95,7 +95,7 @@ def driver_genes(
     if groups is None:
         return genes, empty
     labels = groups if isinstance(groups, pd.Series) else pd.Series(list(groups))
-    return genes, _by_group(velocity, squares, moves, names, labels.reset_index(drop=True), n_genes)
+    return genes, _by_group(velocity, shares, moves, names, labels.reset_index(drop=True), n_genes)
 
 
 def _by_group(

@@ -16,7 +16,7 @@ from splicedvae.velocity._kernels import cosines, mean_cosines, over_cells, tran
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._projection import project
 from splicedvae.velocity._scvelo import quiet_scvelo
-from splicedvae.velocity._settings import VelocitySettings
+from splicedvae.velocity._settings import SQRT_MODES, VelocitySettings
 
 #: scVelo's width of the kernel that turns cosines into transition probabilities, inverse.
 _SCALE: Final = 10
@@ -24,6 +24,10 @@ _SCALE: Final = 10
 
 def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySettings) -> None:
     """Compute the velocity graph in place, as ``scvelo.tl.velocity_graph`` does.
+
+    Whether square roots are compared follows from the mode that was fitted (`SQRT_MODES`) and is
+    written into ``uns["velocity_params"]["sqrt_transform"]``. scVelo has to be told, as it takes
+    them by itself in its stochastic mode only.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySe
         If no velocity points to any neighbour.
     """
     params = fitted.uns[Uns.VELOCITY_PARAMS]
-    root = params["mode"] == "stochastic"
+    root = params["sqrt_transform"] = params["mode"] in SQRT_MODES
     states, velocity = _over_velocity_genes(fitted)
     if root:
         velocity = np.copysign(np.sqrt(np.abs(velocity)), velocity)

@@ -9,6 +9,9 @@ from typing import Any, Final, cast, get_args
 from splicedvae._errors import SplicedVAEError
 from splicedvae._keys import VelocityMode
 
+#: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
+#: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.
+SQRT_MODES: Final = frozenset({"balanced", "stochastic"})
 #: Stands for ``None`` where a file format has no null.
 _ALL: Final = "all"
 
@@ -21,7 +24,8 @@ class VelocitySettings:
     ----------
     mode
         How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
-        a constant ratio gives no velocity. ``"stochastic"`` and ``"deterministic"``: scVelo's
+        a constant ratio gives no velocity. Its graph compares square roots, as the stochastic
+        mode's does. ``"stochastic"`` and ``"deterministic"``: scVelo's
         models, which fit first and second moments or the first alone; with them composition and
         noise draw orderly arrows too, so compare with shuffled ratios.
     n_top_genes
@@ -75,6 +79,11 @@ class VelocitySettings:
                 "The velocity setting n_jobs is 0, expected 1 or more, or -1 for all cores; "
                 "give another number."
             )
+
+    @property
+    def sqrt_transform(self) -> bool:
+        """Whether the graph compares square roots: scVelo's argument of the same name."""
+        return self.mode in SQRT_MODES
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

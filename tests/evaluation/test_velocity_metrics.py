@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Var
+from splicedvae._keys import Layers, Obs, Obsm, Uns, Var
 from splicedvae.evaluation import (
     cell_cosines,
     summarise_control,
@@ -44,6 +44,35 @@ def test_only_genes_that_both_velocities_use_are_compared():
         velocity_metrics(moving(v, ~genes), moving(v, genes), predictor="x")
     with pytest.raises(DataError, match="different cells or genes"):
         velocity_metrics(moving(v), moving(v[:-1]), predictor="x")
+
+
+def test_genes_count_alike_in_units_of_their_own_spread():
+    rng = np.random.default_rng(1)
+    v = rng.normal(size=(200, 5))
+    # Where they agree, velocities are loud: in raw units that gene is all there is.
+    other = np.column_stack([v[:, 0], -v[:, 1:]])
+    loud = np.array([1000.0, 1, 1, 1, 1])
+    found = velocity_metrics(moving(v * loud), moving(other * loud), predictor="x")
+    values = found.set_index("metric")["value"]
+    assert values["velocity_cosine_genes"] > 0.99
+    assert values["velocity_cosine_genes_equal"] == pytest.approx(-0.6, abs=0.1)
+    quiet = velocity_metrics(moving(v), moving(other), predictor="x").set_index("metric")["value"]
+    assert quiet["velocity_cosine_genes_equal"] == pytest.approx(
+        values["velocity_cosine_genes_equal"]
+    )
+
+
+@pytest.mark.parametrize(("params", "expected"), [({}, 1.0), ({"sqrt_transform": True}, 1.5)])
+def test_effective_genes_are_counted_in_what_the_graph_compares(params, expected):
+    velocity = np.tile([100.0, 100.0 / 3.732, 0.0], (10, 1))
+    result = moving(velocity)
+    result.uns[Uns.VELOCITY_PARAMS] = params
+    found = velocity_metrics(result, result, predictor="x").set_index("metric")["value"]
+    assert found["velocity_effective_genes"] == pytest.approx(expected, abs=0.16)
+    # Two genes of equal size are two genes, whatever is compared.
+    result.layers[Layers.VELOCITY][:, 1] = -100
+    found = velocity_metrics(result, result, predictor="x").set_index("metric")["value"]
+    assert found["velocity_effective_genes"] == pytest.approx(2)
 
 
 # --- Several draws of the control ----------------------------------------------------------------

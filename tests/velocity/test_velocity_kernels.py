@@ -45,7 +45,9 @@ def both_ways(
     theirs = fitted.copy()
     with quiet_scvelo() as scvelo:
         scvelo.pp.moments(theirs, n_neighbors=None, n_pcs=None)
-        scvelo.tl.velocity_graph(theirs, n_jobs=1, show_progress_bar=False)
+        scvelo.tl.velocity_graph(
+            theirs, sqrt_transform=settings.sqrt_transform, n_jobs=1, show_progress_bar=False
+        )
         scvelo.tl.velocity_embedding(theirs, basis="umap")
         scvelo.tl.velocity_confidence(theirs)
     velocity_graph(fitted, neighbours, settings)
@@ -80,8 +82,9 @@ def assert_same(theirs: AnnData, ours: AnnData) -> None:
     assert known.any()
     np.testing.assert_allclose(ours.obs[Obs.CONFIDENCE][known], expected[known], atol=1e-5)
     params = [side.uns[Uns.VELOCITY_PARAMS] for side in (ours, theirs)]
+    ours_alone = {"embeddings", "sqrt_transform"}
     first, second = (
-        {name: value for name, value in p.items() if name != "embeddings"} for p in params
+        {name: value for name, value in p.items() if name not in ours_alone} for p in params
     )
     assert first == second
 
@@ -91,7 +94,9 @@ def assert_same(theirs: AnnData, ours: AnnData) -> None:
 def test_graph_arrows_and_confidences_are_those_of_scvelo(mode: str, n_neighbors: int) -> None:
     settings = vl.VelocitySettings(mode=mode, min_shared_counts=5, n_neighbors=n_neighbors)
     theirs, ours = both_ways(datasets.simulate(250, 80, seed=1), settings)
-    assert ours.uns[Uns.VELOCITY_PARAMS]["mode"] == mode
+    params = ours.uns[Uns.VELOCITY_PARAMS]
+    assert params["mode"] == mode
+    assert params["sqrt_transform"] == settings.sqrt_transform == (mode != "deterministic")
     assert_same(theirs, ours)
     assert np.isfinite(ours.obs[Obs.CONFIDENCE]).all()
 

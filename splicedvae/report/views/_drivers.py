@@ -63,11 +63,12 @@ def driver_table(
 
     Returns
     -------
-    The gene's name as index. For all cells: ``share`` of the velocity's squared length, by which
-    they are ranked, and ``time`` (rank correlation with the velocity pseudotime). For a cluster,
-    ranked by the size of ``score`` (Welch's t against all other cells): ``velocity`` (mean) and
-    ``share``. And, where the run was evaluated, `SKILL`: the skill of the source's ratio of that
-    gene over the gene mean on held-out cells; missing for the measured and the true velocity.
+    The gene's name as index. For all cells: ``share`` of the velocity's squared length in
+    its graph, by which they are ranked, and ``time`` (rank correlation with the velocity
+    pseudotime). For a cluster, ranked by the size of ``score`` (Welch's t against all other
+    cells): ``velocity`` (mean) and ``share``. And, where the run was evaluated, `SKILL`: the skill
+    of the source's ratio of that gene over the gene mean on held-out cells; missing for the
+    measured and the true velocity.
 
     Raises
     ------

@@ -54,6 +54,8 @@ _OWN: Final[Mapping[str, str]] = {
 _LATENT: Final[Mapping[str, str]] = {
     "SplicedVAE's": _OWN[Sources.SPLICEDVAE],
     "scVI's": _OWN[Sources.SCVI],
+    # The common map again, for velocities that few genes carry.
+    "without carrying genes": Obsm.UMAP_WITHOUT.removeprefix("X_"),
 }
 
 #: Order of stream panels.

@@ -33,9 +33,11 @@ _SHOWN: Final[dict[str, tuple[int | None, ...]]] = {
     "calibration_error": (None,),
     "interval_coverage": (5,),
     "velocity_cosine_genes": (None,),
+    "velocity_cosine_genes_equal": (None,),
     "velocity_cosine_umap": (None,),
     "velocity_cosine_genes_true": (None,),
     "cbdir": (None,),
+    "velocity_effective_genes": (None,),
     "velocity_confidence": (None,),
     "expression_nll": (None,),
 }
