@@ -19,11 +19,13 @@ Origin = Literal["measured", "predicted"]
 MAX_P: Final = 0.05
 CLEAR_P: Final = 0.02
 #: Agreement of two halves of the molecules, over genes, below which a measurement is mostly noise.
-MIN_HALVES: Final = 0.1
+MIN_HALVES: Final = 0.03
 #: Agreement over genes, as a share of that of two measured halves, that an arrow needs.
 MIN_SHARE: Final = 0.5
 #: Novelty above which a model knows hardly more than its genes' means.
 MAX_NOVELTY: Final = 0.25
+#: Fewer genes than this drawing an arrow (effective number) shape the picture by themselves.
+MIN_GENES: Final = 20.0
 #: Fewest held-out cells whose agreement speaks for the arrows of all.
 MIN_JUDGED: Final = 100
 #: Counted molecules of a cell (median) below which a velocity is looked at with care.
@@ -48,14 +50,17 @@ class VelocityFacts:
     skill
         Of the predicted ratios over one ratio per gene, on held-out cells.
     agreement_genes, agreement_genes_p, agreement_genes_chance
-        Cosine to the measured velocity over genes among held-out cells, its p-value, and what
-        chance does not exceed in 95 of 100 draws.
+        Cosine to the measured velocity over genes among held-out cells, each gene in units of its
+        own spread so that no gene counts for many, its p-value, and what chance does not exceed in
+        95 of 100 draws.
     agreement_map, agreement_map_p, agreement_map_chance
         The same of the arrows on the map.
     halves_genes, halves_map
         Agreement of two velocities from half of the measured molecules each.
     direction, direction_chance
         CBDir over known transitions, and with random neighbours.
+    effective_genes
+        How many genes draw a cell's arrow, mean over cells.
     n_judged
         Cells among which all this was found.
     novelty
@@ -80,6 +85,7 @@ class VelocityFacts:
     halves_map: float = _NAN
     direction: float = _NAN
     direction_chance: float = _NAN
+    effective_genes: float = _NAN
     n_judged: int = 0
     novelty: float = _NAN
     trained: Answer | None = None
@@ -160,6 +166,7 @@ def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
             _of_groups(facts),
             _of_skill(facts),
             _of_direction(facts),
+            _of_genes(facts),
             _of_training(facts),
             _of_depth(facts),
         )
@@ -259,7 +266,7 @@ def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
                 Reason(
                     "caution",
                     "not tested against chance",
-                    f"Over genes the velocity agrees with the measured one by "
+                    f"Over genes that count alike the velocity agrees with the measured one by "
                     f"{facts.agreement_genes:z.2f} among {facts.n_judged:,} held-out cells, which "
                     "a run of this earlier version did not test against chance; train again.",
                 ),
@@ -286,9 +293,9 @@ def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
 def _over_genes(facts: VelocityFacts) -> Reason:
     value, p = facts.agreement_genes, facts.agreement_genes_p
     told = (
-        f"Over genes the velocity agrees with the measured one by {value:z.2f} among "
-        f"{facts.n_judged:,} held-out cells (chance up to {facts.agreement_genes_chance:z.2f}, "
-        f"p = {p:.2g}"
+        f"Over genes that count alike the velocity agrees with the measured one by {value:z.2f} "
+        f"among {facts.n_judged:,} held-out cells (chance up to "
+        f"{facts.agreement_genes_chance:z.2f}, p = {p:.2g}"
     )
     if np.isfinite(facts.halves_genes):
         told += f"; two halves of the measured molecules {facts.halves_genes:z.2f}"
@@ -363,7 +370,7 @@ def _of_halves(facts: VelocityFacts) -> tuple[Reason, ...]:
         return ()
     told = (
         "Velocities of two halves of the measured molecules agree by "
-        f"{facts.halves_genes:z.2f} over genes"
+        f"{facts.halves_genes:z.2f} over genes that count alike"
     )
     if np.isfinite(facts.halves_map):
         told += f" and {facts.halves_map:z.2f} on the map"
@@ -386,6 +393,17 @@ def _of_direction(facts: VelocityFacts) -> Reason | None:
     if value <= chance:
         return Reason("caution", "known transitions not followed", f"{told}: no more than chance.")
     return Reason("for", "follows the known transitions", f"{told}.")
+
+
+def _of_genes(facts: VelocityFacts) -> Reason | None:
+    if not facts.effective_genes < MIN_GENES:
+        return None
+    return Reason(
+        "caution",
+        "few genes draw the arrows",
+        f"{facts.effective_genes:.0f} genes draw a cell's arrow (effective number, mean over "
+        f"cells; below {MIN_GENES:.0f} single genes shape the picture).",
+    )
 
 
 def _of_training(facts: VelocityFacts) -> Reason | None:

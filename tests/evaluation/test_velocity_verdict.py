@@ -26,6 +26,7 @@ GOOD = VelocityFacts(
     halves_map=0.7,
     direction=0.5,
     direction_chance=0.1,
+    effective_genes=70.0,
     n_judged=118,
     novelty=0.05,
     trained="trust",
@@ -58,8 +59,13 @@ def test_a_velocity_that_everything_speaks_for_is_to_be_trusted() -> None:
             "too few cells to judge over genes",
         ),
         ({"agreement_genes": 0.19}, "look closer", "agrees with the measured in part"),
-        ({"halves_genes": 0.05}, "look closer", "measured velocity is mostly noise"),
+        (
+            {"halves_genes": 0.02, "agreement_genes_chance": 0.01},
+            "look closer",
+            "measured velocity is mostly noise",
+        ),
         ({"agreement_map_p": 0.2}, "look closer", "no better than chance on the map"),
+        ({"effective_genes": 7.0}, "look closer", "few genes draw the arrows"),
         ({"n_judged": 60}, "look closer", "few cells to judge by"),
         ({"direction": -0.2}, "do not show", "against the known transitions"),
         ({"direction": 0.05}, "look closer", "known transitions not followed"),
@@ -90,7 +96,7 @@ def test_a_map_that_nothing_could_be_judged_on_is_no_ground_against() -> None:
 def test_the_measured_velocity_is_judged_by_its_halves_and_its_evidence() -> None:
     measured = replace(GOOD, origin="measured", novelty=np.nan, trained=None)
     assert judge_velocity(measured).short == "trust: two halves agree by 0.40"
-    assert judge_velocity(replace(measured, halves_genes=0.02)).answer == "look closer"
+    assert judge_velocity(replace(measured, halves_genes=0.01)).answer == "look closer"
     assert judge_velocity(replace(measured, evidence_p=0.5)).answer == "do not show"
     assert judge_velocity(replace(measured, evidence_p=np.nan)).answer == "look closer"
 
@@ -99,7 +105,7 @@ unknown = st.just(float("nan"))
 numbers = {
     field.name: st.one_of(unknown, st.floats(-1, 1))
     for field in fields(VelocityFacts)
-    if field.name not in ("origin", "n_judged", "trained", "depth")
+    if field.name not in ("origin", "n_judged", "trained", "depth", "effective_genes")
     and not field.name.endswith("_p")
 }
 p_values = {

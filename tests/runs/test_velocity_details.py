@@ -65,10 +65,14 @@ def test_verdicts_hold_the_numbers_of_held_out_cells(finished_run: Run) -> None:
         found = views.verdict(finished_run, source)
         assert found.answer in {"trust", "look closer", "do not show"}
         assert found.reasons
-        for metric in ("velocity_cosine_genes", "agreement_genes_chance", "velocity_cosine_umap"):
+        for metric in (
+            "velocity_cosine_genes_equal",
+            "agreement_genes_equal_chance",
+            "velocity_cosine_umap",
+        ):
             assert f"{table[source, metric]:z.2f}" in found.sentence
         assert len(found.short) <= 48
-        assert 0.01 <= table[source, "agreement_genes_p"] <= 1
+        assert 0.01 <= table[source, "agreement_genes_equal_p"] <= 1
     assert views.verdict(finished_run, Sources.TRUE).answer == "known"
     text = plotting.alt_text(views.stream_figure(finished_run))
     assert "velocity stream lines" in text
@@ -81,7 +85,7 @@ def test_a_velocity_no_better_than_chance_is_not_to_be_shown_anywhere(
     table = finished_run.metrics.copy()
     ours = table["predictor"] == Sources.SPLICEDVAE
     table.loc[ours & table["metric"].str.startswith("velocity_cosine"), "value"] = -0.2
-    table.loc[table["metric"] == "velocity_cosine_genes", "ceiling"] = 0.9
+    table.loc[table["metric"] == "velocity_cosine_genes_equal", "ceiling"] = 0.9
     table.loc[ours & table["metric"].str.endswith("_p"), "value"] = 0.9
     table.to_csv(tmp_path / "run" / "metrics.csv", index=False)
     run = Run(tmp_path / "run")
