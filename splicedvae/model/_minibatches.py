@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,10 +23,13 @@ from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
 from splicedvae.model._cells import canonical
+from splicedvae.model._kernels import cut, log_choose, log_factorials
 from splicedvae.module import SparseMinibatch
 
 #: Minibatches in a block: a tenth of a second or so between two looks for a request to stop.
 BLOCK = 16
+#: Log-gamma(x + 1) of small whole numbers x.
+_LOG_FACTORIALS = gammaln(np.arange(4096) + 1.0)
 #: Cells that a minibatch must have for batch normalisation to mean something.
 FEWEST = 3
 
@@ -54,6 +57,34 @@ class Fixed:
     latent: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
+class _Rows(NamedTuple):
+    """The entries of a sparse matrix, with several values each."""
+
+    n_genes: int
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    #: Shape (n_values, n_entries).
+    values: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, matrix: csr_matrix, *values: NDArray[np.float32]) -> _Rows:
+        """Take the entries of a matrix."""
+        return cls(
+            matrix.shape[1],
+            matrix.indptr.astype(np.int64),
+            matrix.indices.astype(np.int32, copy=False),
+            np.stack(values),
+        )
+
+    def cut(self, rows: NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Copy some rows: where a minibatch of them has entries, and the values there."""
+        n = int((self.indptr[rows + 1] - self.indptr[rows]).sum())
+        index = np.empty(n, np.int64)
+        found = np.empty((len(self.values), n), np.float32)
+        cut(rows, self.indptr, self.indices, self.values, self.n_genes, index, found)
+        return torch.from_numpy(index), torch.from_numpy(found)
+
+
 class SparseCells:
     """Cells with counts in CSR, which minibatches are cut out of.
 
@@ -77,29 +108,25 @@ class SparseCells:
         covariates: dict[str, NDArray[Any]],
         fixed: Fixed,
     ) -> None:
-        self._totals = canonical(totals)
+        totals = canonical(totals)
         # S + U as the real part and S as the imaginary one, so that one sum aligns both.
         both = csr_matrix(spliced, dtype=np.complex64) * np.complex64(1 + 1j)
         both = csr_matrix(both + unspliced)
         both.sum_duplicates()
         both.eliminate_zeros()
-        self._spliced = np.ascontiguousarray(both.data.imag)
-        self._counted = csr_matrix(
-            (np.ascontiguousarray(both.data.real), both.indices, both.indptr), shape=both.shape
-        )
+        n, s = np.ascontiguousarray(both.data.real), np.ascontiguousarray(both.data.imag)
+        counted = csr_matrix((n, both.indices, both.indptr), shape=both.shape)
         self._same = bool(
-            np.array_equal(both.indptr, self._totals.indptr)
-            and np.array_equal(both.indices, self._totals.indices)
+            np.array_equal(both.indptr, totals.indptr)
+            and np.array_equal(both.indices, totals.indices)
         )
-        self._totals_there = (
-            self._totals.data if self._same else _at_entries_of(self._counted, self._totals)
-        )
-        n, s = self._counted.data, self._spliced
-        self._log_factorials = _by_cell(self._totals, _log_factorial(self._totals.data))
-        self._log_choose = _by_cell(
-            self._counted,
-            _log_factorial(n) - _log_factorial(s) - _log_factorial(np.maximum(n - s, 0)),
-        )
+        there = totals.data if self._same else _at_entries_of(counted, totals)
+        self._totals = _Rows.of(totals, totals.data)
+        self._counted = _Rows.of(counted, n, s, there)
+        self._log_factorials = np.zeros(totals.shape[0])
+        log_factorials(self._totals.indptr, totals.data, _LOG_FACTORIALS, self._log_factorials)
+        self._log_choose = np.zeros(totals.shape[0])
+        log_choose(self._counted.indptr, n, s, _LOG_FACTORIALS, self._log_choose)
         # scvi-tools stores codes of categories in as few bytes as possible.
         self._covariates = {
             name: torch.as_tensor(value, dtype=_dtype(value)) for name, value in covariates.items()
@@ -107,12 +134,12 @@ class SparseCells:
         self._fixed = fixed
 
     def __len__(self) -> int:
-        return int(self._totals.shape[0])
+        return len(self._totals.indptr) - 1
 
     @property
     def n_entries(self) -> int:
         """Entries with S + U above zero, of all cells."""
-        return int(self._counted.nnz)
+        return len(self._counted.indices)
 
     def minibatch(self, rows: NDArray[np.intp]) -> SparseMinibatch:
         """Cut some cells out.
@@ -122,22 +149,19 @@ class SparseCells:
         rows
             Which, of all cells.
         """
-        index, there = _positions(self._totals, rows)
-        if self._same:
-            counted_index, counted_there = index, there
-        else:
-            counted_index, counted_there = _positions(self._counted, rows)
+        counted_index, counted = self._counted.cut(rows)
+        index, totals = (counted_index, counted[2:]) if self._same else self._totals.cut(rows)
         picked = torch.from_numpy(rows)
         scores, latent = self._fixed.scores, self._fixed.latent
         return SparseMinibatch(
             index=index,
-            totals=torch.from_numpy(self._totals.data[there]),
+            totals=totals[0],
             counted_index=counted_index,
-            counted=torch.from_numpy(self._counted.data[counted_there]),
-            spliced=torch.from_numpy(self._spliced[counted_there]),
-            totals_at_counted=torch.from_numpy(self._totals_there[counted_there]),
-            log_factorials=torch.from_numpy(self._log_factorials[rows]),
-            log_choose=torch.from_numpy(self._log_choose[rows]),
+            counted=counted[0],
+            spliced=counted[1],
+            totals_at_counted=counted[2],
+            log_factorials=torch.from_numpy(self._log_factorials[rows]).float(),
+            log_choose=torch.from_numpy(self._log_choose[rows]).float(),
             covariates={name: value[picked] for name, value in self._covariates.items()},
             scores=None if scores is None else torch.from_numpy(scores[rows]),
             latent=None
@@ -179,33 +203,6 @@ def _at_entries_of(pattern: csr_matrix, values: csr_matrix) -> NDArray[np.float3
         there = known[at] == wanted
         found[there] = values.data[at[there]]
     return found
-
-
-def _log_factorial(counts: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return log-gamma(x + 1), looked up for whole numbers."""
-    largest = counts.max(initial=0)
-    whole = counts.astype(np.int64) if largest < 1e6 else None
-    if whole is None or not np.array_equal(whole, counts):
-        return np.asarray(gammaln(counts.astype(np.float64) + 1))
-    table: NDArray[np.float64] = gammaln(np.arange(int(largest) + 1) + 1.0)
-    return table[whole]
-
-
-def _by_cell(matrix: csr_matrix, values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Sum values of the entries of a matrix over each cell."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return np.bincount(rows, values, minlength=matrix.shape[0]).astype(np.float32)
-
-
-def _positions(matrix: csr_matrix, rows: NDArray[np.intp]) -> tuple[torch.Tensor, NDArray[np.intp]]:
-    """Return where the entries of some rows are in a minibatch of them, and in the matrix."""
-    starts = matrix.indptr[rows].astype(np.int64)
-    lengths = matrix.indptr[rows + 1].astype(np.int64) - starts
-    ends = np.cumsum(lengths)
-    there = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-    index = np.repeat(np.arange(len(rows), dtype=np.int64) * matrix.shape[1], lengths)
-    index += matrix.indices[there]
-    return torch.from_numpy(index), there
 
 
 class _Blocks(Sampler[list[list[int]]]):

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, issparse, vstack
+from scipy.sparse import csr_matrix, issparse, vstack
 from scipy.special import logit
 from scvi import REGISTRY_KEYS, settings
 from scvi.data._utils import _get_adata_minify_type
@@ -1432,9 +1432,11 @@ def _set_moments(
 ) -> None:
     """Give a head the moments of expression along features that training does not change."""
     sizes = np.asarray(totals.sum(axis=1), dtype=np.float64).ravel()
-    shares = csr_matrix(diags(1 / np.maximum(sizes, 1)) @ totals)
     n = len(sizes)
     h = means.astype(np.float64)
+    # Dividing the few features by the size of a cell, not its many genes.
+    weights = np.concatenate([h, np.ones((n, 1))], axis=1) / (n * np.maximum(sizes, 1)[:, None])
+    shares = np.asarray(totals.T @ weights.astype(totals.dtype)).T
     products = h.T @ h / n
     if deviations is not None:
         products += np.diag(np.square(deviations, dtype=np.float64).mean(axis=0))
@@ -1446,8 +1448,8 @@ def _set_moments(
     head.expression.set_moments(
         tensor(h.mean(axis=0)),
         tensor(products),
-        tensor(np.asarray(shares.mean(axis=0)).ravel()),
-        tensor(np.asarray(shares.T @ h).T / n),
+        tensor(shares[-1]),
+        tensor(shares[:-1]),
         counts=float(sizes.mean()),
         n_obs=n,
     )
