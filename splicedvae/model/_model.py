@@ -1227,7 +1227,7 @@ class SplicedVAE(SCVI):
         compression
             How an h5ad file is packed. ``None`` does not pack, as in anndata; ``"lzf"`` saves a
             third of the disk and takes twice the time, ``"gzip"`` half of it and five times the
-            time (`benchmarks/speed_prediction.py`). A zarr store is packed as zarr does, in
+            time (`python benchmarks/speed prediction`). A zarr store is packed as zarr does, in
             little more time than none.
         account
             More entries for ``uns["splicedvae"]["predicted"]``.
