@@ -3,6 +3,7 @@
     python benchmarks/speed                       all parts, about an hour on two cores
     python benchmarks/speed training --rounds 2   one part; those of the others stay
     python benchmarks/speed training --help       its options
+    python benchmarks/speed page                  the tables of speed.md from speed.json, unmeasured
 
 It can also be called as ``python -m benchmarks.speed``. Ratios are within one call on one machine;
 seconds alone differ from machine to machine. Parts that need real counts take them from the folder
@@ -63,7 +64,12 @@ def main() -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         part.add_options(forms[name])
+    commands.add_parser("page", help="Write the tables of speed.md from speed.json.")
     words = sys.argv[1:]
+    if words == ["page"]:
+        for name, rows in page.kept().items():
+            page.shown(name, PARTS[name].tables(rows))
+        return
     if words and not words[0].startswith("-"):
         asked = {words[0]: parser.parse_args(words)}
     else:

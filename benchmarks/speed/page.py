@@ -110,6 +110,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def kept() -> dict[str, list[Row]]:
+    """Return all rows that were measured, by part."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    return {part: found["rows"] for part, found in results.items()}
+
+
 def saved(part: str, rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
     """Keep the rows of a part with those measured before.
 
@@ -118,11 +124,11 @@ def saved(part: str, rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
     All rows of the part.
     """
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    kept = merged(results.get(part, {}).get("rows", ()), rows, keys)
-    results[part] = {"on": machine(), "rows": kept}
+    rows = merged(results.get(part, {}).get("rows", ()), rows, keys)
+    results[part] = {"on": machine(), "rows": rows}
     text = json.dumps(results, indent=1, sort_keys=False)
     RESULTS.write_text(text + "\n", encoding="utf-8")
-    return kept
+    return list(rows)
 
 
 def shown(part: str, content: str) -> None:

@@ -56,15 +56,13 @@ def test_a_table_goes_into_its_own_place() -> None:
 
 
 def test_the_page_has_a_place_for_every_part_and_is_made_of_what_was_kept() -> None:
-    import json
-
     from benchmarks.speed import page
     from benchmarks.speed.__main__ import PARTS
 
     text = page.PAGE.read_text(encoding="utf-8")
-    kept = json.loads(page.RESULTS.read_text(encoding="utf-8"))
+    kept = page.kept()
     for name, part in PARTS.items():
-        tables = part.tables(kept[name]["rows"])
+        tables = part.tables(kept[name])
         assert page.replaced(text, name, tables) == text, f"speed.md and speed.json differ: {name}"
 
 
