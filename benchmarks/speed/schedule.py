@@ -125,9 +125,7 @@ def one(file: str, kind: str, number: int, seed: int) -> Row:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", nargs="?", help="with S/U; without it, 591 cells of the pancreas"
-    )
+    parser.add_argument("file", nargs="?", help="with S/U; without it, 591 cells of the pancreas")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2])
 
 
