@@ -44,10 +44,10 @@ def test_rows_measured_again_replace_those_before_and_others_stay() -> None:
 def test_a_table_goes_into_its_own_place() -> None:
     from benchmarks.speed.page import replaced, table
 
-    page = "# Speed\n<!-- a -->\nold\n<!-- end of a -->\nwords\n<!-- b -->\n<!-- end of b -->\n"
+    page = "# Speed\n<!-- a -->\nbefore\n<!-- end of a -->\nwords\n<!-- b -->\n<!-- end of b -->\n"
     rows = [{"cells": 12_000, "told": True, "ratio": 1.5}, {"cells": 1, "told": None}]
     text = replaced(page, "a", table(rows))
-    assert "old" not in text
+    assert "before" not in text
     assert "| 12,000 | yes | 1.5 |\n| 1 |  |  |\n" in text
     assert text.endswith("words\n<!-- b -->\n<!-- end of b -->\n")
     assert replaced(text, "a", table(rows)) == text
