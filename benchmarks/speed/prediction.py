@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.speed import counts
 from benchmarks.speed.alone import alone, peak
 from benchmarks.speed.page import Row, table
+from benchmarks.speed.stages import clocks, since
 
 KEYS = ("cells", "genes", "output")
 MODEL = "model"
@@ -109,9 +110,9 @@ def predict(model: str, file: str, out: str, compression: str | None) -> dict[st
     from splicedvae import SplicedVAE
 
     trained = SplicedVAE.from_folder(model)
-    before, start = peak(), time.perf_counter()
+    before, start = peak(), clocks()
     trained.reconstruct_to(file, out, compression=compression)  # type: ignore[arg-type]
-    return {"seconds": time.perf_counter() - start, "peak": peak(), "before": before}
+    return {**since(start), "peak": peak(), "before": before}
 
 
 def network(model: str, n_cells: int, n_genes: int) -> dict[str, float]:

@@ -9,16 +9,27 @@ from typing import Any
 
 from benchmarks.speed.alone import forget_peak, peak
 
-#: Seconds and peak memory in GB of a stage.
+#: Seconds on the clock, seconds of processor time of all threads, and peak memory in GB.
 Stage = dict[str, float]
 
 
 def measured(act: Callable[[], Any]) -> Stage:
     """Time a call, and find its peak memory."""
     forget_peak()
-    start = time.perf_counter()
+    start = clocks()
     act()
-    return {"seconds": time.perf_counter() - start, "peak": peak()}
+    return {**since(start), "peak": peak()}
+
+
+def clocks() -> tuple[float, float]:
+    """Read the clock and the processor time of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(start: tuple[float, float]) -> Stage:
+    """Seconds on both since they were read."""
+    now = clocks()
+    return {"seconds": now[0] - start[0], "processor": now[1] - start[1]}
 
 
 @contextmanager
@@ -34,7 +45,7 @@ def stages(owner: Any, names: Mapping[str, str]) -> Iterator[dict[str, Stage]]:
 
     Yields
     ------
-    Stages by name; the seconds of several calls are added up.
+    Stages by name; the times of several calls are added up.
     """
     found: dict[str, Stage] = {}
     kept = {name: getattr(owner, name) for name in names}
@@ -43,11 +54,9 @@ def stages(owner: Any, names: Mapping[str, str]) -> Iterator[dict[str, Stage]]:
         def run(*arguments: Any, **options: Any) -> Any:
             results = []
             one = measured(lambda: results.append(function(*arguments, **options)))
-            before = found.get(stage, {"seconds": 0.0, "peak": 0.0})
-            found[stage] = {
-                "seconds": before["seconds"] + one["seconds"],
-                "peak": max(before["peak"], one["peak"]),
-            }
+            before = found.get(stage, dict.fromkeys(one, 0.0))
+            found[stage] = {name: before[name] + value for name, value in one.items()}
+            found[stage]["peak"] = max(before["peak"], one["peak"])
             return results[0]
 
         return run
