@@ -85,19 +85,20 @@ class Traffic:
 
 
 @contextmanager
-def server(runs: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve app.py as a user does, on one processor thread a library."""
+def server(runs: Path, threads: int | None = 1) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve app.py as a user does, by default on one processor thread a library."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     url = f"http://localhost:{port}"
+    limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     with (runs / "server.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
             cwd=REPOSITORY,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "SPLICEDVAE_RUNS": str(runs), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "SPLICEDVAE_RUNS": str(runs), **limit},
         )
     try:
         for _ in range(600):

@@ -58,7 +58,10 @@ class Adaptation:
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
 
     def apply_at(
-        self, ratio: NDArray[np.float32], genes: NDArray[np.integer]
+        self,
+        ratio: NDArray[np.float32],
+        genes: NDArray[np.integer],
+        mean: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Adapt ratios of single entries.
 
@@ -68,13 +71,18 @@ class Adaptation:
             Fractions from 0 to 1, shape (n_entries,).
         genes
             Position in ``offset`` of each entry's gene, same shape.
+        mean
+            As for `apply`, same shape.
 
         Returns
         -------
         Adapted ones, same shape.
         """
         offset = self.offset.to_numpy(dtype=np.float32)[genes]
-        logits = self.amplitude * _logit(ratio) + offset
+        around = _logit(ratio if mean is None else mean)
+        logits = self.amplitude * around + offset
+        if mean is not None:
+            logits = logits + (_logit(ratio) - around)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
 
 

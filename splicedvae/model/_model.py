@@ -751,16 +751,47 @@ class SplicedVAE(SCVI):
         adata = self._validate_anndata(adata)
         self._tell_of_minified(adata)
         self.module.eval()
-        totals = csr_matrix(self._totals(adata), dtype=np.float32)
         generator = torch.Generator().manual_seed(seed)
-        experts = self.module.ratio_heads[: 1 if _get_adata_minify_type(adata) else None]
+        if _get_adata_minify_type(adata) is not None:
+            yield from self._minified_draws(adata, n_samples, generator, batch_size, adaptation)
+            return
+        cells = self._cells(adata)
+        mean = None
+        if adaptation is not None:
+            (predicted,) = self._predicted(cells, batch_size=batch_size)
+            mean = predicted.ratio.data
+        heads = self.module.ratio_heads
         for number in range(n_samples):
-            expert = number % len(experts)
+            expert = number % len(heads)
             with torch.no_grad():
-                draw = experts[expert].draw(generator)
+                draw = heads[expert].draw(generator)
+            ((totals, minibatches),) = cells.minibatches(batch_size)
+            values = np.concatenate(
+                [
+                    self.module.counted_draw(*part, expert, draw, generator).cpu().numpy()
+                    for part in minibatches
+                ]
+            )
+            if adaptation is not None:
+                values = adaptation.apply_at(values, totals.indices, mean)
+            yield csr_matrix((values, totals.indices, totals.indptr), shape=totals.shape)
+
+    def _minified_draws(
+        self,
+        adata: AnnData,
+        n_samples: int,
+        generator: torch.Generator,
+        batch_size: int | None,
+        adaptation: Adaptation | None,
+    ) -> Iterator[csr_matrix]:
+        """Yield draws for latent states without counts, of the expert on them alone."""
+        totals = csr_matrix(self._totals(adata), dtype=np.float32)
+        for _ in range(n_samples):
+            with torch.no_grad():
+                draw = self.module.ratio_heads[0].draw(generator)
             blocks = (
                 _adapted(
-                    self.module.ratio_draw(tensors, expert, draw, generator).cpu().numpy(),
+                    self.module.ratio_draw(tensors, 0, draw, generator).cpu().numpy(),
                     adaptation,
                     None if adaptation is None else self.module.ratio(tensors).cpu().numpy(),
                 )
@@ -1228,7 +1259,7 @@ class SplicedVAE(SCVI):
         compression
             How an h5ad file is packed. ``None`` does not pack, as in anndata; ``"lzf"`` saves a
             third of the disk and takes twice the time, ``"gzip"`` half of it and five times the
-            time (`benchmarks/speed_prediction.py`). A zarr store is packed as zarr does, in
+            time (`python benchmarks/speed prediction`). A zarr store is packed as zarr does, in
             little more time than none.
         account
             More entries for ``uns["splicedvae"]["predicted"]``.

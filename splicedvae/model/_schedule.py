@@ -3,7 +3,7 @@
 scvi-tools' defaults (400 epochs up to 20,000 cells, a constant learning rate of 0.001, a KL weight
 that grows over 400 epochs) are careful ones. On the pancreas a quarter of the epochs, at six times
 the rate to begin with and a falling one later, reaches the same skill of the ratio and the same
-held-out evidence lower bound, of scVI alone as well (`benchmarks/schedule.py`).
+held-out evidence lower bound, of scVI alone as well (`python benchmarks/speed schedule`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._entries import Entries
-from splicedvae.module._head import RatioHead
+from splicedvae.module._head import RatioHead, SlopesDraw
 
 
 class MomentsAtEntries(NamedTuple):
@@ -55,9 +55,7 @@ def moments(
     """
     h = head.features(z)
     expression, genes = head.expression, entries.genes
-    expected = torch.addmm(expression.log_level, h - expression.centre, expression.slopes)
-    log_sizes = torch.log(sizes.clamp_min(1)).squeeze(1).index_select(0, entries.cells)
-    excess = torch.log1p(entries.counts) - softplus(entries.of(expected) + log_sizes)
+    excess = _excess(head, h, entries, sizes)
     slopes, own = head.slopes(), head.loadings.variance
     burst = head.burst + head.bursts.mean
     mean = entries.of(torch.addmm(head.baseline(batch_index), h, slopes))
@@ -77,3 +75,31 @@ def moments(
             0, genes * offsets.shape[1] + batches
         )
     return MomentsAtEntries(mean, variance)
+
+
+def drawn(
+    head: RatioHead,
+    draw: SlopesDraw,
+    z: torch.Tensor,
+    batch_index: torch.Tensor,
+    entries: Entries,
+    sizes: torch.Tensor,
+) -> torch.Tensor:
+    """Logits with drawn slopes at the entries, as `RatioHead.at` gives them, shape (n_entries,)."""
+    h = head.features(z)
+    baseline = draw.baseline.T
+    if head.n_batch > 1:
+        baseline = baseline[batch_index.squeeze(-1).long()]
+    logits = entries.of(torch.addmm(baseline, h, draw.loadings))
+    own = draw.burst.index_select(0, entries.genes)
+    return logits + own * _excess(head, h, entries, sizes)
+
+
+def _excess(
+    head: RatioHead, h: torch.Tensor, entries: Entries, sizes: torch.Tensor
+) -> torch.Tensor:
+    """Log of each count over the expected one, as `ExpressionSlopes.excess` gives it."""
+    expression = head.expression
+    expected = torch.addmm(expression.log_level, h - expression.centre, expression.slopes)
+    log_sizes = torch.log(sizes.clamp_min(1)).squeeze(1).index_select(0, entries.cells)
+    return torch.log1p(entries.counts) - softplus(entries.of(expected) + log_sizes)

@@ -487,6 +487,46 @@ class SplicedVAEModule(VAE):
         return ratios, self._amplified(mean, len(ratios) == 1, at.genes), qz
 
     @torch.inference_mode()
+    @auto_move_data
+    def counted_draw(
+        self,
+        tensors: dict[str, torch.Tensor],
+        entries: Entries,
+        expert: int,
+        draw: SlopesDraw,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Splicing ratio at one draw where something was counted, the same as `ratio_draw` gives.
+
+        Parameters
+        ----------
+        tensors
+            Batch and covariates of a minibatch; total counts are taken from ``entries``.
+        entries
+            Where the totals are not zero.
+        expert, draw, generator
+            As for `ratio_draw`.
+
+        Returns
+        -------
+        Ratios, shape (n_entries,).
+        """
+        batch_index = tensors[REGISTRY_KEYS.BATCH_KEY]
+        head = self.ratio_heads[expert]
+        x = entries.scatter(entries.counts, len(batch_index), head.intercept.shape[0])
+        sizes = x.sum(dim=1, keepdim=True)
+        if expert and self.components is not None:
+            state = _at_entries.scores(self.components, entries, sizes, batch_index)
+        else:
+            qz = self.inference(**self._get_inference_input({**tensors, REGISTRY_KEYS.X_KEY: x}))[
+                MODULE_KEYS.QZ_KEY
+            ]
+            noise = torch.randn(qz.loc.shape, generator=generator).to(qz.loc.device)
+            state = self.z_encoder.z_transformation(qz.loc + qz.scale * noise)
+        logits = _at_entries.drawn(head, draw, state, batch_index, entries, sizes)
+        return self._amplified(torch.sigmoid(logits), False, entries.genes)
+
+    @torch.inference_mode()
     def combined_at(self, ratios: torch.Tensor, genes: torch.Tensor) -> torch.Tensor:
         """Posterior mean ratio of all experts at entries, shape (n_entries,).
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Obsm, Sources
+from splicedvae._umap import load_umap
 
 if TYPE_CHECKING:
     from splicedvae.model import Adaptation, SplicedVAE
@@ -110,6 +111,7 @@ def umap(space: NDArray[Any], seed: int) -> NDArray[np.float32] | None:
     n_cells = space.shape[0]
     if n_cells < MIN_CELLS_UMAP:
         return None
+    load_umap()
     cells = AnnData(X=np.asarray(space, dtype=np.float32))
     with warnings.catch_warnings():
         # umap-learn warns that a seed makes it use one thread, which is wanted.

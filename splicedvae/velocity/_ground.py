@@ -27,6 +27,7 @@ from splicedvae._counts import (
 )
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns
+from splicedvae._umap import load_umap
 from splicedvae.velocity._settings import VelocitySettings
 
 #: Fewer cells than this leave neighbourhoods that are nearly the whole data set.
@@ -356,6 +357,7 @@ def _find_neighbours(
                 f"The obsm entry '{used}' holds NaN or infinite values, expected coordinates; "
                 "compute it again."
             )
+        load_umap()
         sc.pp.neighbors(
             ground,
             n_neighbors=settings.n_neighbors,

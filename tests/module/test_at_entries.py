@@ -68,6 +68,16 @@ def test_ratios_at_entries_are_the_dense_ones(options):
     for at, whole in zip(experts, module.expert_ratios(tensors), strict=True):
         torch.testing.assert_close(at, whole[cells, genes], rtol=0, atol=1e-6)
     torch.testing.assert_close(combined, module.ratio(tensors)[cells, genes], rtol=0, atol=1e-6)
+    for expert, head in enumerate(module.ratio_heads):
+        draw = head.draw(torch.Generator().manual_seed(2))
+        at, whole = (
+            ratios(*given, expert, draw, torch.Generator().manual_seed(3))
+            for ratios, given in (
+                (module.counted_draw, (tensors, entries)),
+                (module.ratio_draw, (tensors,)),
+            )
+        )
+        torch.testing.assert_close(at, whole[cells, genes], rtol=0, atol=1e-6)
     inferred = module.inference(**module._get_inference_input(tensors))[MODULE_KEYS.QZ_KEY]
     torch.testing.assert_close(qz.loc, inferred.loc, rtol=0, atol=0)
 

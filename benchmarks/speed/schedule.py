@@ -1,21 +1,16 @@
-"""Compare training schedules by what they reach on held-out cells, and by their time.
+"""Training schedules: what they reach on held-out cells, and their time.
 
-    python benchmarks/schedule.py FILE --seeds 0 1
-
-trains SplicedVAE and scVI on 80% of the cells of a file with S/U, its 2,000 most variable genes, by
-scvi-tools' default schedule and by others, and prints for the other cells: skill of the ratio over
-the gene mean, the evidence lower bound and the reconstruction loss of expression per cell (lower
-is better), and seconds. The defaults of `splicedvae.model` were chosen so on seeds 0 and 1.
+SplicedVAE and scVI train on 80% of the cells of a file with S/U, its 2,000 most variable genes, by
+scvi-tools' default schedule and by others. For the other cells: skill of the ratio over the gene
+mean, the evidence lower bound and the reconstruction loss of expression per cell (lower is
+better), and seconds. The defaults of `splicedvae.model` were chosen so on seeds 0 and 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 import time
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scvi
@@ -24,10 +19,14 @@ from anndata import AnnData
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model import SCVI
 
+from benchmarks.speed.alone import alone, threads
+from benchmarks.speed.page import Row, table
+from benchmarks.speed.runs import FILES, real_data
 from splicedvae import SplicedVAE, io
 from splicedvae.evaluation import GeneMean, select_genes
 from splicedvae.model import LearningRateDecay
 
+KEYS = ("file", "seed", "model", "epochs", "learning rate", "warm-up", "falls")
 #: Epochs, learning rate, epochs over which the KL divergence gains its weight, and whether the rate
 #: falls; scvi-tools' own first, ours second.
 SCHEDULES = (
@@ -65,9 +64,9 @@ class _Constant(Callback):
         ]
 
 
-def measure(
+def judged(
     train: AnnData, test: AnnData, kind: str, schedule: tuple[int, float, int, bool], seed: int
-) -> dict[str, Any]:
+) -> Row:
     """Train by one schedule and judge the held-out cells."""
     epochs, rate, warm_up, falls = schedule
     scvi.settings.seed = seed
@@ -81,7 +80,7 @@ def measure(
     start = time.perf_counter()
     totals = test.copy()
     totals.layers.clear()
-    skill = float("nan")
+    skill = None
     if kind == "scVI":
         SCVI.setup_anndata(train)
         model = SCVI(train, gene_likelihood="nb")
@@ -107,33 +106,38 @@ def measure(
         "learning rate": rate,
         "warm-up": warm_up,
         "falls": falls,
-        "skill": round(skill, 5),
+        "skill": None if skill is None else round(float(skill), 5),
         "-ELBO": round(-float(model.get_elbo(totals)), 1),
         "reconstruction": round(float(reconstruction), 1),
         "seconds": round(seconds, 1),
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("lightning", "lightning.pytorch", "scvi"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    adata = io.read(options.file).adata
-    for seed in options.seeds:
-        train, test = split(adata, seed)
-        for kind in ("SplicedVAE", "scVI"):
-            for schedule in SCHEDULES:
-                row = measure(train, test, kind, schedule, seed)
-                print(
-                    "| " + " | ".join(str(value) for value in (seed, *row.values())) + " |",
-                    flush=True,
-                )
+def one(file: str, kind: str, number: int, seed: int) -> Row:
+    """Train one model by one of the schedules."""
+    torch.set_num_threads(threads())
+    train, test = split(io.read(file).adata, seed)
+    return {
+        "file": Path(file).name,
+        "seed": seed,
+        **judged(train, test, kind, SCHEDULES[number], seed),
+    }
 
 
-if __name__ == "__main__":
-    main()
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", help="with S/U; without it, 591 cells of the pancreas")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2])
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    file = options.file or str(real_data(FILES[0]))
+    return [
+        alone(one, str(Path(file).absolute()), kind, number, seed)
+        for seed in options.seeds
+        for kind in ("SplicedVAE", "scVI")
+        for number in range(len(SCHEDULES))
+    ]
+
+
+def tables(rows: list[Row]) -> str:
+    return table(rows)
