@@ -209,7 +209,7 @@ def test_order_agrees_with_a_loop(seed: int, levels: int) -> None:
 def test_the_table_has_what_is_known_of_the_cells() -> None:
     adata, time = line()
     plain = velocity_metrics(adata, adata, predictor="x")
-    assert len(plain) == 3
+    assert len(plain) == 5
     table = velocity_metrics(
         adata,
         adata,
@@ -218,9 +218,9 @@ def test_the_table_has_what_is_known_of_the_cells() -> None:
         transitions=[("a", "b"), ("b", "c"), ("a", "c")],
         time=time,
     )
-    pd.testing.assert_frame_equal(table[:3], plain)
+    pd.testing.assert_frame_equal(table[:5], plain)
     rows = table.set_index("metric")
-    assert rows.index[3:].tolist() == [
+    assert rows.index[5:].tolist() == [
         "cbdir",
         "cbdir_null",
         "coherence_umap",
