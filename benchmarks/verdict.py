@@ -331,15 +331,11 @@ def report(table: pd.DataFrame, seed: int) -> str:
     wrong = table[(trusted & ~there) | (refused & there)]
     if len(wrong):
         lines += ["", "Every wrong answer:", ""]
-        lines += [
-            f"- set {row.set}, {row.kind}, {row.topology}, {row.n_cells} cells: {row.short}"
-            + (
-                f" (cosine to the true arrows {row.true_map:.2f})"
-                if row.true_map == row.true_map
-                else ""
-            )
-            for row in wrong.itertuples()
-        ]
+        for row in wrong.itertuples():
+            told = f"- set {row.set}, {row.kind}, {row.topology}, {row.n_cells} cells: {row.short}"
+            if np.isfinite(row.true_map):
+                told += f" (cosine to the true arrows {row.true_map:.2f})"
+            lines.append(told)
     return "\n".join(lines) + "\n"
 
 
