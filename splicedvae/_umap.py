@@ -17,6 +17,15 @@ from typing import Any, Final
 import numba
 
 _DECORATORS: Final = ("jit", "njit", "vectorize")
+#: Modules whose functions are kept. Those of pynndescent.pynndescent_ are given other functions,
+#: which numba takes for new ones in every process: it would write files that it never reads.
+_KEPT: Final = (
+    "umap.",
+    "pynndescent.distances",
+    "pynndescent.rp_trees",
+    "pynndescent.sparse",
+    "pynndescent.utils",
+)
 _LOCK: Final = threading.Lock()
 
 
@@ -37,6 +46,8 @@ def load_umap() -> None:
 
 def _keeping(decorator: Callable[..., Any]) -> Callable[..., Any]:
     def decorate(*arguments: Any, **options: Any) -> Any:
-        return decorator(*arguments, **{"cache": True, **options})
+        if sys._getframe(1).f_globals.get("__name__", "").startswith(_KEPT):
+            options = {"cache": True, **options}
+        return decorator(*arguments, **options)
 
     return decorate

@@ -17,10 +17,12 @@ load_umap()
 load_umap()
 import numpy as np
 import umap.umap_ as umap
+from pynndescent.pynndescent_ import diversify
 distances = np.random.default_rng(0).random((50, 5)).astype(np.float32)
 umap.smooth_knn_dist(np.sort(distances), 5.0)
 stats = umap.smooth_knn_dist.stats
 print(json.dumps({
+    "functions of functions": type(diversify._cache).__name__,
     "same": plain == (numba.jit, numba.njit, numba.vectorize),
     "kept": sum(stats.cache_hits.values()),
     "compiled": sum(stats.cache_misses.values()),
@@ -42,5 +44,6 @@ def call(folder: Path) -> dict[str, object]:
 
 
 def test_a_second_process_compiles_nothing_again(tmp_path: Path) -> None:
-    assert call(tmp_path) == {"same": True, "kept": 0, "compiled": 1}
-    assert call(tmp_path) == {"same": True, "kept": 1, "compiled": 0}
+    common = {"same": True, "functions of functions": "NullCache"}
+    assert call(tmp_path) == {**common, "kept": 0, "compiled": 1}
+    assert call(tmp_path) == {**common, "kept": 1, "compiled": 0}
