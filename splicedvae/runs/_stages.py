@@ -170,10 +170,10 @@ _TRAINING: Final = {
 _READING: Final = _Cost(fixed=0.1, entries=0.05)
 _PREDICTING: Final = _Cost(entries=0.4)
 _EVALUATING: Final = _Cost(fixed=1.0, entries=3.8)
-_DRAWING: Final = _Cost(fixed=9.9, cells=1.1)
-_VELOCITIES: Final = _Cost(fixed=0.5, cells=3.4, entries=5.8)
+_DRAWING: Final = _Cost(fixed=0.8, cells=1.1)
+_VELOCITIES: Final = _Cost(fixed=0.5, cells=7.4, entries=5.2)
 #: Per held-out cell.
-_COMPARING: Final = _Cost(fixed=2.5, cells=25.0, entries=2.0)
+_COMPARING: Final = _Cost(fixed=1.0, cells=21.0, entries=2.0)
 _WRITING: Final = _Cost(entries=0.3)
 
 #: Seconds from asking for a run to its first stage: a new process and its imports.
