@@ -49,9 +49,9 @@ _ID: Final = re.compile(r"[0-9a-f]{16}")
 _NAME_LENGTH: Final = 120
 #: Most characters of a person's note on a run.
 NOTE_LENGTH: Final = 2000
-#: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for milliseconds,
-#: and where other work takes a core, small matrix products take many times as long. A thread that
-#: sleeps at once makes a training half as long again on an idle machine.
+#: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for
+#: milliseconds, and where other work takes a core, small matrix products take many times as long.
+#: This costs a training on an idle machine a twelfth of its time; sleeping at once costs it half.
 SPIN_COUNT: Final = "1000"
 #: States of a run that came to rest before its end.
 _UNFINISHED: Final = ("failed", "stopped", "lost")
