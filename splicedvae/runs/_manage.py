@@ -49,10 +49,10 @@ _ID: Final = re.compile(r"[0-9a-f]{16}")
 _NAME_LENGTH: Final = 120
 #: Most characters of a person's note on a run.
 NOTE_LENGTH: Final = 2000
-#: How long a waiting thread of OpenMP asks again before it sleeps. By default it asks for
-#: milliseconds, and where other work takes a core, small matrix products take fifty times as long.
-#: Without any asking they take half as long again on an idle machine.
-SPIN_COUNT: Final = "10000"
+#: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for
+#: milliseconds, and where other work takes a core, small matrix products take many times as long.
+#: This costs a training on an idle machine a twelfth of its time; sleeping at once costs it half.
+SPIN_COUNT: Final = "1000"
 #: States of a run that came to rest before its end.
 _UNFINISHED: Final = ("failed", "stopped", "lost")
 
