@@ -196,9 +196,8 @@ def judged(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     train = split == Split.TRAIN
     genes = np.asarray(select_genes(cells[train].copy()))
     cells = cells[:, genes].copy()
-    cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0].copy()
-    split = split[: cells.n_obs] if len(split) != cells.n_obs else split
-    train = split == Split.TRAIN
+    kept = np.asarray(cells.X.sum(axis=1)).ravel() > 0
+    cells, train = cells[kept].copy(), train[kept]
     training = cells[train].copy()
     SplicedVAE.setup_anndata(training)
     model = SplicedVAE(training)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from splicedvae._keys import Layers, Uns, Var
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Below this, single genes shape a picture.
+FEW_GENES: Final = 20
 
 
 def compares_roots(params: Mapping[str, Any]) -> bool:
@@ -15,6 +23,24 @@ def compares_roots(params: Mapping[str, Any]) -> bool:
     Results of earlier versions do not say so; there it is what scVelo does by itself.
     """
     return bool(params.get("sqrt_transform", params.get("mode") == "stochastic"))
+
+
+def shares_of(result: AnnData) -> NDArray[np.float32]:
+    """Return the shares of a velocity's genes, in what its graph compares.
+
+    Parameters
+    ----------
+    result
+        Cells x genes with the layer ``velocity``, ``var["velocity_genes"]`` and, in ``uns``, the
+        parameters of the graph.
+
+    Returns
+    -------
+    Of `gene_shares`, cells x velocity genes.
+    """
+    used = result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
+    root = compares_roots(result.uns.get(Uns.VELOCITY_PARAMS, {}))
+    return gene_shares(np.asarray(result.layers[Layers.VELOCITY])[:, used], root=root)
 
 
 def gene_shares(velocity: NDArray[np.floating], *, root: bool) -> NDArray[np.float32]:

@@ -41,7 +41,6 @@ from splicedvae.cli._progress import run_progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from splicedvae.report import views
     from splicedvae.runs import Run
 
 _MODEL = "Model and training"
@@ -317,6 +316,8 @@ def print_results(run: Run) -> None:
 
 def run_as_json(run: Run) -> dict[str, Any]:
     """Return a finished training as the command prints it with ``--json``."""
+    from splicedvae.report import views
+
     return {
         "run": str(run.path),
         "id": run.id,
@@ -329,7 +330,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
                 "answer": found.answer,
                 "grounds": [dataclasses.asdict(ground) for ground in found.reasons],
             }
-            for source, found in _verdicts(run).items()
+            for source, found in views.verdicts(run).items()
         },
         "notes": list(run.notes),
     }
@@ -380,16 +381,11 @@ def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> N
     stdout().print(table)
 
 
-def _verdicts(run: Run) -> dict[str, views.Verdict]:
-    """Judge each velocity that a run has tried."""
+def _print_velocities(run: Run) -> None:
     from splicedvae.report import views
 
-    return {source: views.verdict(run, source) for source in views.sources(run)}
-
-
-def _print_velocities(run: Run) -> None:
     console = stdout()
-    for source, found in _verdicts(run).items():
+    for source, found in views.verdicts(run).items():
         label = Sources.LABELS.get(source, source)
         console.print(f"velocity, {label}: [bold]{escape(found.answer)}[/bold]")
         for ground in found.reasons:

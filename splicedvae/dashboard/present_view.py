@@ -146,8 +146,7 @@ def _latents(run: Run) -> None:
 
 def _trust(run: Run) -> None:
     said = []
-    for source in views.sources(run):
-        found = views.verdict(run, source)
+    for source, found in views.verdicts(run).items():
         if found.reasons:
             label = plain(Sources.LABELS.get(source, source))
             grounds = plain("; ".join(ground.short for ground in found.reasons), 300)

@@ -6,7 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from splicedvae._keys import Obs
-from splicedvae.evaluation._velocity import _cosines
+from splicedvae.evaluation._velocity import agreement_by_cell
 
 
 def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
@@ -31,7 +31,8 @@ def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
     DataError
         If the cells or genes differ, or no velocity gene is shared.
     """
-    genes, umap, _ = _cosines(reference, other)
+    cosines, _ = agreement_by_cell(reference, other)
     return pd.DataFrame(
-        {Obs.COSINE_GENES: genes, Obs.COSINE_UMAP: umap}, index=other.obs_names.copy()
+        {Obs.COSINE_GENES: cosines["genes"], Obs.COSINE_UMAP: cosines["umap"]},
+        index=other.obs_names.copy(),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from splicedvae._errors import DataError
-from splicedvae.evaluation._velocity import mean_agreement
+from splicedvae.evaluation._velocity import agreement_by_cell, mean_known
 
 #: Share of the permutations that chance, as it is quoted, is not above.
 CHANCE_LEVEL: Final = 0.95
@@ -51,8 +51,8 @@ def agreement_tests(
     DataError
         If the cells or genes differ, or no velocity gene is shared with the measurement.
     """
-    found = {name: mean_agreement(measured, other) for name, other in others.items()}
-    draws: dict[str, list[tuple[float, ...]]] = {name: [] for name in others}
+    found = {name: _means(measured, other) for name, other in others.items()}
+    draws: dict[str, list[list[float]]] = {name: [] for name in others}
     for drawn in shuffled:
         for name, other in others.items():
             draws[name].append(_drawn(drawn, other))
@@ -63,7 +63,7 @@ def agreement_tests(
         if not n:
             continue
         for column, where in enumerate(_WHERE):
-            value = values[where]
+            value = values[column]
             known = np.isfinite(value)
             reached = int((chance[:, column] >= value).sum())
             for metric, number in (
@@ -84,12 +84,17 @@ def agreement_tests(
     return pd.DataFrame(rows)
 
 
-def _drawn(drawn: AnnData | None, other: AnnData) -> tuple[float, ...]:
+def _means(measured: AnnData, other: AnnData) -> list[float]:
+    cosines, _ = agreement_by_cell(measured, other)
+    return [mean_known(cosines[where]) for where in _WHERE]
+
+
+def _drawn(drawn: AnnData | None, other: AnnData) -> list[float]:
+    nothing = [0.0] * len(_WHERE)
     if drawn is None:
-        return (0.0,) * len(_WHERE)
+        return nothing
     try:
-        found = mean_agreement(drawn, other)
+        return list(np.nan_to_num(_means(drawn, other)))
     except DataError:
         # Dealt-out counts may leave no velocity gene in common.
-        return (0.0,) * len(_WHERE)
-    return tuple(found[where] if np.isfinite(found[where]) else 0.0 for where in _WHERE)
+        return nothing

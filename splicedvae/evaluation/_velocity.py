@@ -11,8 +11,8 @@ from anndata import AnnData
 from numpy.typing import ArrayLike, NDArray
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Uns, Var
-from splicedvae._shares import compares_roots, effective_genes, gene_shares
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae._shares import effective_genes, shares_of
 from splicedvae.evaluation._field import (
     cell_coherence,
     cell_cosines,
@@ -79,18 +79,21 @@ def velocity_metrics(
         If the cells or genes differ, no velocity gene is shared, or what is known of the cells does
         not fit them.
     """
-    genes, umap, n_genes = _cosines(reference, other)
-    both = _shared_velocities(reference, other)
+    cosines, n_genes = agreement_by_cell(reference, other)
     confidence = other.obs[Obs.CONFIDENCE].to_numpy(dtype=float)
     rows = [
-        _mean_row("velocity_cosine_genes", genes, f"over {n_genes:,} shared velocity genes"),
+        _mean_row(
+            "velocity_cosine_genes", cosines["genes"], f"over {n_genes:,} shared velocity genes"
+        ),
         _mean_row(
             "velocity_cosine_genes_equal",
-            cell_cosines(_in_own_units(both[0]), _in_own_units(both[1])),
+            cosines["genes_equal"],
             "each gene in units of its own spread",
         ),
-        _mean_row("velocity_cosine_umap", umap),
-        _mean_row("velocity_effective_genes", _carried_by(other), "effective number, mean"),
+        _mean_row("velocity_cosine_umap", cosines["umap"]),
+        _mean_row(
+            "velocity_effective_genes", effective_genes(shares_of(other)), "effective number, mean"
+        ),
         _mean_row("velocity_confidence", confidence, _SMOOTHNESS),
     ]
     if cluster_key is not None:
@@ -136,9 +139,7 @@ def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_row(metric: str, values: NDArray[np.float64], note: str = "") -> dict[str, object]:
-    known = np.isfinite(values)
-    value = float(values[known].mean()) if known.any() else float("nan")
-    return _row(metric, value, int(known.sum()), note)
+    return _row(metric, mean_known(values), int(np.isfinite(values).sum()), note)
 
 
 def _row(metric: str, value: float, n: int, note: str) -> dict[str, object]:
@@ -178,13 +179,6 @@ def _mean_and_sd(draws: pd.DataFrame) -> tuple[float, float, int]:
     return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan"), len(known)
 
 
-def _carried_by(result: AnnData) -> NDArray[np.float64]:
-    used = result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
-    velocity = np.asarray(result.layers[Layers.VELOCITY])[:, used]
-    root = compares_roots(result.uns.get(Uns.VELOCITY_PARAMS, {}))
-    return effective_genes(gene_shares(velocity, root=root))
-
-
 def _in_own_units(velocity: NDArray[np.floating]) -> NDArray[np.float64]:
     """Divide each gene's velocity by its root mean square; genes at rest stay 0."""
     values = np.asarray(velocity, dtype=np.float64)
@@ -214,35 +208,32 @@ def _shared_velocities(reference: AnnData, other: AnnData) -> list[NDArray[np.fl
     ]
 
 
-def mean_agreement(reference: AnnData, other: AnnData) -> dict[str, float]:
-    """Return mean cosines over the cells with arrows: over genes, genes alike, and on the map.
+def agreement_by_cell(
+    reference: AnnData, other: AnnData
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """Return each cell's cosines over genes, over genes alike and on the map.
 
     Parameters
     ----------
     reference, other
         As for `velocity_metrics`.
+
+    Returns
+    -------
+    cosines
+        Of shape (n_cells,), under ``genes``, ``genes_equal`` and ``umap``.
+    n_genes
+        Velocity genes that both share.
     """
     ours, theirs = _shared_velocities(reference, other)
     return {
-        "genes": _mean(cell_cosines(ours, theirs)),
-        "genes_equal": _mean(cell_cosines(_in_own_units(ours), _in_own_units(theirs))),
-        "umap": _mean(
-            cell_cosines(other.obsm[Obsm.VELOCITY_UMAP], reference.obsm[Obsm.VELOCITY_UMAP])
-        ),
-    }
+        "genes": cell_cosines(ours, theirs),
+        "genes_equal": cell_cosines(_in_own_units(ours), _in_own_units(theirs)),
+        "umap": cell_cosines(other.obsm[Obsm.VELOCITY_UMAP], reference.obsm[Obsm.VELOCITY_UMAP]),
+    }, ours.shape[1]
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def mean_known(values: NDArray[np.float64]) -> float:
+    """Return the mean over the cells that have a value, missing where none has."""
     known = np.isfinite(values)
     return float(values[known].mean()) if known.any() else float("nan")
-
-
-def _cosines(
-    reference: AnnData, other: AnnData
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    both = _shared_velocities(reference, other)
-    return (
-        cell_cosines(both[0], both[1]),
-        cell_cosines(other.obsm[Obsm.VELOCITY_UMAP], reference.obsm[Obsm.VELOCITY_UMAP]),
-        both[0].shape[1],
-    )

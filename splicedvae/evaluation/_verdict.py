@@ -11,6 +11,9 @@ from typing import Final, Literal
 
 import numpy as np
 
+from splicedvae._novelty import NOVEL
+from splicedvae._shares import FEW_GENES
+
 Answer = Literal["trust", "look closer", "do not show"]
 Weight = Literal["against", "caution", "for", "unknown"]
 Origin = Literal["measured", "predicted"]
@@ -22,10 +25,6 @@ CLEAR_P: Final = 0.02
 MIN_HALVES: Final = 0.03
 #: Agreement over genes, as a share of that of two measured halves, that an arrow needs.
 MIN_SHARE: Final = 0.5
-#: Novelty above which a model knows hardly more than its genes' means.
-MAX_NOVELTY: Final = 0.25
-#: Fewer genes than this drawing an arrow (effective number) shape the picture by themselves.
-MIN_GENES: Final = 20.0
 #: Fewest held-out cells whose agreement speaks for the arrows of all.
 MIN_JUDGED: Final = 100
 #: Counted molecules of a cell (median) below which a velocity is looked at with care.
@@ -187,19 +186,19 @@ def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
 def _of_novelty(facts: VelocityFacts) -> Reason | None:
     if not np.isfinite(facts.novelty):
         return None
-    if facts.novelty > MAX_NOVELTY:
+    if facts.novelty > NOVEL:
         return Reason(
             "against",
             "cells of another kind",
             "The cells are of another kind than those the model was trained on (novelty "
-            f"{facts.novelty:.2f}, above {MAX_NOVELTY:.2f} a model knows hardly more than its "
+            f"{facts.novelty:.2f}, above {NOVEL:.2f} a model knows hardly more than its "
             "genes' means).",
         )
     return Reason(
         "for",
         "cells like those of training",
         f"The cells are like those the model was trained on (novelty {facts.novelty:.2f}, below "
-        f"{MAX_NOVELTY:.2f}).",
+        f"{NOVEL:.2f}).",
     )
 
 
@@ -396,13 +395,13 @@ def _of_direction(facts: VelocityFacts) -> Reason | None:
 
 
 def _of_genes(facts: VelocityFacts) -> Reason | None:
-    if not facts.effective_genes < MIN_GENES:
+    if not facts.effective_genes < FEW_GENES:
         return None
     return Reason(
         "caution",
         "few genes draw the arrows",
         f"{facts.effective_genes:.0f} genes draw a cell's arrow (effective number, mean over "
-        f"cells; below {MIN_GENES:.0f} single genes shape the picture).",
+        f"cells; below {FEW_GENES} single genes shape the picture).",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from splicedvae._novelty import NOVEL
 from splicedvae.io._doubts import Doubt
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class ModelFit:
     #: From `splicedvae.runs.novelty`; ``None`` where it was not computed.
     novelty: float | None = None
     #: Novelty above which a model knows hardly more than its genes' means.
-    novel_above: float = 0.25
+    novel_above: float = NOVEL
 
     @property
     def share(self) -> float:

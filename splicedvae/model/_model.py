@@ -35,6 +35,7 @@ from splicedvae._counts import at_counts
 from splicedvae._epochs import default_epochs
 from splicedvae._errors import DataError
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
+from splicedvae._novelty import NOVEL
 from splicedvae.model import _folder
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
@@ -60,8 +61,6 @@ from splicedvae.module import (
 from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
 from splicedvae.reconstruction import Counts, add_predicted_layers
 
-#: Novelty above which cells are said to be of another kind than those of training.
-NOVEL = 0.25
 #: Counted entries that the scatter of counts and the experts' amplitude are found from.
 MAX_FITTED_ENTRIES = 1_000_000
 #: Vectors beside the components that are looked for, and blocks of the iteration that finds them.
@@ -1290,7 +1289,12 @@ class SplicedVAE(SCVI):
         )
 
     def adaptation_for(
-        self, adata: AnnData, adapt: bool | None = None, *, batch_size: int | None = None
+        self,
+        adata: AnnData,
+        adapt: bool | None = None,
+        *,
+        batch_size: int | None = None,
+        novelty: float | None = None,
     ) -> Adaptation | None:
         """Decide whether predictions for some cells are to be adapted, and say what was decided.
 
@@ -1302,6 +1306,8 @@ class SplicedVAE(SCVI):
             As for `reconstruct`.
         batch_size
             Cells at a time.
+        novelty
+            Of `get_novelty`, where it is known; ``None`` finds it.
 
         Returns
         -------
@@ -1313,14 +1319,22 @@ class SplicedVAE(SCVI):
         adata = self._validate_anndata(adata)
         if adapt:
             _refuse_minified(adata)
-        return self._adaptation_for(self._cells(adata), adapt, batch_size=batch_size)
+        return self._adaptation_for(
+            self._cells(adata), adapt, batch_size=batch_size, novelty=novelty
+        )
 
     def _adaptation_for(
-        self, cells: Cells, adapt: bool | None, *, batch_size: int | None = None
+        self,
+        cells: Cells,
+        adapt: bool | None,
+        *,
+        batch_size: int | None = None,
+        novelty: float | None = None,
     ) -> Adaptation | None:
         if adapt is False:
             return None
-        novelty = self._novelty_of(cells)
+        if novelty is None:
+            novelty = self._novelty_of(cells)
         if adapt is None and not novelty > NOVEL:
             return None
         found = self._adaptation_of(cells, novelty, batch_size=batch_size)

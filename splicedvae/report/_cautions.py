@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from splicedvae._keys import Obs, Sources
-from splicedvae.report.views import sources, verdict
+from splicedvae.report.views import verdicts
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -17,7 +17,7 @@ SMOOTHNESS: Final = (
 )
 
 
-def run_verdicts(run: Run) -> list[str]:
+def _verdicts(run: Run) -> list[str]:
     """Say of each velocity of a run what it is worth, and why.
 
     Parameters
@@ -31,15 +31,12 @@ def run_verdicts(run: Run) -> list[str]:
     known velocity of a simulation.
     """
     said = []
-    for source in sources(run):
-        found = verdict(run, source)
-        if found.answer == "known":
-            continue
+    for source, found in verdicts(run).items():
         label = Sources.LABELS.get(source, source)
         if found.answer == "refused":
-            reason = found.sentence.removeprefix("Refused: ")
-            said.append(f"The {label} velocity was refused: {reason}")
-        else:
+            message = run.velocity_account[source].get("message", "")
+            said.append(f"The {label} velocity was refused: {message}")
+        elif found.answer != "known":
             grounds = " ".join(reason.sentence for reason in found.reasons)
             said.append(f"{label} velocity: {found.answer}. {grounds}".strip())
     return said
@@ -59,8 +56,8 @@ def worth_of_streams(run: Run) -> str:
     """
     said = [
         f"{Sources.LABELS.get(source, source)} – {found.short}"
-        for source in sources(run)
-        if (found := verdict(run, source)).reasons
+        for source, found in verdicts(run).items()
+        if found.reasons
     ]
     return f"What the arrows are worth: {'; '.join(said)}." if said else ""
 
@@ -82,7 +79,7 @@ def run_cautions(run: Run) -> list[str]:
     RunError
         If the run is not finished.
     """
-    return [*run_verdicts(run), *reading_cautions(run)]
+    return [*_verdicts(run), *reading_cautions(run)]
 
 
 def reading_cautions(run: Run) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from splicedvae._errors import RunError
+from splicedvae._novelty import NOVEL
 from splicedvae.io import ModelFit, SpeciesGuess, guess_species
 from splicedvae.runs import _files
 
@@ -119,7 +120,6 @@ def novelty(run: Run, adata: AnnData, *, batch_key: str | None = None) -> Novelt
     RunError
         If the run has no model that knows its training cells.
     """
-    from splicedvae.model._model import NOVEL
     from splicedvae.runs._prediction import totals_only
 
     model = run.model()

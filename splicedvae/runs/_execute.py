@@ -463,7 +463,8 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     journal.stage(_stages.STAGE_PREDICT)
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
     journal.set_work(Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum())))
-    adaptations, told = _prediction.adaptations_for(models, totals)
+    novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
+    adaptations, told = _prediction.adaptations_for(models, totals, novelty=novelty)
     if told:
         journal.note(told)
     _predict(models, totals, cells, journal, adaptations)
@@ -507,7 +508,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         totals,
         measured=taken.measured,
         adaptation=adaptations[Sources.SPLICEDVAE],
-        known=_known_of_models(trained, models, totals),
+        known=_known_of_models(trained, models, novelty),
     )
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
@@ -516,10 +517,9 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
 
 
 def _known_of_models(
-    trained: Run, models: Mapping[str, SplicedVAE], totals: AnnData
+    trained: Run, models: Mapping[str, SplicedVAE], novelty: float
 ) -> dict[str, dict[str, Any]]:
     """Tell of each model how new the cells are to it, and how it did on its own held-out cells."""
-    novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
     known: dict[str, dict[str, Any]] = {}
     for source in models:
         known[source] = {} if not np.isfinite(novelty) else {_verdict.NOVELTY: novelty}

@@ -64,7 +64,7 @@ def ratio_of(
 
 
 def adaptations_for(
-    models: Mapping[str, SplicedVAE], totals: AnnData
+    models: Mapping[str, SplicedVAE], totals: AnnData, *, novelty: float | None = None
 ) -> tuple[dict[str, Adaptation | None], str]:
     """Decide whether cells of another file are of another kind, and adapt all models to them.
 
@@ -74,12 +74,14 @@ def adaptations_for(
         Trained models by source.
     totals
         Cells x model genes, totals alone.
+    novelty
+        Of the cells to SplicedVAE, where it is known.
 
     Returns
     -------
     Adaptations by source, None for none; and a sentence, empty where nothing is adapted.
     """
-    found = models[Sources.SPLICEDVAE].adaptation_for(totals)
+    found = models[Sources.SPLICEDVAE].adaptation_for(totals, novelty=novelty)
     if found is None:
         return dict.fromkeys(models), ""
     return {

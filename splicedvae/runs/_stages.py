@@ -178,7 +178,8 @@ _WRITING: Final = _Cost(entries=0.3)
 
 #: Seconds from asking for a run to its first stage: a new process and its imports.
 STARTING: Final = 4.0
-#: Most cells x genes that the seconds were measured on.
+#: About the most cells x genes of the trainings that the seconds were measured on; whole runs had
+#: up to 4 million.
 LARGEST_MEASURED: Final = 24e6
 
 

@@ -290,11 +290,13 @@ def evidence(
         ("velocity_evidence_p", found.p_value, found.n_genes, found.sentence),
     ]
     notes.append(found.sentence)
-    groups, named = _state_groups(ground, seed)
-    if found.above_chance and (inside := tested(_crossed(groups, batches))) is not None:
-        rows.append(
-            ("velocity_evidence_within_p", inside.p_value, inside.n_genes, f"within {named}")
-        )
+    if found.above_chance:
+        groups, named = _state_groups(ground, seed)
+        inside = tested(_crossed(groups, batches))
+        if inside is not None:
+            rows.append(
+                ("velocity_evidence_within_p", inside.p_value, inside.n_genes, f"within {named}")
+            )
     return pd.DataFrame(
         [
             {

@@ -10,12 +10,12 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae._counts import cell_sizes, count_matrix
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._errors import VelocityError
 from splicedvae._keys import Layers, Var
 from splicedvae._permute import shuffles_within_genes
 from splicedvae.velocity._fit import fit_pair, layer_sizes
 from splicedvae.velocity._graph import embeddings_of, project_onto, velocity_graph
-from splicedvae.velocity._ground import check_graph, is_prepared
+from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
@@ -74,12 +74,7 @@ def shuffled_velocities(
         If the object was not prepared, or a layer is absent or not of counts.
     """
     settings = VelocitySettings() if settings is None else settings
-    if not is_prepared(prepared):
-        raise DataError(
-            "The data were not prepared, expected chosen genes and neighbours; call "
-            "splicedvae.velocity.prepare first."
-        )
-    check_graph(prepared)
+    check_prepared(prepared)
     embeddings = embeddings_of(prepared, bases)
     layers = (spliced_layer, unspliced_layer)
     measured = [count_matrix(prepared, layer) for layer in layers]

@@ -8,10 +8,10 @@ from typing import Any
 
 from anndata import AnnData
 
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._errors import VelocityError
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._compute import velocity_on
-from splicedvae.velocity._ground import check_graph, is_prepared
+from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
@@ -91,13 +91,8 @@ def compare_velocities(
     DataError
         If the object was not prepared, or a layer or embedding is absent or not of counts.
     """
-    if not is_prepared(prepared):
-        raise DataError(
-            "The data were not prepared, expected the common genes and neighbours of all sources; "
-            "call splicedvae.velocity.prepare first."
-        )
+    check_prepared(prepared)
     settings = VelocitySettings() if settings is None else settings
-    check_graph(prepared)
     neighbours = Neighbours(prepared)
     results: dict[str, AnnData] = {}
     refusals: dict[str, str] = {}

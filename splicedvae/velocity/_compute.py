@@ -13,7 +13,7 @@ from scipy import sparse
 from splicedvae._counts import count_matrix, normalise
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
-from splicedvae._shares import compares_roots, effective_genes, gene_shares
+from splicedvae._shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._fit import (
     PERCENTILES,
@@ -29,12 +29,9 @@ from splicedvae.velocity._graph import (
     velocity_confidence,
     velocity_graph,
 )
-from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared, prepare
+from splicedvae.velocity._ground import MIN_GENES, check_graph, check_prepared, is_prepared, prepare
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
-
-#: Below this the picture rests on so few genes that the account says so.
-FEW_GENES: Final = 20
 
 _GIVEN: Final = "given"
 _UMAP_BASIS: Final = "umap"
@@ -226,12 +223,7 @@ def true_velocity(
         If fewer than five genes have a velocity, or no counts are there.
     """
     settings = VelocitySettings() if settings is None else settings
-    if not is_prepared(adata):
-        raise DataError(
-            "The data were not prepared, expected the common genes and neighbours of all "
-            "velocities; call splicedvae.velocity.prepare first."
-        )
-    check_graph(adata)
+    check_prepared(adata)
     embeddings = embeddings_of(adata, bases)
     if layer not in adata.layers:
         raise DataError(
@@ -356,18 +348,17 @@ def _project_all(result: AnnData, embeddings: dict[str, NDArray[np.floating[Any]
 
 def _carriers(fitted: AnnData) -> list[str]:
     """Write how many genes draw each cell's arrow, and return a note if they are few."""
-    used = fitted.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
-    root = compares_roots(fitted.uns[Uns.VELOCITY_PARAMS])
-    shares = gene_shares(fitted.layers[Layers.VELOCITY][:, used], root=root)
+    shares = shares_of(fitted)
     found = effective_genes(shares)
     fitted.obs[Obs.EFFECTIVE_GENES] = found.astype(np.float32)
     if not np.isfinite(found).any() or np.nanmean(found) >= FEW_GENES:
         return []
     mean = shares[np.isfinite(found)].mean(axis=0)
+    names = fitted.var_names[fitted.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)]
     largest = int(mean.argmax())
     return [
-        f"About {np.nanmean(found):.0f} of {int(used.sum())} velocity genes draw a cell's arrow "
-        f"(effective number), {fitted.var_names[used][largest]} alone {mean[largest]:.0%} of it: "
+        f"About {np.nanmean(found):.0f} of {len(names)} velocity genes draw a cell's arrow "
+        f"(effective number), {names[largest]} alone {mean[largest]:.0%} of it: "
         "compare with the velocity without such genes."
     ]
 

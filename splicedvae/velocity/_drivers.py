@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Uns, Var
-from splicedvae._shares import compares_roots, gene_shares
+from splicedvae._keys import Layers, Obs, Var
+from splicedvae._shares import shares_of
 
 #: Fewer cells than this in a cluster, or outside it, are no sample.
 MIN_CELLS: Final = 10
@@ -76,7 +76,7 @@ def driver_genes(
     used = np.flatnonzero(result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool))
     velocity = np.nan_to_num(np.asarray(result.layers[Layers.VELOCITY], dtype=np.float32)[:, used])
     names = result.var_names[used]
-    shares = gene_shares(velocity, root=compares_roots(result.uns[Uns.VELOCITY_PARAMS]))
+    shares = shares_of(result)
     moves = np.asarray(shares.any(axis=1), dtype=np.bool_)
     genes = pd.DataFrame(
         {

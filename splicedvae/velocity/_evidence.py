@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.stats import false_discovery_control
 
 from splicedvae._counts import count_matrix, gene_sums, shared_counts
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._errors import VelocityError
 from splicedvae._keys import Layers
 from splicedvae._permute import shuffles_within_genes
 from splicedvae.velocity._balanced import BALANCED, fit_balanced
@@ -27,7 +27,7 @@ from splicedvae.velocity._fit import (
     refuse_uncounted,
     scaled_layers,
 )
-from splicedvae.velocity._ground import MIN_GENES, check_graph, is_prepared
+from splicedvae.velocity._ground import MIN_GENES, check_prepared
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._variation import ratio_variation
@@ -173,12 +173,7 @@ def velocity_evidence(
             f"{n_permutations} permutations were asked for, expected at least {MIN_PERMUTATIONS}, "
             "as with fewer no p-value can fall to 0.05; ask for more."
         )
-    if not is_prepared(prepared):
-        raise DataError(
-            "The data were not prepared, expected chosen genes and neighbours; call "
-            "splicedvae.velocity.prepare first."
-        )
-    check_graph(prepared)
+    check_prepared(prepared)
     layers = (spliced_layer, unspliced_layer)
     spliced, unspliced = (count_matrix(prepared, layer) for layer in layers)
     for layer, matrix in zip(layers, (spliced, unspliced), strict=True):

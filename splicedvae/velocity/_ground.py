@@ -188,6 +188,22 @@ def is_prepared(adata: AnnData) -> bool:
     )
 
 
+def check_prepared(adata: AnnData) -> None:
+    """Refuse what did not come from `prepare`, or lost edges of its graph since.
+
+    Raises
+    ------
+    DataError
+        If it was not prepared, or for the reason of `check_graph`.
+    """
+    if not is_prepared(adata):
+        raise DataError(
+            "The data were not prepared, expected the common genes and neighbours of all "
+            "velocities; call splicedvae.velocity.prepare first."
+        )
+    check_graph(adata)
+
+
 def check_graph(adata: AnnData) -> None:
     """Refuse a neighbour graph that lost edges when cells were taken away after `prepare`.
 

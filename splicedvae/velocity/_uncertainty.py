@@ -17,7 +17,7 @@ from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsm, Var
 from splicedvae.velocity._fit import PairFit, fit_pair
 from splicedvae.velocity._graph import embeddings_of, project_onto, velocity_graph
-from splicedvae.velocity._ground import check_graph, is_prepared
+from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._settings import VelocitySettings
 
@@ -86,12 +86,7 @@ def velocity_uncertainty(
         If there are fewer than two draws, or one of them carries no velocity.
     """
     settings = VelocitySettings() if settings is None else settings
-    if not is_prepared(prepared):
-        raise DataError(
-            "The data were not prepared, expected the common genes and neighbours of all draws; "
-            "call splicedvae.velocity.prepare first."
-        )
-    check_graph(prepared)
+    check_prepared(prepared)
     embeddings = embeddings_of(prepared, bases)
     neighbours = Neighbours(prepared)
     over_genes = _Spread(prepared.n_obs, prepared.n_vars)

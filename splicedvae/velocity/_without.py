@@ -8,10 +8,9 @@ import numpy as np
 from anndata import AnnData
 
 from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Obsm, Uns, Var
-from splicedvae._shares import compares_roots, effective_genes, gene_shares
+from splicedvae._keys import Obsm, Var
+from splicedvae._shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
-from splicedvae.velocity._compute import FEW_GENES
 from splicedvae.velocity._graph import project_onto, velocity_confidence, velocity_graph
 from splicedvae.velocity._ground import MIN_GENES
 from splicedvae.velocity._neighbours import Neighbours
@@ -32,16 +31,14 @@ def carrying_genes(result: AnnData) -> tuple[str, ...]:
     -------
     Names, the largest share first; none where enough genes draw.
     """
-    used = result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
-    root = compares_roots(result.uns[Uns.VELOCITY_PARAMS])
-    shares = gene_shares(np.asarray(result.layers[Layers.VELOCITY])[:, used], root=root)
+    shares = shares_of(result)
     found = effective_genes(shares)
     moves = np.isfinite(found)
     if not moves.any() or found[moves].mean() >= FEW_GENES:
         return ()
     mean = shares[moves].mean(axis=0)
     order = np.argsort(-mean)
-    names = result.var_names[used]
+    names = result.var_names[result.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)]
     return tuple(str(names[gene]) for gene in order if mean[gene] > 1 / FEW_GENES)
 
 

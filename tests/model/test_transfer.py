@@ -9,8 +9,8 @@ from scipy.sparse import csr_matrix
 
 from splicedvae import datasets
 from splicedvae._errors import DataError
+from splicedvae._novelty import NOVEL
 from splicedvae.evaluation import ratio_metrics
-from splicedvae.model._model import NOVEL
 
 
 def totals_only(adata: AnnData) -> AnnData:

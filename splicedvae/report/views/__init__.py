@@ -96,6 +96,7 @@ from splicedvae.report.views._streams import (
     velocity_drawn,
     velocity_flow,
     velocity_table,
+    verdicts,
 )
 from splicedvae.report.views._tables import metrics_table
 from splicedvae.report.views._training import WATCHED_WORDS, watched_figure
@@ -195,6 +196,7 @@ __all__ = [
     "velocity_flow",
     "velocity_table",
     "verdict",
+    "verdicts",
     "watched_figure",
     "within_gene_figure",
     "worst_cells",

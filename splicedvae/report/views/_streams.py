@@ -16,7 +16,7 @@ from splicedvae.report.views._colors import cell_colors, default_color
 from splicedvae.report.views._parts import (
     points_of,
 )
-from splicedvae.report.views._verdicts import verdict
+from splicedvae.report.views._verdicts import Verdict, verdict
 from splicedvae.velocity import (
     FlowField,
     GridArrows,
@@ -66,6 +66,11 @@ def sources(run: Run) -> tuple[str, ...]:
     """Return the sources of velocity a run has tried, refused ones included, in their order."""
     account = run.velocity_account
     return tuple(source for source in _SOURCES if source in account)
+
+
+def verdicts(run: Run) -> dict[str, Verdict]:
+    """Judge each velocity that a run has tried (`verdict`), in the order of `sources`."""
+    return {source: verdict(run, source) for source in sources(run)}
 
 
 def map_choices(run: Run) -> tuple[str, ...]:
