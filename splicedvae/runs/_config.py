@@ -28,8 +28,8 @@ FORMAT: Final = 1
 
 Kind = Literal["train", "predict"]
 
-#: Rooms whose source decides a result, besides the modules they share; the others only show it.
-_SCIENCE: Final = ("io", "module", "model", "reconstruction", "evaluation", "velocity", "runs")
+#: Rooms whose source only shows a result; all else decides it.
+_SHOWING: Final = ("plotting", "report", "dashboard", "cli")
 #: No setting is larger; also holds off infinities and NaN.
 _LARGEST: Final = 1e12
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -338,16 +338,23 @@ def code_version() -> str:
     -------
     Such as ``"0.1.0+3f2a9c1b"``: a checkout with a changed model is another code version.
     """
-    root = Path(__file__).parents[1]
+    return f"{__version__}+{source_digest(Path(__file__).parents[1])}"
+
+
+def source_digest(root: Path) -> str:
+    """Return a digest of the source that decides a result, of eight hexadecimal digits.
+
+    Parameters
+    ----------
+    root
+        Folder of the package.
+    """
     digest = hashlib.sha256()
-    files = [
-        *root.glob("_*.py"),
-        *(file for room in _SCIENCE for file in (root / room).rglob("*.py")),
-    ]
-    for file in sorted(files, key=lambda item: item.as_posix()):
-        digest.update(file.relative_to(root).as_posix().encode())
-        digest.update(file.read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:8]}"
+    for file in sorted(root.rglob("*.py"), key=lambda item: item.as_posix()):
+        if file.relative_to(root).parts[0] not in _SHOWING:
+            digest.update(file.relative_to(root).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def need_layers(measured: bool) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from splicedvae._errors import RunError, SplicedVAEError
 from splicedvae.runs import RunConfig
+from splicedvae.runs._config import source_digest
 from splicedvae.velocity import VelocitySettings
 
 SHA = "0123456789abcdef" * 4
@@ -197,3 +198,34 @@ def test_the_split_of_a_run_survives_json_and_enters_its_id() -> None:
     assert asked.digest() != plain.digest()
     with pytest.raises(RunError, match="'fold'"):
         RunConfig(data="x", data_sha256="0" * 64, name="n", fold=-1)
+
+
+PACKAGE = Path(__file__).resolve().parents[2] / "splicedvae"
+
+
+@pytest.mark.parametrize(
+    ("changed", "decides"),
+    [
+        ("reconstruction.py", True),
+        ("_counts.py", True),
+        ("_permute.py", True),
+        ("_keys.py", True),
+        ("model/_model.py", True),
+        ("datasets/_simulate.py", True),
+        ("plotting/_streams.py", False),
+        ("report/views/_streams.py", False),
+        ("dashboard/theme.py", False),
+        ("cli/_training.py", False),
+    ],
+)
+def test_a_run_is_another_where_source_that_decides_it_changes(
+    changed: str, decides: bool, tmp_path: Path
+) -> None:
+    for file in PACKAGE.rglob("*.py"):
+        copied = tmp_path / file.relative_to(PACKAGE)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes(file.read_bytes())
+    before = source_digest(tmp_path)
+    with (tmp_path / changed).open("a") as file:
+        file.write("# changed\n")
+    assert (source_digest(tmp_path) != before) == decides
