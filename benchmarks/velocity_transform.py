@@ -333,6 +333,14 @@ def simulated(seed: int, names: list[str], n_neighbors: int = 30) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+def _some(cells: AnnData, n: int | None, seed: int) -> AnnData:
+    """Draw some of the cells, in their order; None takes all."""
+    if n is None:
+        return cells
+    drawn = np.random.default_rng(seed).choice(cells.n_obs, n, replace=False)
+    return cells[np.sort(drawn)].copy()
+
+
 def main() -> None:
     """Print means and standard deviations over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -340,16 +348,23 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=[*VARIANTS], default=[*VARIANTS])
     parser.add_argument("--neighbors", type=int, default=30)
+    parser.add_argument("--file", default=PANCREAS, help="pancreas file of measured counts")
+    parser.add_argument("--cells", type=int, help="cells to draw with each seed; default all")
     arguments = parser.parse_args()
     wanted = (arguments.variants, arguments.neighbors)
     if arguments.simulated:
         rows = pd.concat([simulated(seed, *wanted) for seed in arguments.seeds])
     else:
         data = Path(os.environ.get("SPLICEDVAE_DATA", REPOSITORY.parent / "shared" / "data"))
-        if not (data / PANCREAS).is_file():
-            raise SystemExit(f"{PANCREAS} is not at hand: set SPLICEDVAE_DATA to its folder.")
-        cells = ad.read_h5ad(data / PANCREAS)
-        rows = pd.concat([measured(cells, seed, *wanted) for seed in arguments.seeds])
+        if not (data / arguments.file).is_file():
+            raise SystemExit(f"{arguments.file} is not at hand: set SPLICEDVAE_DATA to its folder.")
+        cells = ad.read_h5ad(data / arguments.file)
+        rows = pd.concat(
+            [
+                measured(_some(cells, arguments.cells, seed), seed, *wanted)
+                for seed in arguments.seeds
+            ]
+        )
     columns = [name for name in rows if name not in ("variant", "seed", "topology")]
     print(f"| graph | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}")
     for name, part in rows.groupby("variant", sort=False):
