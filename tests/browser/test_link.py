@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from browser_pages import ready
+from browser_pages import open_list, ready
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -21,7 +21,7 @@ def test_a_copied_link_leads_to_the_velocity_that_was_looked_at(
     ready(page)
     page.get_by_role("tab", name="Start, end and time").click()
     ready(page)
-    page.locator(".st-key-time-source input").click()
+    open_list(page, page.locator(".st-key-time-source input"))
     page.get_by_role("option", name="measured").click()
     page.wait_for_url("**time-source=measured**", timeout=SLOW)
     ready(page)
