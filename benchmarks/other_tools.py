@@ -40,7 +40,7 @@ def moving(file: str, clusters: str) -> list[tuple[str, Callable[[], object]]]:
         if "connectivities" in adata.obsp:
             return "the graph is in the file"
         scanpy.pp.neighbors(adata, use_rep="X_pca")
-        scvelo.tl.velocity_graph(adata, sqrt_transform=True)
+        scvelo.tl.velocity_graph(adata, xkey="Ms_expected", sqrt_transform=True)
         return "made anew: scanpy.pp.neighbors, scvelo.tl.velocity_graph"
 
     def velocity_kernel() -> object:

@@ -45,6 +45,9 @@ class Layers:
     #: Moments and velocity, as scVelo names them.
     MS: Final = "Ms"
     MU: Final = "Mu"
+    #: Spliced moments that totals let expect at the gene's mean ratio: what the graph of the
+    #: balanced model compares. Computed where it is needed; only exports hold it.
+    MS_EXPECTED: Final = "Ms_expected"
     VELOCITY: Final = "velocity"
     VARIANCE_VELOCITY: Final = "variance_velocity"
     #: Known in simulations only.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from splicedvae._graph_states import compares_roots
 from splicedvae._keys import Layers, Uns, Var
 
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 #: Below this, single genes shape a picture.
 FEW_GENES: Final = 20
-
-
-def compares_roots(params: Mapping[str, Any]) -> bool:
-    """Read from ``uns["velocity_params"]`` whether a graph compares square roots.
-
-    Results of earlier versions do not say so; there it is what scVelo does by itself.
-    """
-    return bool(params.get("sqrt_transform", params.get("mode") == "stochastic"))
 
 
 def shares_of(result: AnnData) -> NDArray[np.float32]:

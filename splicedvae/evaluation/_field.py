@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae._graph_states import compared_states
 from splicedvae._keys import Layers, Obsp, Var
 
 #: Numbers held at once where a vector is needed for each pair of neighbours.
@@ -279,7 +280,10 @@ def _space(adata: AnnData, basis: str | None) -> tuple[NDArray[np.float64], NDAr
                 "compute the velocity first."
             )
         genes = adata.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
-        pair = [np.asarray(adata.layers[name][:, genes], dtype=np.float64) for name in layers]
+        pair = [
+            compared_states(adata, genes).astype(np.float64),
+            np.asarray(adata.layers[Layers.VELOCITY][:, genes], dtype=np.float64),
+        ]
     return pair[0], np.nan_to_num(pair[1])
 
 

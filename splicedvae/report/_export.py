@@ -8,6 +8,7 @@ plain layers are the predicted ones, and ``uns["splicedvae"]`` says which.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ from scipy import sparse
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
-from splicedvae._shares import compares_roots
+from splicedvae._graph_states import compared_layer, compared_states, compares_roots
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name
@@ -94,12 +95,18 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
         lacks += _add_velocity(made, moving)
     record = _record(run, source, plain, lacks)
     if params := made.uns.get(Uns.VELOCITY_PARAMS):
-        root = compares_roots(params)
-        record["velocity_graph"] = f"scvelo.tl.velocity_graph(adata, sqrt_transform={root})"
+        record["velocity_graph"] = _graph_call(params)
     made.uns[Uns.ROOT] = {Uns.EXPORT: record}
     if out is not None:
         _write(made, out)
     return made
+
+
+def _graph_call(params: Mapping[str, Any]) -> str:
+    """Write the call of scVelo's that makes the graph again."""
+    layer = compared_layer(params)
+    state = "" if layer == Layers.MS else f'xkey="{layer}", '
+    return f"scvelo.tl.velocity_graph(adata, {state}sqrt_transform={compares_roots(params)})"
 
 
 def _chosen(run: Run, source: str | None) -> str | None:
@@ -172,6 +179,10 @@ def _add_velocity(made: AnnData, moving: AnnData) -> list[str]:
             made.layers[name] = _spread(moving.layers[name], genes, known, made.n_vars)
         elif name != Layers.VARIANCE_VELOCITY:
             lacks.append(f"the layer {name}")
+    params = moving.uns.get(Uns.VELOCITY_PARAMS, {})
+    if compared_layer(params) == Layers.MS_EXPECTED and Layers.MU in moving.layers:
+        states = compared_states(moving)
+        made.layers[Layers.MS_EXPECTED] = _spread(states, genes, known, made.n_vars)
     for name in moving.var.columns:
         if name in made.var or not pd.api.types.is_numeric_dtype(moving.var[name].dtype):
             continue

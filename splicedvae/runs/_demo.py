@@ -142,7 +142,10 @@ def _small_velocity(moving: AnnData) -> AnnData:
         var=moving.var,
         layers=layers,
         obsm={name: rounded(moving.obsm[name]) for name in _VELOCITY_MAPS if name in moving.obsm},
-        uns={Uns.ROOT: {name: root[name] for name in kept if name in root}},
+        uns={
+            Uns.ROOT: {name: root[name] for name in kept if name in root},
+            Uns.VELOCITY_PARAMS: dict(moving.uns.get(Uns.VELOCITY_PARAMS, {})),
+        },
     )
 
 

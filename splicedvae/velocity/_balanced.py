@@ -106,4 +106,8 @@ def fit_balanced(fitted: AnnData) -> None:
     fitted.var[Var.VELOCITY_GAMMA] = slope.astype(np.float32)
     fitted.var[Var.VELOCITY_SLOPE] = slope.astype(np.float32)
     fitted.var[Var.VELOCITY_R2] = np.where(around > 0, 1 - r2, 0).astype(np.float32)
-    fitted.uns[Uns.VELOCITY_PARAMS] = {"mode": BALANCED, "fit_offset": False}
+    fitted.uns[Uns.VELOCITY_PARAMS] = {
+        "mode": BALANCED,
+        "fit_offset": False,
+        "xkey": Layers.MS_EXPECTED,
+    }

@@ -107,7 +107,13 @@ def fit_pair(
     if settings.mode == BALANCED:
         refuse_common_shift(spliced, unspliced, sizes[0] + sizes[1])
     scaled = scaled_layers(spliced, unspliced, sizes, settings.mode)
-    work = moments(neighbours, ground.var_names, *scaled, n_jobs=settings.n_jobs)
+    work = moments(
+        neighbours,
+        ground.var_names,
+        *scaled,
+        steps=settings.smoothing_steps,
+        n_jobs=settings.n_jobs,
+    )
     usable = np.flatnonzero(variation.varies)
     fitted = work[:, usable].copy()
     fallbacks = _fit(fitted, settings)
@@ -158,15 +164,17 @@ def moments(
     spliced: sparse.csr_matrix,
     unspliced: sparse.csr_matrix | None = None,
     *,
+    steps: int = 1,
     n_jobs: int = 1,
 ) -> AnnData:
     """Make the object scVelo works on: layers, moments and graph, nothing from the user's file.
 
     Moments are written into dense rows at once, without the sparse product in between that
-    ``scvelo.pp.moments`` makes: most of their entries are not zero.
+    ``scvelo.pp.moments`` makes: most of their entries are not zero. With more than one step they
+    are moments of moments.
     """
     work = neighbours.bare(var_names)
-    weights = neighbours.weights
+    weights = neighbours.weights(steps)
     pairs = [(Layers.SPLICED, Layers.MS, spliced)]
     if unspliced is not None:
         pairs.append((Layers.UNSPLICED, Layers.MU, unspliced))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae._errors import DataError, VelocityError
+from splicedvae._graph_states import compared_states
 from splicedvae._keys import Layers, Obs, Uns, Var
 from splicedvae.velocity._kernels import cosines, mean_cosines, over_cells, transition_cosines
 from splicedvae.velocity._neighbours import Neighbours
@@ -25,14 +26,15 @@ _SCALE: Final = 10
 def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySettings) -> None:
     """Compute the velocity graph in place, as ``scvelo.tl.velocity_graph`` does.
 
-    Whether square roots are compared follows from the mode that was fitted (`SQRT_MODES`) and is
-    written into ``uns["velocity_params"]["sqrt_transform"]``. scVelo has to be told, as it takes
-    them by itself in its stochastic mode only.
+    Which states are compared stands in ``uns["velocity_params"]["xkey"]``, written by the model
+    (`compared_states`). Whether square roots are compared follows from the mode that was fitted
+    (`SQRT_MODES`) and is written into ``["sqrt_transform"]``. scVelo needs both as arguments: by
+    itself it compares ``Ms``, and square roots in its stochastic mode only.
 
     Parameters
     ----------
     fitted
-        Cells x genes with ``Ms``, ``velocity`` and ``velocity_genes``; gets the cosines in
+        Cells x genes with moments, ``velocity`` and ``velocity_genes``; gets the cosines in
         ``uns["velocity_graph"]`` (positive) and ``["velocity_graph_neg"]``, CSR float32.
     neighbours
         Those of the ground.
@@ -132,11 +134,8 @@ def _over_velocity_genes(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Copy states and velocities of the velocity genes, whose rows the loops read in one go."""
     used = np.asarray(fitted.var[Var.VELOCITY_GENES], dtype=bool)
-    states, velocity = (
-        np.ascontiguousarray(fitted.layers[name][:, used], dtype=np.float32)
-        for name in (Layers.MS, Layers.VELOCITY)
-    )
-    return states, velocity
+    velocity = np.ascontiguousarray(fitted.layers[Layers.VELOCITY][:, used], dtype=np.float32)
+    return compared_states(fitted, used), velocity
 
 
 def _where(

@@ -46,6 +46,7 @@ _NOT_COUNTS: Final = frozenset(
         Layers.TRUE_RATIO,
         Layers.TRUE_VELOCITY,
         Layers.MS,
+        Layers.MS_EXPECTED,
         Layers.MU,
         Layers.VELOCITY,
         Layers.VARIANCE_VELOCITY,

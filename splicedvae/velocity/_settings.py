@@ -12,6 +12,9 @@ from splicedvae._keys import VelocityMode
 #: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
 #: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.
 SQRT_MODES: Final = frozenset({"balanced", "stochastic"})
+#: Steps over the neighbour graph that moments are taken over, where it is not one as in scVelo.
+#: Two suit the balanced model, whose graph is free of the noise that more smoothing would spread.
+_SMOOTHING_STEPS: Final = {"balanced": 2}
 #: Stands for ``None`` where a file format has no null.
 _ALL: Final = "all"
 
@@ -24,8 +27,8 @@ class VelocitySettings:
     ----------
     mode
         How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
-        a constant ratio gives no velocity. Its graph compares square roots, as the stochastic
-        mode's does. ``"stochastic"`` and ``"deterministic"``: scVelo's
+        a constant ratio gives no velocity. Moments are taken over neighbours of neighbours, and
+        the graph compares square roots of velocities and of differences in total counts. ``"stochastic"`` and ``"deterministic"``: scVelo's
         models, which fit first and second moments or the first alone; with them composition and
         noise draw orderly arrows too, so compare with shuffled ratios.
     n_top_genes
@@ -84,6 +87,11 @@ class VelocitySettings:
     def sqrt_transform(self) -> bool:
         """Whether the graph compares square roots: scVelo's argument of the same name."""
         return self.mode in SQRT_MODES
+
+    @property
+    def smoothing_steps(self) -> int:
+        """Steps over the neighbour graph that moments are taken over."""
+        return _SMOOTHING_STEPS.get(self.mode, 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

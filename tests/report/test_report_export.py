@@ -72,7 +72,9 @@ def test_all_of_the_run_is_there_under_the_names_of_scvelo(exported: AnnData, ru
     assert record["spliced_and_unspliced_are"].startswith("measured")
     assert record["data_sha256"] == run.config.data_sha256
     assert list(record["lacks"]) == ["nothing"]
-    assert record["velocity_graph"] == "scvelo.tl.velocity_graph(adata, sqrt_transform=True)"
+    assert record["velocity_graph"] == (
+        'scvelo.tl.velocity_graph(adata, xkey="Ms_expected", sqrt_transform=True)'
+    )
 
 
 def test_scvelo_goes_on_with_it(exported: AnnData) -> None:
@@ -82,6 +84,7 @@ def test_scvelo_goes_on_with_it(exported: AnnData) -> None:
         scvelo.tl.velocity_confidence(cells)
         scvelo.tl.velocity_graph(
             cells,
+            xkey=cells.uns[Uns.VELOCITY_PARAMS]["xkey"],
             sqrt_transform=bool(cells.uns[Uns.VELOCITY_PARAMS]["sqrt_transform"]),
             n_jobs=1,
             show_progress_bar=False,

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from splicedvae import velocity as vl
 from splicedvae._errors import DataError, VelocityError
+from splicedvae._graph_states import compared_states
 from splicedvae._keys import Layers, Obs, Uns, Var
 from splicedvae.velocity._scvelo import quiet_scvelo
 
@@ -48,7 +49,14 @@ def test_it_is_drawn_without_them_as_scvelo_draws_the_others(loud: AnnData) -> N
     np.testing.assert_array_equal(other.layers[Layers.VELOCITY], loud.layers[Layers.VELOCITY])
     again = other.copy()
     with quiet_scvelo() as scvelo:
-        scvelo.tl.velocity_graph(again, sqrt_transform=True, n_jobs=1, show_progress_bar=False)
+        again.layers[Layers.MS_EXPECTED] = compared_states(again)
+        scvelo.tl.velocity_graph(
+            again,
+            xkey=Layers.MS_EXPECTED,
+            sqrt_transform=True,
+            n_jobs=1,
+            show_progress_bar=False,
+        )
     difference = abs(
         sparse.csr_matrix(again.uns[Uns.VELOCITY_GRAPH]) - other.uns[Uns.VELOCITY_GRAPH]
     )
