@@ -18,6 +18,8 @@ on where it was interrupted:
     tried     variants of the model on the cells of `default`, two seeds
     stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
+    sizes     skill by the number of training cells, of 3,548 pancreas cells; prints its table and
+              draws docs/images/training_cells.svg; not part of the page
     page      docs/results.md from what the other parts wrote
 """
 
@@ -53,6 +55,14 @@ DEPTHS = (0.22, 0.43, 0.86, 1.7)
 
 #: Least molecules of a gene in a cluster for `pooled`.
 POOLS = (10, 20, 50, 75, 100, 200)
+#: Training cells for `sizes`, of 2,838.
+SIZES = (250, 500, 1000, 2000, 2838)
+#: Predictors for `sizes`, and what a person reads.
+SIZE_PREDICTORS = {
+    "splicedvae": "SplicedVAE",
+    "scvi": "scVI + head on its frozen latent space",
+    "ridge": "ridge on PCA",
+}
 #: Variants of the model for `tried`: name, words, options.
 TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
@@ -110,6 +120,88 @@ def halves_3548(out: Path, seeds: list[int]) -> None:
     found = _metrics(out, "halves_3548")
     print(table(found, (*VELOCITY, RATIO[0]), limit="two measured halves"))
     print(differences(found, (*VELOCITY[:3], VELOCITY[5])))
+
+
+def sizes(out: Path, seeds: list[int]) -> None:
+    """Train on more and more of 3,548 pancreas cells, judge ratios of the same held-out fifth."""
+    rows = []
+    for seed in seeds[:2]:
+        for n in SIZES:
+            file = out / "sizes" / f"{n}_{seed}.csv"
+            if not file.is_file():
+                _write(_one_size(n, seed), file)
+            rows.append(pd.read_csv(file))
+    found = pd.concat(rows)
+    _write(found, out / "sizes.csv")
+    skill = found[found["metric"] == "skill"]
+    print("| training cells | " + " | ".join(SIZE_PREDICTORS.values()) + " |")
+    print("| --- |" + " --- |" * len(SIZE_PREDICTORS))
+    for n, part in skill.groupby("n_train"):
+        values = (part.loc[part["predictor"] == name, "value"] for name in SIZE_PREDICTORS)
+        print(f"| {n:,} | " + " | ".join(written(one, 4) for one in values) + " |")
+    sizes_figure(skill, REPOSITORY / "docs" / "images" / "training_cells.svg")
+
+
+def _one_size(n: int, seed: int) -> pd.DataFrame:
+    import anndata as ad
+    import scvi
+    from scvi.model import SCVI
+
+    from splicedvae import SplicedVAE
+    from splicedvae._epochs import default_epochs
+    from splicedvae.evaluation import GeneMean, RidgeOnPCA, select_genes, split_cells
+
+    cells = ad.read_h5ad(PANCREAS_3548)
+    apart = split_cells(cells.n_obs, held_out=0.2, stratify=list(cells.obs["clusters"]), seed=seed)
+    train, test = cells[apart == "train"].copy(), cells[apart != "train"].copy()
+    # Genes are chosen among all training cells, so that all sizes are judged on the same entries.
+    keep = select_genes(train, min_cells=20, **SEEN)
+    train, test = train[:, keep].copy(), test[:, keep].copy()
+    some = np.random.default_rng(seed).permutation(train.n_obs)[:n]
+    train = train[np.sort(some)].copy()
+    joint = _trained(train, seed)
+    scvi.settings.seed = seed
+    SCVI.setup_anndata(train)
+    standard = SCVI(train, gene_likelihood="nb")
+    standard.train(
+        train_size=1.0, max_epochs=default_epochs(train.n_obs), enable_progress_bar=False
+    )
+    layers = {"spliced_layer": "spliced", "unspliced_layer": "unspliced"}
+    head = SplicedVAE.from_scvi_model(standard, train, **layers)
+    head.train(enable_progress_bar=False)
+    query = _totals(test)
+    predictions = {
+        "splicedvae": joint.get_splicing_ratio(query).to_numpy(),
+        "scvi": head.get_splicing_ratio(query).to_numpy(),
+        "ridge": RidgeOnPCA(seed=seed).fit(train).predict(test),
+        "gene_mean": GeneMean().fit(train).predict(test),
+    }
+    return _ratio_rows(train, test, predictions).assign(seed=seed, n_train=train.n_obs)
+
+
+def sizes_figure(skill: pd.DataFrame, file: Path) -> None:
+    """Draw the skill over the number of training cells."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    from splicedvae.plotting import PREDICTOR_COLORS
+
+    matplotlib.rcParams.update({"svg.hashsalt": "splicedvae", "font.size": 10})
+    figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    for name, label in SIZE_PREDICTORS.items():
+        values = skill[skill["predictor"] == name].groupby("n_train")["value"]
+        mean, sd = values.mean(), values.std().fillna(0)
+        color = PREDICTOR_COLORS.get(name, "#444444")
+        axis.errorbar(mean.index, mean, yerr=sd, label=label, color=color, capsize=3)
+    axis.axhline(0, color="#999999", linewidth=0.8)
+    axis.set(xscale="log", xlabel="training cells", ylabel="skill over the gene mean")
+    axis.set_xticks(SIZES, [f"{n:,}" for n in SIZES])
+    axis.minorticks_off()
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=9)
+    figure.savefig(file, metadata={"Date": None})
 
 
 def default(out: Path, seeds: list[int]) -> None:
@@ -740,6 +832,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "halves_3548": halves_3548,
     "default": default,
     "depth": depth,
+    "sizes": sizes,
     "pooled": pooled,
     "tried": tried,
     "stock": stock,
@@ -750,7 +843,7 @@ PARTS: dict[str, Callable[[Path, list[int]], None]] = {
     "page": page,
 }
 #: Parts that the page does not read.
-APART = ("page", "halves_3548")
+APART = ("page", "halves_3548", "sizes")
 
 
 def _same_model(out: Path) -> None:

@@ -18,8 +18,8 @@ with the linear graph (``true, linear``) and with square roots (``true, square r
 variant chooses its own reference. ``time`` is the share of neighbours in the embedding whose true
 order the arrows tell (0.5 by chance; not on a cycle).
 
-Residuals, moments and neighbours are the same for all variants. A variant changes what the graph
-compares: the velocities, the displacements between cells, and the genes.
+Neighbours are the same for all variants. A variant changes what the graph compares (the velocities,
+the displacements between cells, and the genes) and over how many steps moments are taken.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class Variant:
     change: Change = _as_they_are
     #: Factor on each gene's states and velocities; 0 leaves it out.
     weight: Callable[[Genes], NDArray[np.float64]] = lambda genes: np.ones(genes.share.size)
+    #: Steps over the neighbour graph that moments are taken over; one in scVelo.
+    steps: int = 1
 
 
 def _log(s, u, v, slope):
@@ -142,6 +144,17 @@ VARIANTS = {
     "square root, v / (1 + slope)": Variant(root=True, change=_share_units),
     "square root, ways between totals": Variant(root=True, change=_totals),
     "log(1 + x), ways between totals": Variant(change=_log_totals),
+    "square root, two steps": Variant(root=True, steps=2),
+    "square root, three steps": Variant(root=True, steps=3),
+    "square root, ways between totals, two steps": Variant(root=True, change=_totals, steps=2),
+    "square root, ways between totals, three steps": Variant(root=True, change=_totals, steps=3),
+    "log(1 + x), ways between totals, two steps": Variant(change=_log_totals, steps=2),
+    "square root, ways between totals, two steps, weights: reproducibility": Variant(
+        root=True, change=_totals, steps=2, weight=lambda genes: genes.reproducibility
+    ),
+    "square root, ways between totals, two steps, unspliced share 0.02-0.6": Variant(
+        root=True, change=_totals, steps=2, weight=_share_within(0.02, 0.6)
+    ),
     "square root, weights: reproducibility": Variant(
         root=True, weight=lambda genes: genes.reproducibility
     ),
@@ -163,8 +176,19 @@ VARIANTS = {
 }
 
 
+@dataclass(frozen=True)
+class _Settings(VelocitySettings):
+    """Settings with moments over a given number of steps, whatever the mode asks for."""
+
+    steps: int = 1
+
+    @property
+    def smoothing_steps(self) -> int:
+        return self.steps
+
+
 class Source:
-    """Residuals of one pair of layers, to be drawn by every variant."""
+    """Residuals of one pair of layers, to be drawn by every variant of as many steps."""
 
     def __init__(
         self,
@@ -223,6 +247,7 @@ def drawn(fitted, variant, genes, neighbours, settings, points) -> NDArray[np.fl
         own.layers[name] = np.asarray(values[:, kept] * weight[kept], dtype=np.float32)
     own.var[Var.VELOCITY_GENES] = True
     # The mode that the graph knows by whether it takes square roots.
+    # Without a name of a layer it compares Ms.
     own.uns[Uns.VELOCITY_PARAMS] = {"mode": "stochastic" if variant.root else "deterministic"}
     velocity_graph(own, neighbours, settings)
     return project_onto(own, {"umap": points})["umap"]
@@ -244,27 +269,32 @@ def measured(cells: AnnData, seed: int, names: list[str], n_neighbors: int = 30)
     """Judge the variants on measured counts."""
     settings = VelocitySettings(seed=seed, n_neighbors=n_neighbors, n_jobs=-1)
     ground = prepare(cells, settings=settings)
-    neighbours = Neighbours(ground)
     pair = tuple(csr_matrix(ground.layers[name]) for name in (Layers.SPLICED, Layers.UNSPLICED))
     halves = [thin_counts(layer, seed=2 * seed + i) for i, layer in enumerate(pair)]
     sizes = [
         ground.obs[Obs.INITIAL_SIZE + name].to_numpy(dtype=float)
         for name in (Layers.SPLICED, Layers.UNSPLICED)
     ]
-    sources = {
-        name: Source(ground, neighbours, two, sizes, settings, seed)
-        for name, two in {
-            "measured": pair,
-            "a": (halves[0][0], halves[1][0]),
-            "b": (halves[0][1], halves[1][1]),
-            "constant": drawn_with_one_ratio_per_gene(*pair, seed),
-            "constant again": drawn_with_one_ratio_per_gene(*pair, seed + 500),
-        }.items()
+    pairs = {
+        "measured": pair,
+        "a": (halves[0][0], halves[1][0]),
+        "b": (halves[0][1], halves[1][1]),
+        "constant": drawn_with_one_ratio_per_gene(*pair, seed),
+        "constant again": drawn_with_one_ratio_per_gene(*pair, seed + 500),
     }
+    neighbours = Neighbours(ground)
+    by_steps = {}
+    for steps in {VARIANTS[name].steps for name in names}:
+        own = _Settings(**settings.to_dict(), steps=steps)
+        by_steps[steps] = {
+            name: Source(ground, neighbours, two, sizes, own, seed) for name, two in pairs.items()
+        }
     points = np.asarray(ground.obsm[Obsm.UMAP])
     rows = []
     for name in names:
-        found = {key: source.arrows(VARIANTS[name], points) for key, source in sources.items()}
+        variant = VARIANTS[name]
+        sources = by_steps[variant.steps]
+        found = {key: source.arrows(variant, points) for key, source in sources.items()}
         own = AnnData(obs=ground.obs[[Obs.CLUSTERS]].copy(), obsm={Obsm.UMAP: points})
         own.obsp[Obsp.DISTANCES] = ground.obsp[Obsp.DISTANCES]
         own.obsm[Obsm.VELOCITY_UMAP] = found["measured"]
@@ -291,10 +321,21 @@ def simulated(seed: int, names: list[str], n_neighbors: int = 30) -> pd.DataFram
         cells = datasets.simulate(1000, 400, topology=topology, mean_depth=DEPTH * 400, seed=seed)
         settings = VelocitySettings(seed=seed, n_neighbors=n_neighbors, n_jobs=-1, n_top_genes=None)
         ground = prepare(cells, settings=settings)
-        neighbours = Neighbours(ground)
         pair = tuple(csr_matrix(ground.layers[name]) for name in (Layers.SPLICED, Layers.UNSPLICED))
         sizes = [cell_sizes(layer) for layer in pair]
-        source = Source(ground, neighbours, pair, sizes, settings, seed)
+        neighbours = Neighbours(ground)
+        sources = {
+            steps: Source(
+                ground,
+                neighbours,
+                pair,
+                sizes,
+                _Settings(**settings.to_dict(), steps=steps),
+                seed,
+            )
+            for steps in {VARIANTS[name].steps for name in names} | {1}
+        }
+        source = sources[1]
         true = source.cells.copy()
         where = ground.var_names.get_indexer(true.var_names)
         known = ground.layers[Layers.TRUE_VELOCITY]
@@ -310,7 +351,7 @@ def simulated(seed: int, names: list[str], n_neighbors: int = 30) -> pd.DataFram
         for name in names:
             variant = VARIANTS[name]
             try:
-                arrows = source.arrows(variant, points)
+                arrows = sources[variant.steps].arrows(variant, points)
                 same = drawn(true, variant, source.genes, neighbours, settings, points)
             except VelocityError:
                 # A rule for genes of a measurement may leave none of a simulation's that move.

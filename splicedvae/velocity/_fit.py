@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from splicedvae._errors import VelocityError
 from splicedvae._keys import Layers, Obs, Var, VelocityMode
 from splicedvae.velocity._balanced import BALANCED, MAX_ROUNDS, balanced_sizes, fit_balanced
 from splicedvae.velocity._ground import MIN_GENES
-from splicedvae.velocity._kernels import over_cells, weighted_sums
+from splicedvae.velocity._kernels import over_cells, weighted_rows, weighted_sums
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._scvelo import quiet_scvelo
 from splicedvae.velocity._settings import VelocitySettings
@@ -174,28 +175,34 @@ def moments(
     are moments of moments.
     """
     work = neighbours.bare(var_names)
-    weights = neighbours.weights(steps)
     pairs = [(Layers.SPLICED, Layers.MS, spliced)]
     if unspliced is not None:
         pairs.append((Layers.UNSPLICED, Layers.MU, unspliced))
     for name, moment, counts in pairs:
         single = sparse.csr_matrix(counts, dtype=np.float32)
-        smooth = np.zeros(single.shape, dtype=np.float32)
-        over_cells(
-            weighted_sums,
-            neighbours.order,
-            n_jobs,
-            weights.indptr,
-            weights.indices,
-            weights.data,
-            single.indptr,
-            single.indices,
-            single.data,
-            smooth,
-        )
         work.layers[name] = single
+        smooth = _over_neighbours(
+            neighbours, weighted_sums, (single.indptr, single.indices, single.data), single, n_jobs
+        )
+        for _ in range(steps - 1):
+            smooth = _over_neighbours(neighbours, weighted_rows, (smooth,), smooth, n_jobs)
         work.layers[moment] = smooth
     return work
+
+
+def _over_neighbours(
+    neighbours: Neighbours,
+    kernel: Callable[..., None],
+    values: tuple[NDArray[Any], ...],
+    like: sparse.csr_matrix | NDArray[np.float32],
+    n_jobs: int,
+) -> NDArray[np.float32]:
+    """Average rows over the neighbours of each cell."""
+    weights = neighbours.weights
+    out = np.zeros(like.shape, dtype=np.float32)
+    start, others, amounts = weights.indptr, weights.indices, weights.data
+    over_cells(kernel, neighbours.order, n_jobs, start, others, amounts, *values, out)
+    return out
 
 
 def refuse_empty(

@@ -84,6 +84,18 @@ def weighted_sums(cells, start, neighbours, weights, row, genes, counts, out):  
                 out[cell, genes[entry]] += weight * counts[entry]
 
 
+@njit(cache=True, nogil=True)
+def weighted_rows(cells, start, neighbours, weights, rows, out):  # type: ignore[no-untyped-def]
+    """Sum dense rows over weighted neighbours, in scipy's order."""
+    n_genes = rows.shape[1]
+    for cell in cells:
+        own = out[cell]
+        for edge in range(start[cell], start[cell + 1]):
+            other, weight = rows[neighbours[edge]], weights[edge]
+            for gene in range(n_genes):
+                own[gene] += weight * other[gene]
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def cosines(cells, start, neighbours, states, velocity, root, out):  # type: ignore[no-untyped-def]
     """Write the cosine between each cell's velocity and the way to each of its neighbours.

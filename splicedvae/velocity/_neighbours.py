@@ -29,7 +29,6 @@ class Neighbours:
         for name in (Obsp.DISTANCES, Obsp.CONNECTIVITIES):
             self._graph.obsp[name] = sparse.csr_matrix(ground.obsp[name])
         self._graph.uns[Uns.NEIGHBORS] = dict(ground.uns[Uns.NEIGHBORS])
-        self._weights: dict[int, sparse.csr_matrix] = {}
 
     def bare(self, var_names: pd.Index) -> AnnData:
         """Return a new object of these cells with the graph, shared, and nothing else."""
@@ -39,27 +38,13 @@ class Neighbours:
         work.uns[Uns.NEIGHBORS] = dict(self._graph.uns[Uns.NEIGHBORS])
         return work
 
-    def weights(self, steps: int = 1) -> sparse.csr_matrix:
-        """Weights of moments, float32, cells x cells.
+    @cached_property
+    def weights(self) -> sparse.csr_matrix:
+        """Weights of moments, float32, cells x cells: equal ones among connected cells."""
+        with quiet_scvelo():
+            from scvelo.preprocessing.neighbors import get_connectivities
 
-        Parameters
-        ----------
-        steps
-            1 for equal weights among connected cells, as scVelo takes moments; 2 for moments of
-            such moments, which reach neighbours of neighbours.
-        """
-        if steps not in self._weights:
-            if steps == 1:
-                with quiet_scvelo():
-                    from scvelo.preprocessing.neighbors import get_connectivities
-
-                    self._weights[1] = sparse.csr_matrix(get_connectivities(self._graph))
-            else:
-                self._weights[steps] = sparse.csr_matrix(
-                    self.weights(1) @ self.weights(steps - 1), dtype=np.float32
-                )
-                self._weights[steps].sort_indices()
-        return self._weights[steps]
+            return sparse.csr_matrix(get_connectivities(self._graph))
 
     @cached_property
     def direct(self) -> NDArray[np.intp]:
