@@ -1,6 +1,6 @@
 """Compare velocities from totals with those of other tools on measured S/U, in simulations.
 
-    python benchmarks/other_velocities.py --out other_velocities --report benchmarks/other_velocities.md
+    python benchmarks/other_velocities.py --out other_velocities --report velocities.md
 
 Cells with known velocity at the depth of the pancreas data, four topologies including a cycle. A
 model is trained on one half of the cells and predicts the S/U of the other half from their totals.

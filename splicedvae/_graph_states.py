@@ -1,4 +1,4 @@
-"""What a velocity graph compares: states of cells, and velocities, as they are or as square roots."""
+"""What a velocity graph compares: states of cells and velocities, maybe as square roots."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from scipy import sparse
 
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
 from splicedvae._graph_states import compared_layer, compared_states, compares_roots
+from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name

@@ -28,9 +28,10 @@ class VelocitySettings:
     mode
         How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
         a constant ratio gives no velocity. Moments are taken over neighbours of neighbours, and
-        the graph compares square roots of velocities and of differences in total counts. ``"stochastic"`` and ``"deterministic"``: scVelo's
-        models, which fit first and second moments or the first alone; with them composition and
-        noise draw orderly arrows too, so compare with shuffled ratios.
+        the graph compares square roots of velocities and of differences in total counts.
+        ``"stochastic"`` and ``"deterministic"``: scVelo's models, which fit first and second
+        moments or the first alone; with them composition and noise draw orderly arrows too, so
+        compare with permuted ratios.
     n_top_genes
         How many highly variable genes of the totals are kept among the eligible ones; ``None``
         keeps all.
