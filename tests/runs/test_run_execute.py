@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix
 from splicedvae import datasets, io
 from splicedvae._errors import DataError, GenesError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Var
-from splicedvae.runs import Run, RunConfig, Status, evaluate_on, execute
+from splicedvae.runs import Run, RunConfig, Status, evaluate_on, execute, ratio_intervals
 from splicedvae.runs._assessment import assess, groups_note, training_cells
 from splicedvae.runs._status import write_status
 
@@ -421,5 +421,7 @@ def test_strange_cells_are_told_of_and_brought_back(finished_run: Run, tmp_path:
     )
     run = execute(config, tmp_path / "run")
     assert any("of another kind" in note and "not be trusted" in note for note in run.notes)
+    with pytest.raises(RunError, match="out-of-distribution.*intervals hold too few counts"):
+        ratio_intervals(run, np.arange(5), n_samples=4)
     _, notes = evaluate_on(finished_run, io.read(file))
     assert any("of another kind" in note for note in notes)
