@@ -106,7 +106,6 @@ def benchmark(
     """
     from splicedvae import io
     from splicedvae.benchmark import run
-    from splicedvae.velocity import VelocitySettings
 
     console = stderr()
     if cluster_key is None:
@@ -146,7 +145,7 @@ def benchmark(
             min_shared_counts=min_shared_counts,
             n_top_genes=n_top_genes or None,
             max_epochs=max_epochs,
-            velocity=VelocitySettings(mode=velocity_mode),
+            velocity={"mode": velocity_mode},
         )
     if as_json:
         print_json(result.to_dict())

@@ -14,6 +14,7 @@ from splicedvae._keys import HeadKind, RatioLikelihood, Sources
 from splicedvae.cli._options import (
     BatchKey,
     ClusterKey,
+    Components,
     DataFile,
     HowCounted,
     Mode,
@@ -145,6 +146,29 @@ def train(
     ] = 0,
     velocity_mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
+    n_pcs: Components = 30,
+    velocity_genes: Annotated[
+        int | None,
+        typer.Option(
+            help="Most variable of the model's genes to use for velocities, 0 for all; as "
+            "--n-top-genes if not given.",
+            rich_help_panel="Velocity",
+        ),
+    ] = None,
+    velocity_min_counts: Annotated[
+        int | None,
+        typer.Option(
+            help="Counts a gene needs in cells with both its layers; as --min-shared-counts if "
+            "not given.",
+            rich_help_panel="Velocity",
+        ),
+    ] = None,
+    velocity_seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of neighbours and map; as --seed if not given.", rich_help_panel="Velocity"
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -164,7 +188,6 @@ def train(
     """
     from splicedvae import io
     from splicedvae.runs import RunConfig, estimate, execute, need_layers
-    from splicedvae.velocity import VelocitySettings
 
     earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
@@ -208,8 +231,12 @@ def train(
         ratio_weight=ratio_weight,
         ratio_shrinkage=ratio_shrinkage,
         learning_rate=learning_rate,
-        velocity=VelocitySettings(mode=velocity_mode, n_neighbors=n_neighbors, seed=seed),
         seed=seed,
+    ).with_velocity(
+        mode=velocity_mode,
+        n_neighbors=n_neighbors,
+        n_pcs=n_pcs,
+        **velocity_apart(velocity_genes, velocity_min_counts, velocity_seed),
     )
     expected = estimate(config, n_cells=result.adata.n_obs, n_genes=result.adata.n_vars)
     del result
@@ -284,6 +311,34 @@ def evaluate(
         _print_velocities(found)
     else:
         _print_metrics(metrics, f"On {escape(result.name)}")
+
+
+def velocity_apart(
+    genes: int | None, counts: int | None, seed: int | None
+) -> dict[str, int | None]:
+    """Return the settings of the velocity that were asked for apart from the run's.
+
+    Parameters
+    ----------
+    genes
+        How many, 0 for all.
+    counts
+        How many a gene needs.
+    seed
+        Seed of neighbours and map.
+
+    Returns
+    -------
+    Those that are not None, for `splicedvae.runs.RunConfig.with_velocity`.
+    """
+    settings: dict[str, int | None] = {}
+    if genes is not None:
+        settings["n_top_genes"] = genes or None
+    if counts is not None:
+        settings["min_shared_counts"] = counts
+    if seed is not None:
+        settings["seed"] = seed
+    return settings
 
 
 def _earlier(out: Path, *, overwrite: bool) -> bool:
