@@ -311,18 +311,8 @@ def _numbers(
     return table if len(table.columns) and rows else pd.DataFrame()
 
 
-def genes(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a run's gene table words for heads.
-
-    Parameters
-    ----------
-    table
-        From `report.views.gene_table`.
-
-    Returns
-    -------
-    A defused copy in the same order, without columns that are the same for all genes.
-    """
+def gene_heads() -> dict[str, str]:
+    """Return the words for each column of a run's gene table, by the column's name."""
     heads = {
         "spliced": "spliced counts",
         "unspliced": "unspliced counts",
@@ -336,7 +326,22 @@ def genes(table: pd.DataFrame) -> pd.DataFrame:
         heads[f"within_gene_r_{source}"] = f"within-gene r, {words}"
         heads[f"skill_{source}"] = f"skill, {words}"
         heads[f"{views.USED_COLUMN}{source}"] = f"in velocity, {words}"
+    return heads
+
+
+def genes(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a run's gene table words for heads.
+
+    Parameters
+    ----------
+    table
+        From `report.views.gene_table`.
+
+    Returns
+    -------
+    A defused copy in the same order, without columns that are the same for all genes.
+    """
     constant = [f"{part}_{Sources.GENE_MEAN}" for part in ("within_gene_r", "skill")]
     kept = table.drop(columns=[name for name in constant if name in table])
     kept.index.name = "gene"
-    return defuse(kept.rename(columns=heads))
+    return defuse(kept.rename(columns=gene_heads()))

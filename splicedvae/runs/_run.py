@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Sources, Uns
+from splicedvae._notes import Note
 from splicedvae.runs import _files
 from splicedvae.runs._config import FORMAT, RunConfig
 from splicedvae.runs._status import Status, is_lost, read_status
@@ -269,12 +270,13 @@ class Run:
         return self._need(f"{_files.VELOCITY}/{source}.h5ad", f"{source} velocity")
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What was taken from the file, dropped or replaced on the way, one sentence each."""
         file = self._path / _files.NOTES
         if not file.exists():
             return ()
-        return tuple(str(note) for note in _files.read_json(file, "the notes").get("notes", ()))
+        stored = _files.read_json(file, "the notes").get("notes", ())
+        return tuple(Note.from_json(note) for note in stored)
 
     @property
     def annotation(self) -> str:
