@@ -11,6 +11,7 @@ import typer
 
 from splicedvae._errors import RunError
 from splicedvae._keys import HeadKind, RatioLikelihood, Sources
+from splicedvae._metrics import metric_of
 from splicedvae.cli._options import (
     BatchKey,
     ClusterKey,
@@ -393,17 +394,17 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 #: Signs of the grounds of a verdict.
 _MARKS = {"against": "-", "caution": "!", "unknown": "?", "for": "+"}
-#: Rows of the table a person sees: metric, coverage, what it is called.
+#: Rows of the table a person sees: metric and coverage.
 _SHOWN = (
-    ("rmse", 1, "RMSE"),
-    ("rmse", 5, "RMSE, n >= 5"),
-    ("pearson", 1, "Pearson r"),
-    ("pearson", 5, "Pearson r, n >= 5"),
-    ("skill", 1, "skill over mean"),
-    ("within_gene_r_by_cluster", 1, "within-gene r, pooled"),
-    ("velocity_cosine_genes", 1, "velocity, genes"),
-    ("velocity_cosine_genes_equal", 1, "velocity, genes alike"),
-    ("velocity_cosine_umap", 1, "velocity, UMAP"),
+    ("rmse", 1),
+    ("rmse", 5),
+    ("pearson", 1),
+    ("pearson", 5),
+    ("skill", 1),
+    ("within_gene_r_by_cluster", 1),
+    ("velocity_cosine_genes", 1),
+    ("velocity_cosine_genes_equal", 1),
+    ("velocity_cosine_umap", 1),
 )
 #: What fits above the columns of a terminal 80 characters wide.
 _PREDICTORS = {
@@ -426,13 +427,13 @@ def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> N
     for name in shown:
         table.add_column(_PREDICTORS[name], justify="right")
     table.add_column("ceiling", justify="right")
-    for metric, coverage, label in _SHOWN:
-        rows = metrics[(metrics["metric"] == metric) & (metrics["coverage"] == coverage)]
+    for key, coverage in _SHOWN:
+        rows = metrics[(metrics["metric"] == key) & (metrics["coverage"] == coverage)]
         values = rows.set_index("predictor")["value"]
         if not set(shown) & set(values.index):
             continue
         cells = [number(values.get(name)) for name in shown]
-        table.add_row(label, *cells, number(rows["ceiling"].max()))
+        table.add_row(metric_of(key).at(coverage), *cells, number(rows["ceiling"].max()))
     stdout().print(table)
 
 
