@@ -1,10 +1,11 @@
-"""Every metric is declared once, and what is shown of it comes from there."""
+"""Every metric and source is declared once, and what is shown of it comes from there."""
 
 from __future__ import annotations
 
 import pytest
 
 from splicedvae import plotting, runs
+from splicedvae._keys import Sources
 from splicedvae._metrics import METRICS, Metric, metric_of
 from splicedvae.cli import _benchmark, _training
 from splicedvae.dashboard import tables
@@ -57,3 +58,12 @@ def test_a_metric_is_named_at_its_coverage() -> None:
 def test_a_metric_of_another_version_is_named_by_its_key() -> None:
     assert metric_of("new_number") == Metric("new_number", "new number", "ratio")
     assert metric_of("velocity_of_light").about == "velocity"
+
+
+def test_every_source_is_declared_with_its_words_and_a_colour_of_its_own() -> None:
+    constants = {value for value in vars(Sources).values() if isinstance(value, str)}
+    assert {one.key for one in Sources.ALL} == constants - {Sources.__module__, Sources.__doc__}
+    assert all(one.narrow for one in Sources.ALL if one.predicts)
+    colors = [one.color for one in Sources.ALL]
+    assert len(set(colors)) == len(colors)
+    assert plotting.predictors_in_order(reversed(Sources.PREDICTORS)) == list(Sources.PREDICTORS)

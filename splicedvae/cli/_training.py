@@ -406,33 +406,24 @@ _SHOWN = (
     ("velocity_cosine_genes_equal", 1),
     ("velocity_cosine_umap", 1),
 )
-#: What fits above the columns of a terminal 80 characters wide.
-_PREDICTORS = {
-    Sources.SPLICEDVAE: "SplicedVAE",
-    Sources.SCVI: "scVI\n+head",
-    Sources.RIDGE: "ridge",
-    Sources.KNN: "kNN",
-    Sources.GROUP_MEAN: "group\nmean",
-    Sources.GENE_MEAN: "gene\nmean",
-}
 
 
 def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    shown = [name for name in Sources.PREDICTORS if name in set(metrics["predictor"])]
+    shown = [one for one in Sources.ALL if one.predicts and one.key in set(metrics["predictor"])]
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("")
-    for name in shown:
-        table.add_column(_PREDICTORS[name], justify="right")
+    for one in shown:
+        table.add_column(one.narrow, justify="right")
     table.add_column("ceiling", justify="right")
     for key, coverage in _SHOWN:
         rows = metrics[(metrics["metric"] == key) & (metrics["coverage"] == coverage)]
         values = rows.set_index("predictor")["value"]
-        if not set(shown) & set(values.index):
+        if not {one.key for one in shown} & set(values.index):
             continue
-        cells = [number(values.get(name)) for name in shown]
+        cells = [number(values.get(one.key)) for one in shown]
         table.add_row(metric_of(key).at(coverage), *cells, number(rows["ceiling"].max()))
     stdout().print(table)
 

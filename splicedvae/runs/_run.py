@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from splicedvae.model import SplicedVAE
 
-#: Order in which sources of a velocity are named.
-SOURCES: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.TRUE)
-
 #: Columns of the run's tables that hold text whatever they look like.
 _TEXT_COLUMNS: Final = ("gene", "predictor", "metric", "note")
 
@@ -204,7 +201,9 @@ class Run:
     def velocity_sources(self) -> tuple[str, ...]:
         """Sources that have a velocity: of measured, splicedvae, scvi and true, in this order."""
         account = self.velocity_account
-        return tuple(source for source in SOURCES if account.get(source, {}).get("state") == "ok")
+        return tuple(
+            source for source in Sources.VELOCITIES if account.get(source, {}).get("state") == "ok"
+        )
 
     def velocity(self, source: str) -> AnnData:
         """Read one velocity, with scVelo's names.
