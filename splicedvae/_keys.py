@@ -6,6 +6,7 @@ choices that several rooms offer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 #: What total counts contain: spliced and unspliced molecules, or spliced (exonic) ones alone.
@@ -188,6 +189,24 @@ class Split:
     HELD_OUT: Final = "held-out"
 
 
+@dataclass(frozen=True)
+class Source:
+    """One source of a ratio or a velocity, declared once in `Sources.ALL`."""
+
+    #: Its name in files and columns.
+    key: str
+    #: What a person reads.
+    label: str
+    #: The same above a narrow column; two lines at most.
+    narrow: str = ""
+    #: Place of its colour in `splicedvae.plotting.CATEGORICAL`; None is the grey of no colour.
+    color: int | None = None
+    #: Whether it predicts ratios, and is judged with the others.
+    predicts: bool = False
+    #: Whether a run keeps a velocity of it.
+    moves: bool = False
+
+
 class Sources:
     """Where a ratio or a velocity comes from: file names and legends use these."""
 
@@ -202,21 +221,25 @@ class Sources:
     #: SplicedVAE's ratios dealt out anew among the cells of each gene: what chance draws.
     SHUFFLED: Final = "shuffled"
 
-    #: Predictors of a ratio in the order of tables and figures.
-    PREDICTORS: Final = (SPLICEDVAE, SCVI, RIDGE, KNN, GROUP_MEAN, GENE_MEAN)
+    #: Each source with its words and colour, in the order of tables and figures. To deuteranopes
+    #: pink (3) is the grey of the gene mean, so nothing takes it.
+    ALL: Final = (
+        Source(MEASURED, "measured", color=2, moves=True),
+        Source(SPLICEDVAE, "SplicedVAE", "SplicedVAE", color=0, predicts=True, moves=True),
+        Source(SCVI, "scVI + ratio head", "scVI\n+head", color=1, predicts=True, moves=True),
+        Source(RIDGE, "ridge on PCA", "ridge", color=6, predicts=True),
+        Source(KNN, "k nearest neighbours", "kNN", color=4, predicts=True),
+        Source(GROUP_MEAN, "gene x group mean", "group\nmean", color=8, predicts=True),
+        Source(GENE_MEAN, "gene mean", "gene\nmean", predicts=True),
+        Source(TRUE, "true (simulation)", color=5, moves=True),
+        Source(SHUFFLED, "shuffled ratios (control)", color=7),
+    )
+    #: Predictors of a ratio.
+    PREDICTORS: Final = tuple(one.key for one in ALL if one.predicts)
+    #: Sources of the velocities that a run keeps.
+    VELOCITIES: Final = tuple(one.key for one in ALL if one.moves)
+    #: What a person reads.
+    LABELS: Final = {one.key: one.label for one in ALL}
 
     #: Where the ratio that a model predicts stands.
     RATIO_LAYERS: Final = {SPLICEDVAE: Layers.RATIO, SCVI: Layers.RATIO_SCVI}
-
-    #: What a person reads.
-    LABELS: Final = {
-        "measured": "measured",
-        "splicedvae": "SplicedVAE",
-        "scvi": "scVI + ratio head",
-        "ridge": "ridge on PCA",
-        "knn": "k nearest neighbours",
-        "group_mean": "gene x group mean",
-        "gene_mean": "gene mean",
-        "true": "true (simulation)",
-        "shuffled": "shuffled ratios (control)",
-    }

@@ -318,6 +318,32 @@ def pages_stand_in_sections(source: Source) -> list[str]:
     return [source.at(source.tree, "a page stands at pages/<section>/<page>.py")]
 
 
+def no_logic_reads_a_sentence(source: Source) -> list[str]:
+    """Words are for people: a program asks a note for its code, and a result for its fields."""
+    found = []
+    for node in ast.walk(source.tree):
+        words: list[ast.Constant] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
+                literal = isinstance(right, ast.Tuple | ast.List | ast.Set | ast.Dict)
+                if isinstance(operator, ast.In | ast.NotIn) and not literal:
+                    words += _constants(left)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"startswith", "endswith"}
+            and node.args
+        ):
+            words += _constants(node.args[0])
+        found += [
+            source.at(word, f"looks for the words {word.value!r} in a text: give it a code")
+            for word in words
+            if isinstance(word.value, str) and re.search(r"[a-z] [a-z]", word.value.strip())
+        ]
+    return found
+
+
 Rule = Callable[[Source], list[str]]
 RULES: list[Rule] = [
     only_the_dashboard_imports_streamlit,
@@ -328,6 +354,7 @@ RULES: list[Rule] = [
     nothing_evaluates_text,
     no_error_is_swallowed,
     modules_say_why_they_exist,
+    no_logic_reads_a_sentence,
     pages_stand_in_sections,
 ]
 
@@ -407,8 +434,15 @@ BREAKS: list[tuple[Rule, str, str]] = [
     (modules_say_why_they_exist, "splicedvae/io/_x.py", "X = 1"),
     (pages_stand_in_sections, "pages/compare.py", "X = 1"),
     (pages_stand_in_sections, "pages/results/more/compare.py", "X = 1"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'occurred before' in note"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'no layers' not in str(note)"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = note.startswith('do not trust')"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = note.endswith(('x', 'more noise'))"),
 ]
 KEEPS: list[tuple[Rule, str, str]] = [
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = name in ('a row', 'a column')"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = name.startswith('velocity_')"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'spliced' in adata"),
     (only_the_dashboard_imports_streamlit, "pages/data/file.py", "import streamlit as st"),
     (only_the_dashboard_imports_streamlit, "splicedvae/dashboard/_x.py", "import streamlit as st"),
     (plotting_imports_nothing_that_computes, "splicedvae/velocity/_x.py", "import scvelo"),

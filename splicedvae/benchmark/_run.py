@@ -138,6 +138,8 @@ def run(
         Called with the number of the run, the number of runs and its status.
     **settings
         Of `splicedvae.runs.RunConfig`, such as ``cluster_key``, ``transitions``, ``max_epochs``.
+        ``velocity`` may also name some settings of the velocity; the others follow the run's, as
+        `splicedvae.runs.RunConfig.with_velocity` has it.
 
     Returns
     -------
@@ -258,6 +260,10 @@ def _take_folder(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _configs(data: Path, plan: dict[str, Any], settings: dict[str, Any]) -> Iterator[RunConfig]:
+    settings = dict(settings)
+    velocity = settings.pop("velocity", {})
+    if isinstance(velocity, VelocitySettings):
+        velocity = velocity.to_dict()
     base = RunConfig(
         data=str(data.absolute()),
         data_sha256=plan["data_sha256"],
@@ -285,8 +291,7 @@ def _configs(data: Path, plan: dict[str, Any], settings: dict[str, Any]) -> Iter
                 name=f"{data.stem}, seed {seed}, fold {fold}",
                 seed=seed,
                 fold=fold,
-                velocity=dataclasses.replace(base.velocity, seed=seed),
-            )
+            ).with_velocity(**{**velocity, "seed": seed})
 
 
 def _finished(folder: Path, config: RunConfig) -> bool:

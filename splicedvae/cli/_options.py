@@ -66,6 +66,12 @@ Neighbors = Annotated[
     int,
     typer.Option(help="Neighbours of a cell, itself included.", rich_help_panel="Velocity"),
 ]
+Components = Annotated[
+    int,
+    typer.Option(
+        help="Principal components that neighbours are found in.", rich_help_panel="Velocity"
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")

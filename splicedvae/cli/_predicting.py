@@ -13,6 +13,7 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Sources, Uns
 from splicedvae.cli._options import (
     BatchKey,
+    Components,
     DataFile,
     HowCounted,
     Mode,
@@ -146,6 +147,7 @@ def velocity(
     unspliced_layer: UnsplicedLayer = None,
     mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
+    n_pcs: Components = 30,
     n_top_genes: Annotated[
         int,
         typer.Option(help="Most variable genes to use; 0 for all.", rich_help_panel="Velocity"),
@@ -189,6 +191,7 @@ def velocity(
         n_top_genes=n_top_genes or None,
         min_shared_counts=min_shared_counts,
         n_neighbors=n_neighbors,
+        n_pcs=n_pcs,
         seed=seed,
     )
     with console.status(f"computing the {escape(Sources.LABELS.get(source, source))} velocity"):

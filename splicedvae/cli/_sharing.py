@@ -60,18 +60,33 @@ def app(
             "The dashboard needs streamlit, which is not installed: install it with "
             "pip install 'splicedvae[dashboard]'."
         )
-    script = Path(__file__).parents[2] / "app.py"
-    if not script.is_file():
-        raise SplicedVAEError(
-            "The dashboard's app.py is not beside the package: run this command from an "
-            "installation made in a clone of the repository (pip install -e '.[dashboard]')."
-        )
+    script = _script()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += ["--server.port", str(port), "--server.address", address]
     command += ["--server.headless", "false" if browser else "true"]
     ended = subprocess.run(command, cwd=script.parent, check=False).returncode
     if ended:
         raise typer.Exit(130 if ended in (-2, 130) else 1)
+
+
+def _script() -> Path:
+    """Return the dashboard's app.py: a wheel holds it inside the package, a clone beside it.
+
+    Raises
+    ------
+    SplicedVAEError
+        If it is in neither place.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "dashboard" / "served", package.parent):
+        script = folder / "app.py"
+        if script.is_file() and (folder / "pages").is_dir():
+            return script
+    raise SplicedVAEError(
+        "The dashboard's app.py was not found, it belongs into the installed package or beside it "
+        "in a clone: install SplicedVAE again (pip install --force-reinstall "
+        "'splicedvae[dashboard]')."
+    )
 
 
 @told

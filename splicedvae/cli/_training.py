@@ -11,9 +11,11 @@ import typer
 
 from splicedvae._errors import RunError
 from splicedvae._keys import HeadKind, RatioLikelihood, Sources
+from splicedvae._metrics import metric_of
 from splicedvae.cli._options import (
     BatchKey,
     ClusterKey,
+    Components,
     DataFile,
     HowCounted,
     Mode,
@@ -145,6 +147,29 @@ def train(
     ] = 0,
     velocity_mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
+    n_pcs: Components = 30,
+    velocity_genes: Annotated[
+        int | None,
+        typer.Option(
+            help="Most variable of the model's genes to use for velocities, 0 for all; as "
+            "--n-top-genes if not given.",
+            rich_help_panel="Velocity",
+        ),
+    ] = None,
+    velocity_min_counts: Annotated[
+        int | None,
+        typer.Option(
+            help="Counts a gene needs in cells with both its layers; as --min-shared-counts if "
+            "not given.",
+            rich_help_panel="Velocity",
+        ),
+    ] = None,
+    velocity_seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of neighbours and map; as --seed if not given.", rich_help_panel="Velocity"
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -164,7 +189,6 @@ def train(
     """
     from splicedvae import io
     from splicedvae.runs import RunConfig, estimate, execute, need_layers
-    from splicedvae.velocity import VelocitySettings
 
     earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
@@ -208,8 +232,12 @@ def train(
         ratio_weight=ratio_weight,
         ratio_shrinkage=ratio_shrinkage,
         learning_rate=learning_rate,
-        velocity=VelocitySettings(mode=velocity_mode, n_neighbors=n_neighbors, seed=seed),
         seed=seed,
+    ).with_velocity(
+        mode=velocity_mode,
+        n_neighbors=n_neighbors,
+        n_pcs=n_pcs,
+        **velocity_apart(velocity_genes, velocity_min_counts, velocity_seed),
     )
     expected = estimate(config, n_cells=result.adata.n_obs, n_genes=result.adata.n_vars)
     del result
@@ -286,6 +314,34 @@ def evaluate(
         _print_metrics(metrics, f"On {escape(result.name)}")
 
 
+def velocity_apart(
+    genes: int | None, counts: int | None, seed: int | None
+) -> dict[str, int | None]:
+    """Return the settings of the velocity that were asked for apart from the run's.
+
+    Parameters
+    ----------
+    genes
+        How many, 0 for all.
+    counts
+        How many a gene needs.
+    seed
+        Seed of neighbours and map.
+
+    Returns
+    -------
+    Those that are not None, for `splicedvae.runs.RunConfig.with_velocity`.
+    """
+    settings: dict[str, int | None] = {}
+    if genes is not None:
+        settings["n_top_genes"] = genes or None
+    if counts is not None:
+        settings["min_shared_counts"] = counts
+    if seed is not None:
+        settings["seed"] = seed
+    return settings
+
+
 def _earlier(out: Path, *, overwrite: bool) -> bool:
     """Say whether an earlier run is to be removed; nothing else ever is.
 
@@ -338,46 +394,37 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 #: Signs of the grounds of a verdict.
 _MARKS = {"against": "-", "caution": "!", "unknown": "?", "for": "+"}
-#: Rows of the table a person sees: metric, coverage, what it is called.
+#: Rows of the table a person sees: metric and coverage.
 _SHOWN = (
-    ("rmse", 1, "RMSE"),
-    ("rmse", 5, "RMSE, n >= 5"),
-    ("pearson", 1, "Pearson r"),
-    ("pearson", 5, "Pearson r, n >= 5"),
-    ("skill", 1, "skill over mean"),
-    ("within_gene_r_by_cluster", 1, "within-gene r, pooled"),
-    ("velocity_cosine_genes", 1, "velocity, genes"),
-    ("velocity_cosine_genes_equal", 1, "velocity, genes alike"),
-    ("velocity_cosine_umap", 1, "velocity, UMAP"),
+    ("rmse", 1),
+    ("rmse", 5),
+    ("pearson", 1),
+    ("pearson", 5),
+    ("skill", 1),
+    ("within_gene_r_by_cluster", 1),
+    ("velocity_cosine_genes", 1),
+    ("velocity_cosine_genes_equal", 1),
+    ("velocity_cosine_umap", 1),
 )
-#: What fits above the columns of a terminal 80 characters wide.
-_PREDICTORS = {
-    Sources.SPLICEDVAE: "SplicedVAE",
-    Sources.SCVI: "scVI\n+head",
-    Sources.RIDGE: "ridge",
-    Sources.KNN: "kNN",
-    Sources.GROUP_MEAN: "group\nmean",
-    Sources.GENE_MEAN: "gene\nmean",
-}
 
 
 def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    shown = [name for name in Sources.PREDICTORS if name in set(metrics["predictor"])]
+    shown = [one for one in Sources.ALL if one.predicts and one.key in set(metrics["predictor"])]
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("")
-    for name in shown:
-        table.add_column(_PREDICTORS[name], justify="right")
+    for one in shown:
+        table.add_column(one.narrow, justify="right")
     table.add_column("ceiling", justify="right")
-    for metric, coverage, label in _SHOWN:
-        rows = metrics[(metrics["metric"] == metric) & (metrics["coverage"] == coverage)]
+    for key, coverage in _SHOWN:
+        rows = metrics[(metrics["metric"] == key) & (metrics["coverage"] == coverage)]
         values = rows.set_index("predictor")["value"]
-        if not set(shown) & set(values.index):
+        if not {one.key for one in shown} & set(values.index):
             continue
-        cells = [number(values.get(name)) for name in shown]
-        table.add_row(label, *cells, number(rows["ceiling"].max()))
+        cells = [number(values.get(one.key)) for one in shown]
+        table.add_row(metric_of(key).at(coverage), *cells, number(rows["ceiling"].max()))
     stdout().print(table)
 
 

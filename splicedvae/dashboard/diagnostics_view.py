@@ -14,6 +14,7 @@ import streamlit as st
 
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Sources
+from splicedvae._metrics import metric_of
 from splicedvae.dashboard import (
     address,
     cautions,
@@ -168,8 +169,8 @@ def _by_coverage(run: Run) -> None:
 def _published_words(table: pd.DataFrame) -> list[str]:
     """Say from which coverage on each predictor reaches the published numbers."""
     said = []
-    for metric, words in (("rmse", "RMSE"), ("pearson", "Pearson r")):
-        rows = table[table["metric"] == metric]
+    for key in ("rmse", "pearson"):
+        rows = table[table["metric"] == key]
         parts = []
         for name, coverage in zip(rows["predictor"], rows["coverage"], strict=True):
             label = Sources.LABELS.get(str(name), str(name))
@@ -178,7 +179,7 @@ def _published_words(table: pd.DataFrame) -> list[str]:
             else:
                 parts.append(f"{label} at no coverage with 100 entries")
         if parts:
-            said.append(f"{words} {rows['published'].iloc[0]:g}: {', '.join(parts)}.")
+            said.append(f"{metric_of(key).head} {rows['published'].iloc[0]:g}: {', '.join(parts)}.")
     return said
 
 

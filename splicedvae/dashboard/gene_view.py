@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _GENE: Final = "gene"
 #: How often the table has been made anew, so that a row chosen in it is forgotten.
 _ROUND: Final = "_genes_round"
-_WHOLE: Final = {"spliced counts", "unspliced counts", "total counts", "cells with counts"}
+_WHOLE: Final = {"spliced", "unspliced", "counts", "cells"}
 _WHICH: Final[dict[str, Cells]] = {"held-out cells": "held-out", "all cells": "all"}
 
 
@@ -96,7 +96,11 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
         selection_mode="single-row",
         column_config={
             "_index": st.column_config.TextColumn("gene", pinned=True),
-            **{name: _column(name, worded) for name in map(str, worded)},
+            **{
+                head: _column(name, head, worded)
+                for name, head in tables.gene_heads().items()
+                if head in worded
+            },
         },
         placeholder="–",
         alt="Counts, mean spliced fraction, within-gene correlation and skill of each gene.",
@@ -116,16 +120,16 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
     return str(gene or names[0])
 
 
-def _column(name: str, table: pd.DataFrame) -> Any:
-    if table[name].dtype == bool:
-        return st.column_config.CheckboxColumn(name, help="Whether this velocity uses the gene.")
+def _column(name: str, head: str, table: pd.DataFrame) -> Any:
+    if table[head].dtype == bool:
+        return st.column_config.CheckboxColumn(head, help="Whether this velocity uses the gene.")
     words = None
     if name.startswith("skill"):
         words = "Share of the gene mean's negative log-likelihood that is saved; 0 is a constant."
-    elif name.startswith("within-gene r"):
+    elif name.startswith("within_gene_r"):
         words = "Correlation of predicted and measured ratio over held-out cells; a constant has 0."
     number = "localized" if name in _WHOLE else "%.3f"
-    return st.column_config.NumberColumn(name, format=number, help=words)
+    return st.column_config.NumberColumn(head, format=number, help=words)
 
 
 def _table_words(run: Run) -> str:

@@ -26,22 +26,8 @@ _FAILED: Final = "_latent_failed"
 _ASKED: Final = "cells-of"
 _TAKEN: Final = "_latent_taken"
 
-_METRICS: Final = (
-    Column(
-        "RMSE",
-        "rmse",
-        3,
-        "Root mean squared error of the spliced fraction; the lower, the better.",
-    ),
-    Column("Pearson r", "pearson", 2, "Correlation with the measured spliced fraction."),
-    Column(
-        "skill over gene mean",
-        "skill",
-        4,
-        "Share of the gene mean's negative log-likelihood that is saved; below 0 a constant would "
-        "have been better.",
-    ),
-)
+#: With fewer digits: a choice of cells is small.
+_METRICS: Final = (Column("rmse", decimals=3), Column("pearson", decimals=2), Column("skill"))
 
 
 def show(run: Run, color: str) -> None:

@@ -163,9 +163,7 @@ def _made(run: Run) -> None:
         f"- data sha256 {plain(config.data_sha256[:16])}…, seed {config.seed}\n"
         f"- SplicedVAE {plain(__version__)}, code {plain(made.get('code'), 60)}"
     )
-    command = command_line(run)
-    if command is not None:
-        st.code(line(command, 600), language="bash", wrap_lines=True)
+    st.code(line(command_line(run), 600), language="bash", wrap_lines=True)
 
 
 def _nothing(run: Run) -> str:

@@ -92,11 +92,7 @@ def _origin(run: Run, made: Mapping[str, Any]) -> None:
 def _again(run: Run) -> None:
     """Show how the run is made again, and what can be taken home."""
     st.subheader("Make it again", anchor=False)
-    command = command_line(run)
-    if command is None:
-        st.caption("The command has no options for some settings; in Python they are all there.")
-    else:
-        st.code(command, language="bash", wrap_lines=True)
-    with st.expander("In Python, with every setting", expanded=command is None):
+    st.code(command_line(run), language="bash", wrap_lines=True)
+    with st.expander("In Python, with every setting"):
         st.code(python_call(run), language="python")
     downloads.buttons(run)

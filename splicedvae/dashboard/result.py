@@ -10,6 +10,7 @@ import streamlit as st
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
+from splicedvae._metrics import metric_of
 from splicedvae.dashboard import (
     cards,
     choice,
@@ -162,32 +163,14 @@ def headline(run: Run) -> None:
         metrics = run.metrics
         coverage = default_coverage(tables.coverages(metrics))
         if coverage is not None:
-            _number(
-                metrics,
-                f"Pearson r, entries with ≥ {coverage} counts",
-                "pearson",
-                coverage,
-                2,
-                "Most of it is differences between genes, which a constant per gene knows as well.",
-            )
+            _number(metrics, "pearson", coverage)
+        _number(metrics, "within_gene_r_by_cluster")
         _number(
             metrics,
-            "Within-gene r by cluster",
-            "within_gene_r_by_cluster",
-            None,
-            2,
-            "Correlation across clusters within a gene: what a velocity needs. A constant has 0.",
-        )
-        _number(
-            metrics,
-            "Velocity cosine to measured, genes",
             "velocity_cosine_genes",
-            None,
-            2,
-            "Among held-out cells. Shuffled: the same ratios dealt out anew among cells, what "
-            "chance reaches. Measured halves: how far two velocities agree that were each "
-            "computed from half of the measured molecules; a prediction, which has less noise, can "
-            "lie above.",
+            words=" Shuffled: permuted ratios, what chance reaches. Measured halves: how far two "
+            "velocities agree that were each computed from half of the measured molecules; a "
+            "prediction, which has less noise, can lie above.",
             limit="measured halves",
         )
 
@@ -201,16 +184,14 @@ def _held_out_words(run: Run) -> str:
 
 def _number(
     metrics: pd.DataFrame,
-    label: str,
-    metric: str,
-    coverage: int | None,
-    digits: int,
-    words: str,
+    key: str,
+    coverage: int | None = None,
     *,
+    words: str = "",
     limit: str = tables.CEILING,
 ) -> None:
     """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
-    ours = tables.value_of(metrics, Sources.SPLICEDVAE, metric, coverage)
+    ours = tables.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
     if not np.isfinite(ours):
         return
     said = []
@@ -219,20 +200,21 @@ def _number(
         (Sources.GENE_MEAN, "gene mean"),
         (Sources.SHUFFLED, "shuffled"),
     ):
-        theirs = tables.value_of(metrics, source, metric, coverage)
+        theirs = tables.value_of(metrics, source, key, coverage)
         if np.isfinite(theirs):
-            said.append(f"{words_for_it} {theirs:z.{digits}f}")
-    ceiling = tables.value_of(metrics, Sources.SPLICEDVAE, metric, coverage, column="ceiling")
+            said.append(f"{words_for_it} {theirs:z.2f}")
+    ceiling = tables.value_of(metrics, Sources.SPLICEDVAE, key, coverage, column="ceiling")
     if np.isfinite(ceiling):
-        said.append(f"{limit} {ceiling:.{digits}f}")
+        said.append(f"{limit} {ceiling:.2f}")
+    label = metric_of(key).at(coverage)
     st.metric(
-        label,
-        f"{ours:z.{digits}f}",
+        label[0].upper() + label[1:],
+        f"{ours:z.2f}",
         delta=" · ".join(said) or None,
         delta_color="off",
         delta_arrow="off",
         border=True,
-        help=words,
+        help=f"{metric_of(key).explanation}{words}",
     )
 
 

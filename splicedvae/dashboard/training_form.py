@@ -14,7 +14,6 @@ from splicedvae._keys import HeadKind, RatioLikelihood, VelocityMode
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import RunConfig, estimate
-from splicedvae.velocity import VelocitySettings
 
 NONE: Final = "none"
 #: Stands for what reading the file finds.
@@ -305,7 +304,6 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
         pressed = row.button(
             "Start training", type="primary", icon=":material/play_arrow:", key="start-training"
         )
-    n_genes = None if genes is None else int(genes)
     try:
         config = RunConfig(
             data=stored.path,
@@ -319,18 +317,15 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
             counts=counts,
             held_out=held_out / 100,
             min_shared_counts=int(shared),
-            n_top_genes=n_genes,
+            n_top_genes=None if genes is None else int(genes),
             max_epochs=None if epochs is None else int(epochs),
             batch_size=int(batch_size),
             n_latent=int(n_latent),
             ratio_likelihood=likelihood,
             ratio_head=head,
             ratio_shrinkage=shrinkage,
-            velocity=VelocitySettings(
-                mode=mode, min_shared_counts=int(shared), seed=int(seed), n_top_genes=n_genes
-            ),
             seed=int(seed),
-        )
+        ).with_velocity(mode=mode)
     except SplicedVAEError:
         if pressed:
             raise

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import pandas as pd
 
+from splicedvae._notes import Note
 from splicedvae.io._messages import shown
 
 if TYPE_CHECKING:
@@ -111,8 +112,11 @@ def doubts(
 def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
     if sums is None or summary.unspliced_fraction is None:
         yield Doubt(
-            "There are no spliced and unspliced counts: a trained model can predict them, but "
-            "nothing here can check the prediction.",
+            Note(
+                "There are no spliced and unspliced counts: a trained model can predict them, but "
+                "nothing here can check the prediction.",
+                "layers-missing",
+            ),
             "doubt",
         )
         return
@@ -308,7 +312,7 @@ def _genes(summary: DataSummary, ensembl: float) -> Iterator[Doubt]:
     if summary.empty_genes:
         yield Doubt(f"{summary.empty_genes:,} genes are counted in no cell.", "remark")
     for note in summary.notes:
-        if "occurred before" in note:
+        if Note.of(note).code == "names-repeated":
             yield Doubt(note, "remark")
     if _MIXED < ensembl < 1 - _MIXED:
         yield Doubt(

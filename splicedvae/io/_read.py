@@ -14,6 +14,7 @@ from scipy import sparse
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Uns
+from splicedvae._notes import Note
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._messages import about, file_name, shown, shown_list
@@ -320,10 +321,11 @@ def _unique(index: pd.Index, what: str, notes: list[str]) -> pd.Index:
         counts[name] = number
         taken.add(f"{name}-{number}")
         names.append(f"{name}-{number}")
-    notes.append(
+    told = (
         f"{len(repeated):,} names of {what} occurred before (such as {shown(repeated[0])}) and "
         "got a number after them."
     )
+    notes.append(Note(told, "names-repeated"))
     return pd.Index(names, dtype=object)
 
 

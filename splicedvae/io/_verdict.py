@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from splicedvae._notes import Note
 from splicedvae._novelty import NOVEL
 from splicedvae.io._doubts import Doubt
 
@@ -132,7 +133,7 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
                 "its genes' means).",
             ),
         )
-    counts = [words for words in own.reasons if "no spliced and unspliced" not in words]
+    counts = [words for words in own.reasons if Note.of(words).code != "layers-missing"]
     if fit.novelty is None:
         return Verdict(
             "doubtful",

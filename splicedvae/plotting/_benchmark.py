@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
+from splicedvae._metrics import metric_of
 from splicedvae.plotting._cells import axis_suffix
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import escape
@@ -25,14 +26,17 @@ from splicedvae.plotting._theme import (
 
 #: Metrics of the overview with their coverage and name, a panel each.
 BENCHMARK_LABELS: Final[Mapping[tuple[str, int], str]] = {
-    ("skill", 1): "skill over the gene mean",
-    ("within_gene_r_by_cluster", 1): "r within genes, by cluster",
-    ("pearson", 5): "Pearson r, 5 counts or more",
-    ("velocity_cosine_genes", 1): "velocity: cosine to measured, genes",
-    ("velocity_cosine_umap", 1): "velocity: cosine to measured, map",
-    ("cbdir", 1): "velocity: known transitions (CBDir)",
-    ("velocity_cosine_genes_true", 1): "velocity: cosine to true, genes",
-    ("velocity_cosine_umap_true", 1): "velocity: cosine to true, map",
+    (key, coverage): metric_of(key).at(coverage)
+    for key, coverage in (
+        ("skill", 1),
+        ("within_gene_r_by_cluster", 1),
+        ("pearson", 5),
+        ("velocity_cosine_genes", 1),
+        ("velocity_cosine_umap", 1),
+        ("cbdir", 1),
+        ("velocity_cosine_genes_true", 1),
+        ("velocity_cosine_umap_true", 1),
+    )
 }
 
 

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Sources
+from splicedvae._metrics import metric_of
 from splicedvae.plotting._cells import axis_suffix
 from splicedvae.plotting._text import escape
 from splicedvae.plotting._theme import (
@@ -24,10 +25,9 @@ from splicedvae.plotting._theme import (
     template,
 )
 
-#: What a person reads for a metric, and in which direction it is better.
+#: Metrics drawn by coverage, and in which direction each is better.
 METRIC_LABELS: Final[Mapping[str, str]] = {
-    "rmse": "RMSE (lower is better)",
-    "pearson": "Pearson r (higher is better)",
+    key: f"{metric_of(key).head} ({metric_of(key).better} is better)" for key in ("rmse", "pearson")
 }
 
 #: Curves of the training history that are drawn if present, in this order: per cell, in words that

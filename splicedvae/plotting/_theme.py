@@ -74,18 +74,9 @@ DIVERGING: Final = (
 #: The line of agreement, visible on the colour scale and on both kinds of page.
 IDENTITY: Final = CATEGORICAL[5]
 
-#: A predictor has one colour in every figure. Pink is left out: to deuteranopes it is the grey
-#: of the gene mean.
+#: A predictor has one colour in every figure.
 PREDICTOR_COLORS: Final[Mapping[str, str]] = {
-    Sources.SPLICEDVAE: CATEGORICAL[0],
-    Sources.SCVI: CATEGORICAL[1],
-    Sources.MEASURED: CATEGORICAL[2],
-    Sources.KNN: CATEGORICAL[4],
-    Sources.RIDGE: CATEGORICAL[6],
-    Sources.GROUP_MEAN: CATEGORICAL[8],
-    Sources.TRUE: CATEGORICAL[5],
-    Sources.SHUFFLED: CATEGORICAL[7],
-    Sources.GENE_MEAN: MISSING,
+    one.key: MISSING if one.color is None else CATEGORICAL[one.color] for one in Sources.ALL
 }
 
 #: What ``plotly.js`` is told wherever a figure is shown.

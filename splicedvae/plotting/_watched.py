@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Sources
+from splicedvae._metrics import metric_of
 from splicedvae.plotting._cells import axis_suffix
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import escape
@@ -26,9 +27,7 @@ from splicedvae.plotting._theme import (
 
 #: Metrics that are watched in training, and what a person reads.
 WATCHED_LABELS: Final[Mapping[str, str]] = {
-    "skill": "skill over gene mean",
-    "rmse": "RMSE",
-    "within_gene_r": "within-gene r",
+    key: metric_of(key).head for key in ("skill", "rmse", "within_gene_r")
 }
 _SUFFIX: Final = "_held_out"
 _CEILING: Final = "_held_out_ceiling"

@@ -259,7 +259,7 @@ def _record(run: Run, source: str | None, plain: str, lacks: list[str]) -> dict[
         "verdict": _verdict(run, source),
         "cautions": run_cautions(run),
         "notes": list(run.notes) or ["none"],
-        "command": command_line(run) or "none",
+        "command": command_line(run),
         "settings": json.dumps(settings, ensure_ascii=False),
         "provenance": json.dumps(run.provenance, ensure_ascii=False),
     }

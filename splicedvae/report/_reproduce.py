@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from splicedvae.runs import RunConfig
 from splicedvae.velocity import VelocitySettings
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 _ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
 #: Settings that the command would judge by the file if they were not named.
 _JUDGED: Final = ("cluster_key", "counts")
+#: Options of ``train`` and of ``velocity`` for the settings of the velocity; the number of threads
+#: has none, as it changes nothing.
+_VELOCITY: Final[dict[str, tuple[str, str]]] = {
+    "mode": ("--velocity-mode", "--mode"),
+    "n_neighbors": ("--n-neighbors", "--n-neighbors"),
+    "n_pcs": ("--n-pcs", "--n-pcs"),
+    "n_top_genes": ("--velocity-genes", "--n-top-genes"),
+    "min_shared_counts": ("--velocity-min-counts", "--min-shared-counts"),
+    "seed": ("--velocity-seed", "--seed"),
+}
 #: Settings of the prediction that the command ``predict`` takes.
 _PREDICT: Final = ("total", "spliced_layer", "unspliced_layer", "counts", "batch_key")
 
@@ -28,7 +38,7 @@ def file_name(path: str) -> str:
     return Path(path.replace("\\", "/")).name
 
 
-def command_line(run: Run) -> str | None:
+def command_line(run: Run) -> str:
     """Return the ``splicedvae`` command that does the work of a run again.
 
     Parameters
@@ -40,8 +50,7 @@ def command_line(run: Run) -> str | None:
     -------
     For a shell, with file names in place of paths and only the settings that the command would
     not choose itself. A run of kind ``"predict"`` takes two commands, which write its
-    predictions and their velocity into files. None if a setting has no option of the command;
-    `python_call` has them all.
+    predictions and their velocity into files.
     """
     config = run.config
     data = file_name(config.data)
@@ -49,14 +58,10 @@ def command_line(run: Run) -> str | None:
         words = ["splicedvae", "predict", file_name(str(config.model_run)), data]
         options = _options(config, _PREDICT)
         first = shlex.join([*words, *options, "--out", "predicted.h5ad"])
-        velocity = _velocity_options(config, mode="--mode", seed=VelocitySettings().seed)
-        if velocity is None:
-            return None
+        velocity = _velocity_options(config.velocity, VelocitySettings(), "velocity")
         words = ["splicedvae", "velocity", "predicted.h5ad", "--use", "predicted", *velocity]
         return f"{first}\n{shlex.join([*words, '--out', 'velocity.h5ad'])}"
-    velocity = _velocity_options(config, mode="--velocity-mode", seed=config.seed)
-    if velocity is None:
-        return None
+    velocity = _velocity_options(config.velocity, config.with_velocity().velocity, "train")
     names = [item.name for item in dataclasses.fields(RunConfig) if item.name not in _ELSEWHERE]
     words = ["splicedvae", "train", data, "--out", "RUN", *_options(config, names), *velocity]
     return shlex.join(words)
@@ -76,19 +81,16 @@ def _options(config: RunConfig, names: Iterable[str]) -> list[str]:
     return words
 
 
-def _velocity_options(config: RunConfig, *, mode: str, seed: int) -> list[str] | None:
-    """Return the options for the velocity's settings; None if some have no option."""
-    settings, usual = config.velocity, VelocitySettings()
-    told = dataclasses.replace(
-        usual, mode=settings.mode, n_neighbors=settings.n_neighbors, seed=seed
-    )
-    if dataclasses.replace(told, n_jobs=settings.n_jobs) != settings:
-        return None
+def _velocity_options(
+    settings: VelocitySettings, usual: VelocitySettings, command: Literal["train", "velocity"]
+) -> list[str]:
+    """Return the options for the settings that a command would not choose itself."""
     words: list[str] = []
-    if settings.mode != usual.mode:
-        words += [mode, settings.mode]
-    if settings.n_neighbors != usual.n_neighbors:
-        words += ["--n-neighbors", str(settings.n_neighbors)]
+    for name, (train, velocity) in _VELOCITY.items():
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            words.append(train if command == "train" else velocity)
+            words.append("0" if value is None else str(value))
     return words
 
 

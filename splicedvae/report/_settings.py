@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from splicedvae.report._reproduce import file_name
 from splicedvae.runs import RunConfig
-from splicedvae.velocity import VelocitySettings
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -68,7 +67,7 @@ def run_settings(run: Run) -> list[Setting]:
                 has_usual and value == item.default,
             )
         )
-    usual = VelocitySettings().to_dict()
+    usual = config.with_velocity().velocity.to_dict()
     for name, value in config.velocity.to_dict().items():
         found.append(
             Setting(f"velocity: {name}", _text(value), _text(usual[name]), value == usual[name])

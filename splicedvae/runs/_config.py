@@ -30,6 +30,8 @@ Kind = Literal["train", "predict"]
 
 #: Rooms whose source only shows a result; all else decides it.
 _SHOWING: Final = ("plotting", "report", "dashboard", "cli")
+#: Settings of the velocity that are those of the run unless others are asked for.
+FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
 #: No setting is larger; also holds off infinities and NaN.
 _LARGEST: Final = 1e12
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -87,7 +89,7 @@ class RunConfig:
     learning_rate
         Step size of the optimiser; None for the default, 0.006.
     velocity
-        Settings shared by all velocities of the run.
+        Settings shared by all velocities of the run; if not given, those of `with_velocity`.
     seed
         Seed of the split, the training and the embeddings.
     model_run
@@ -119,7 +121,7 @@ class RunConfig:
     ratio_weight: float | None = None
     ratio_shrinkage: float | None = None
     learning_rate: float | None = None
-    velocity: VelocitySettings = field(default_factory=VelocitySettings)
+    velocity: VelocitySettings = field(default=None)  # type: ignore[assignment]
     seed: int = 0
     model_run: str | None = None
 
@@ -134,7 +136,7 @@ class RunConfig:
         for name, hint in _hints().items():
             value = getattr(self, name)
             if name == "velocity":
-                if not isinstance(value, VelocitySettings):
+                if value is not None and not isinstance(value, VelocitySettings):
                     raise RunError("The setting 'velocity' must be a VelocitySettings.")
                 continue
             if name == "transitions":
@@ -175,6 +177,30 @@ class RunConfig:
                 "A prediction needs the run whose model answers: name it as 'model_run', or train "
                 "a model first."
             )
+        if self.velocity is None:
+            object.__setattr__(self, "velocity", self._velocity({}))
+
+    def with_velocity(self, **settings: Any) -> RunConfig:
+        """Return the same request with other settings of its velocities.
+
+        Parameters
+        ----------
+        **settings
+            Of `splicedvae.velocity.VelocitySettings`. What is not named follows the run where the
+            run has a setting of the same name (genes, counts and seed: `FOLLOWING`), and is the
+            default elsewhere.
+
+        Raises
+        ------
+        SplicedVAEError
+            If a setting is unknown or outside what is allowed.
+        """
+        return dataclasses.replace(self, velocity=self._velocity(settings))
+
+    def _velocity(self, settings: dict[str, Any]) -> VelocitySettings:
+        return VelocitySettings.from_dict(
+            {name: getattr(self, name) for name in FOLLOWING} | settings
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON holds it; `from_dict` takes it back unchanged."""

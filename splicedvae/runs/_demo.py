@@ -21,7 +21,6 @@ from splicedvae.runs import _files
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._run import Run
 from splicedvae.runs._status import Status
-from splicedvae.velocity import VelocitySettings
 
 N_CELLS: Final = 900
 N_GENES: Final = 180
@@ -59,7 +58,6 @@ def build_demo(folder: Path | str, *, progress: Callable[[Status], None] | None 
             data_sha256=io.sha256(file),
             name="Demo: simulated bifurcation",
             cluster_key=Obs.CLUSTERS,
-            velocity=VelocitySettings(seed=SEED),
             seed=SEED,
         )
         execute(config, folder, progress=progress)

@@ -242,11 +242,12 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
             "as it is now."
         )
     for note in result.notes:
-        journal.note(str(note))
+        journal.note(note, "reading")
     if result.counts is not None and result.counts != config.counts:
         journal.note(
             f"The totals were found to be {result.counts}, and {config.counts} was asked for; "
-            "what was asked for is used."
+            "what was asked for is used.",
+            "counts-other-than-asked",
         )
     cells = result.adata
     if not cells.var_names.is_unique:
@@ -281,7 +282,8 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if not kept.any():
         raise DataError("The file holds no counts at all: choose a file with raw counts.")
     if not kept.all():
-        journal.note(f"{int((~kept).sum()):,} cells without any count were left out.")
+        left_out = f"{int((~kept).sum()):,} cells without any count were left out."
+        journal.note(left_out, "cells-empty")
     layers: dict[str, Any] = {}
     if result.has_measured_layers:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
@@ -310,7 +312,7 @@ def _known_transitions(cells: AnnData, config: RunConfig) -> tuple[tuple[str, st
 def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: Checkpoints) -> None:
     resumed = checkpoints.go_on()
     for time_and_place in resumed:
-        journal.note(_resumption(time_and_place))
+        journal.note(_resumption(time_and_place), "resumed")
     taken = _read(config, journal)
     need_layers(taken.measured)
     journal.stage(_stages.STAGE_CHOOSE)
@@ -368,7 +370,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
         transitions=config.transitions or taken.transitions,
     )
     for note in notes:
-        journal.note(note)
+        journal.note(note, "velocity-agreement")
     tables = [metrics, *(table for table in (evidence, rows) if len(table))]
     _write_table(folder / _files.METRICS, pd.concat(tables, ignore_index=True))
     journal.stage(_stages.STAGE_WRITE)
@@ -402,7 +404,8 @@ def _choose(
     if config.split_by is not None:
         split = np.asarray(split_groups(list(cells.obs[config.split_by]), fold=config.fold))
         name = str(cells.obs.loc[split == Split.HELD_OUT, config.split_by].iloc[0])
-        journal.note(f"All cells of {name!r} in obs column {config.split_by!r} were held out.")
+        told = f"All cells of {name!r} in obs column {config.split_by!r} were held out."
+        journal.note(told, "split-by-group")
     else:
         split = np.asarray(
             split_cells(
@@ -428,11 +431,13 @@ def _choose(
     if (empty & train).any():
         journal.note(
             f"{int((empty & train).sum()):,} training cells have no count in the chosen genes and "
-            "were not trained on."
+            "were not trained on.",
+            "cells-untrained",
         )
     journal.note(
         f"{int((train & ~empty).sum()):,} cells were trained on, {int((~train).sum()):,} were held "
-        f"out, and {cells.n_vars:,} of {chosen.size:,} genes were chosen on the training cells."
+        f"out, and {cells.n_vars:,} of {chosen.size:,} genes were chosen on the training cells.",
+        "split",
     )
     return cells, train & ~empty, ~train
 
@@ -458,7 +463,8 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     if seen.any():
         journal.note(
             f"The models were trained on {int(seen.sum()):,} of these cells, whose predictions are "
-            "better than those of new cells; they are left out of the evaluation."
+            "better than those of new cells; they are left out of the evaluation.",
+            "cells-known-to-model",
         )
     journal.stage(_stages.STAGE_PREDICT)
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
@@ -466,7 +472,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
     adaptations, told = _prediction.adaptations_for(models, totals, novelty=novelty)
     if told:
-        journal.note(told)
+        journal.note(told, "intercepts-adapted")
     _predict(models, totals, cells, journal, adaptations)
     cells = cells[:, found].copy()
     means = trained.predictions.var
@@ -480,7 +486,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         train, test = _assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
         note = _assessment.groups_note(train, test)
         if note is not None:
-            journal.note(note)
+            journal.note(note, "groups-unknown")
         assessment = _assessment.assess(
             train,
             test,
@@ -539,7 +545,7 @@ def _align(
     Cells x model genes with their layers; the same with totals alone; which genes were found.
     """
     aligned, alignment = model.align(cells)
-    journal.note(str(alignment))
+    journal.note(str(alignment), "genes-aligned")
     aligned = aligned.copy()
     found = ~np.asarray(model.genes.isin(alignment.missing))
     if Layers.TRUE_VELOCITY in cells.layers:
@@ -593,7 +599,8 @@ def _draw_latents(
         if drawn is None:
             journal.note(
                 f"With {cells.n_obs} cells there are too few for a UMAP, which takes at least "
-                f"{_prediction.MIN_CELLS_UMAP}."
+                f"{_prediction.MIN_CELLS_UMAP}.",
+                "umap-left-out",
             )
         else:
             cells.obsm[name] = drawn
@@ -656,7 +663,7 @@ def _velocities_stage(
                 settings=config.velocity,
             )
             for note in notes:
-                journal.note(note)
+                journal.note(note, "velocity-uncertainty")
             if spread is not None:
                 obs = found.results[Sources.SPLICEDVAE].obs
                 for name in spread.columns:
@@ -668,7 +675,8 @@ def _velocities_stage(
         _write_h5ad(folder / _files.VELOCITY / f"{source}.h5ad", _without_foreign(result, source))
     for source, entry in found.account.items():
         if entry["state"] == "refused":
-            journal.note(f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}")
+            refused = f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}"
+            journal.note(refused, "velocity-refused")
     for source, told in (known or {}).items():
         if source in found.account:
             found.account[source].update(told)
@@ -684,7 +692,7 @@ def _velocities_stage(
         seed=config.seed,
     )
     for note in notes:
-        journal.note(note)
+        journal.note(note, "velocity-evidence")
     return evidence
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from splicedvae._notes import Note
 from splicedvae.runs import _files
 from splicedvae.runs._stages import Work, stage_seconds
 from splicedvae.runs._status import State, Status, write_status
@@ -61,7 +62,7 @@ class Journal:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         #: Seconds each stage took, with what an earlier process spent on it.
         self.seconds: dict[str, float] = {}
         #: How much there is to do; None before the data were read.
@@ -206,12 +207,21 @@ class Journal:
         with (self._folder / _files.LIVE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(_files.plain(line), allow_nan=False) + "\n")
 
-    def note(self, sentence: str) -> None:
-        """Keep a sentence that a reader of the results must know, once."""
+    def note(self, sentence: str, code: str) -> None:
+        """Keep a sentence that a reader of the results must know, once.
+
+        Parameters
+        ----------
+        sentence
+            Plain text, or a note, which keeps its own code.
+        code
+            One of `splicedvae._notes.LEVELS`.
+        """
         if sentence not in self.notes:
-            self.notes.append(sentence)
+            self.notes.append(Note.of(sentence, code))
             self.log(f"note: {sentence}")
-            _files.write_json(self._folder / _files.NOTES, {"notes": self.notes})
+            notes = [note.to_dict() for note in self.notes]
+            _files.write_json(self._folder / _files.NOTES, {"notes": notes})
 
     def close(self, state: State, message: str = "") -> Status:
         """Write the last status; afterwards nothing changes it.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Sources, Uns
+from splicedvae._notes import Note
 from splicedvae.runs import _files
 from splicedvae.runs._config import FORMAT, RunConfig
 from splicedvae.runs._status import Status, is_lost, read_status
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from splicedvae.model import SplicedVAE
-
-#: Order in which sources of a velocity are named.
-SOURCES: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.TRUE)
 
 #: Columns of the run's tables that hold text whatever they look like.
 _TEXT_COLUMNS: Final = ("gene", "predictor", "metric", "note")
@@ -203,7 +201,9 @@ class Run:
     def velocity_sources(self) -> tuple[str, ...]:
         """Sources that have a velocity: of measured, splicedvae, scvi and true, in this order."""
         account = self.velocity_account
-        return tuple(source for source in SOURCES if account.get(source, {}).get("state") == "ok")
+        return tuple(
+            source for source in Sources.VELOCITIES if account.get(source, {}).get("state") == "ok"
+        )
 
     def velocity(self, source: str) -> AnnData:
         """Read one velocity, with scVelo's names.
@@ -269,12 +269,13 @@ class Run:
         return self._need(f"{_files.VELOCITY}/{source}.h5ad", f"{source} velocity")
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What was taken from the file, dropped or replaced on the way, one sentence each."""
         file = self._path / _files.NOTES
         if not file.exists():
             return ()
-        return tuple(str(note) for note in _files.read_json(file, "the notes").get("notes", ()))
+        stored = _files.read_json(file, "the notes").get("notes", ())
+        return tuple(Note.from_json(note) for note in stored)
 
     @property
     def annotation(self) -> str:

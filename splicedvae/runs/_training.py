@@ -294,7 +294,8 @@ def _watched(
     except DataError:
         journal.note(
             "No held-out cell has counts in the chosen genes and a batch that was trained on, so "
-            "no accuracy was watched while the models trained."
+            "no accuracy was watched while the models trained.",
+            "watching-left-out",
         )
         return None
 

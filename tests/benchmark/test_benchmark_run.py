@@ -14,6 +14,7 @@ from splicedvae import benchmark, datasets
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Obs, Sources, Split
 from splicedvae.benchmark import Benchmark
+from splicedvae.benchmark._run import _configs
 from splicedvae.runs import Run
 from splicedvae.velocity import VelocitySettings
 
@@ -197,6 +198,18 @@ def test_another_benchmark_is_not_overwritten(
 
 def test_settings_of_the_velocity_reach_the_runs(halves: Benchmark) -> None:
     assert Run(halves.path / "runs" / "seed0_fold0").config.velocity == VelocitySettings(seed=0)
+
+
+@pytest.mark.parametrize("velocity", [{}, {"mode": "stochastic"}])
+def test_velocities_follow_the_settings_of_their_run(
+    simulated_file: Path, velocity: dict[str, str]
+) -> None:
+    asked = {"n_top_genes": None, "min_shared_counts": 5}
+    plan = {"data_sha256": "0" * 64, "held_out": 0.2, "split_by": None, "design": "cells"}
+    given = {**asked, "velocity": velocity} if velocity else asked
+    for config in _configs(simulated_file, {**plan, "seeds": [3, 4]}, given):
+        expected = VelocitySettings(**asked, **velocity, seed=config.seed)  # type: ignore[arg-type]
+        assert config.velocity == expected
 
 
 def test_a_table_without_its_columns_is_refused(halves: Benchmark) -> None:

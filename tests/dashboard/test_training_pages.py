@@ -13,10 +13,12 @@ import torch
 from app_pages import open_page
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from splicedvae import io, runs
 from splicedvae._errors import RunError
 from splicedvae._keys import Layers
+from splicedvae.cli import app as command_line
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
 from splicedvae.runs._checkpoint import Record
@@ -46,6 +48,30 @@ def folder(runs_folder: Path) -> Path:
 def told(app: AppTest) -> str:
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
     return "\n".join(str(item.value) for kind in kinds for item in kind)
+
+
+def test_the_form_and_the_command_line_ask_for_the_same_run(
+    folder: Path, cells_file: Path, tmp_path: Path
+) -> None:
+    with cells_file.open("rb") as content:
+        stored = uploads.add_upload("cells.h5ad", content)
+    app = open_page(TRAIN, data=stored.id)
+    asked = {"epochs": 1, "genes": 30, "shared": 5, "seed": 3}
+    for key, value in asked.items():
+        app.number_input(key=f"form-{key}").set_value(value)
+    app.selectbox(key="form-mode").select("deterministic")
+    app.button(key="start-training").click().run()
+    assert not app.exception
+    (by_form,) = runs.list_runs()
+    runs.stop(by_form, timeout=5)
+    out = tmp_path / "by-command"
+    options = "--max-epochs 1 --n-top-genes 30 --min-shared-counts 5 --seed 3"
+    words = ["train", str(cells_file), "--out", str(out), *options.split()]
+    done = CliRunner().invoke(command_line, [*words, "--velocity-mode", "deterministic"])
+    assert done.exit_code == 0, done.output
+    by_command = runs.Run(out)
+    assert by_command.config.velocity == by_form.config.velocity
+    assert by_command.id == by_form.id
 
 
 def stopped_run(folder: Path, cells_file: Path, *, code: str | None = None) -> str:

@@ -19,6 +19,7 @@ from splicedvae import cli, datasets, io, plotting
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split
 from splicedvae.cli._options import pairs_of
+from splicedvae.cli._training import velocity_apart
 from splicedvae.report import command_line, python_call, views, write_report
 from splicedvae.runs import Run, RunConfig, execute
 from splicedvae.runs._manage import prepare_folder
@@ -193,7 +194,7 @@ def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder
     assert views.predictors(predicted) == ()
     with pytest.raises(DataError, match="no spliced and unspliced"):
         views.ratio_density(predicted, Sources.SPLICEDVAE)
-    first, second = str(command_line(predicted)).split("\n")
+    first, second = command_line(predicted).split("\n")
     assert parsed(first)["data"].name == "totals only.h5ad"
     assert parsed(first)["run"] == "trained"
     assert parsed(second)["data"] == parsed(first)["out"]
@@ -224,6 +225,13 @@ def parsed(command: str) -> dict[str, Any]:
             "seed": 7,
             "velocity": VelocitySettings(mode="deterministic", n_neighbors=12, seed=7),
         },
+        {"n_top_genes": 300, "min_shared_counts": 0, "seed": 7},
+        {
+            "seed": 7,
+            "velocity": VelocitySettings(
+                n_top_genes=None, min_shared_counts=0, n_pcs=7, seed=0, n_jobs=1
+            ),
+        },
         {
             "cluster_key": "cell type",
             "counts": "exonic",
@@ -245,7 +253,6 @@ def test_the_command_of_a_report_asks_for_the_same_run(
 ) -> None:
     config = RunConfig(**{"data": "/x/cells.h5ad", "data_sha256": "0" * 64, "name": "n"} | settings)
     command = command_line(asked_for(tmp_path / "asked", config))
-    assert command is not None
     assert "/x/" not in command
     asked = parsed(command)
     assert asked["data"] == Path("cells.h5ad")
@@ -256,17 +263,30 @@ def test_the_command_of_a_report_asks_for_the_same_run(
         if name == "transitions":
             understood = [list(pair) for pair in pairs_of(understood)]
         assert understood == value, name
-    assert asked["velocity_mode"] == config.velocity.mode
-    assert asked["n_neighbors"] == config.velocity.n_neighbors
+    shared = {"mode": asked["velocity_mode"], "n_neighbors": asked["n_neighbors"]}
+    apart = [asked[f"velocity_{name}"] for name in ("genes", "min_counts", "seed")]
+    understood = config.with_velocity(**shared, n_pcs=asked["n_pcs"], **velocity_apart(*apart))
+    assert understood.velocity == config.velocity
 
 
-def test_settings_that_have_no_option_are_left_to_python(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        VelocitySettings(),
+        VelocitySettings("stochastic", None, min_shared_counts=0, n_pcs=7, n_neighbors=9, seed=4),
+    ],
+)
+def test_the_commands_of_a_prediction_compute_its_velocity(
+    tmp_path: Path, settings: VelocitySettings
+) -> None:
     config = RunConfig(
-        data="cells.h5ad", data_sha256="0" * 64, name="n", velocity=VelocitySettings(n_pcs=7)
+        "totals.h5ad", "0" * 64, "n", kind="predict", model_run="trained", velocity=settings
     )
-    run = asked_for(tmp_path / "asked", config)
-    assert command_line(run) is None
-    assert '"n_pcs": 7' in python_call(run)
+    _, second = command_line(asked_for(tmp_path / "asked", config)).split("\n")
+    asked = parsed(second)
+    names = ("mode", "n_neighbors", "n_pcs", "min_shared_counts", "seed")
+    understood = {name: asked[name] for name in names}
+    assert VelocitySettings(n_top_genes=asked["n_top_genes"] or None, **understood) == settings
 
 
 def test_only_finished_runs_are_reported(run: Run, folder: Path) -> None:

@@ -169,6 +169,21 @@ def test_value_outside_what_is_allowed_is_refused_in_one_sentence(name: str, val
     assert len(message) < 300
 
 
+@given(st.integers(0, 9), st.none() | st.integers(1, 99), st.integers(0, 99), st.integers(3, 60))
+def test_a_velocity_is_of_the_genes_and_seed_of_its_run(
+    seed: int, genes: int | None, counts: int, neighbors: int
+) -> None:
+    asked = config(seed=seed, n_top_genes=genes, min_shared_counts=counts)
+    assert asked.velocity == VelocitySettings(
+        seed=seed, n_top_genes=genes, min_shared_counts=counts
+    )
+    other = asked.with_velocity(n_neighbors=neighbors, seed=7)
+    assert other.velocity == dataclasses.replace(asked.velocity, n_neighbors=neighbors, seed=7)
+    assert dataclasses.replace(other, velocity=asked.velocity) == asked
+    with pytest.raises(SplicedVAEError, match="unknown name 'speed'"):
+        asked.with_velocity(speed=3)
+
+
 def test_prediction_needs_a_run() -> None:
     with pytest.raises(RunError, match="model_run"):
         config(kind="predict")

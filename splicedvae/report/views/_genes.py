@@ -41,6 +41,16 @@ if TYPE_CHECKING:
 #: Which cells a gene is looked at in.
 Cells = Literal["held-out", "all"]
 
+#: What a velocity makes of a gene.
+Use = Literal["used", "left-out", "absent", "refused"]
+#: Its words.
+_USES: Final[dict[Use, str]] = {
+    "used": "used by this velocity",
+    "left-out": "left out of this velocity: too little signal",
+    "absent": "not among the genes of this velocity",
+    "refused": "this velocity was refused",
+}
+
 #: Cells drawn one by one; more are drawn at random among them.
 MAX_CELLS_DRAWN: Final = 500
 #: Molecules below which a single entry is left out of the figure over time.
@@ -85,7 +95,7 @@ class GeneFacts:
     skill_error
         Standard error of SplicedVAE's skill; NaN if not known.
     velocities
-        In words, by source of a velocity: whether it uses the gene.
+        By source of a velocity: what it makes of the gene.
     sentences
         How far the gene can be trusted, what speaks against it first.
     """
@@ -99,7 +109,7 @@ class GeneFacts:
     numbers: pd.DataFrame
     ceiling: float
     skill_error: float
-    velocities: dict[str, str]
+    velocities: dict[str, Use]
     sentences: tuple[str, ...]
 
 
@@ -254,7 +264,7 @@ def gene_facts(run: Run, gene: str, table: pd.DataFrame | None = None) -> GeneFa
     place = _place(cells, gene)
     totals = column_of(cells.X, place)
     mean = float(cells.var[Var.GENE_MEAN].iloc[place]) if Var.GENE_MEAN in cells.var else np.nan
-    velocities = _velocity_words(run, gene)
+    velocities = _velocity_uses(run, gene)
     numbers, ceiling, error = pd.DataFrame(columns=["skill", "within_gene_r"]), np.nan, np.nan
     spliced = unspliced = None
     n_cells = int((totals > 0).sum())
@@ -324,6 +334,7 @@ def phase_figure(run: Run, gene: str, *, dark: bool = False) -> go.Figure:
         except RunError as reason:
             panels.append(plotting.PhasePanel(title, None, None, message=str(reason)))
             continue
+        use = _velocity_uses(run, gene).get(source)
         var = run.velocity(source).var
         slope = float(var[Var.VELOCITY_GAMMA].get(gene, np.nan)) if Var.VELOCITY_GAMMA in var else 0
         panels.append(
@@ -332,7 +343,7 @@ def phase_figure(run: Run, gene: str, *, dark: bool = False) -> go.Figure:
                 moments[Layers.MS].to_numpy(dtype=np.float32),
                 moments[Layers.MU].to_numpy(dtype=np.float32),
                 slope=slope if np.isfinite(slope) and slope > 0 else None,
-                caption=_velocity_words(run, gene).get(source),
+                caption=None if use is None else _USES[use],
             )
         )
     return plotting.phase_portraits(
@@ -654,23 +665,23 @@ def _numbers_of(run: Run, gene: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["skill", "within_gene_r"])
 
 
-def _velocity_words(run: Run, gene: str) -> dict[str, str]:
-    said = {}
+def _velocity_uses(run: Run, gene: str) -> dict[str, Use]:
+    found: dict[str, Use] = {}
     for source in _PORTRAITS:
         account = run.velocity_account.get(source)
         if account is None:
             continue
         if source not in run.velocity_sources:
-            said[source] = "this velocity was refused"
+            found[source] = "refused"
             continue
         var = run.velocity(source).var
         if gene not in var.index or Var.VELOCITY_GENES not in var:
-            said[source] = "not among the genes of this velocity"
+            found[source] = "absent"
         elif bool(var[Var.VELOCITY_GENES].loc[gene]):
-            said[source] = "used by this velocity"
+            found[source] = "used"
         else:
-            said[source] = "left out of this velocity: too little signal"
-    return said
+            found[source] = "left-out"
+    return found
 
 
 def _trust(run: Run, facts: GeneFacts) -> list[str]:
@@ -743,12 +754,12 @@ def _training_words(run: Run, gene: str) -> str:
 
 
 def _velocity_trust(facts: GeneFacts) -> list[str]:
-    words = facts.velocities.get(Sources.SPLICEDVAE)
-    if words is None:
+    use = facts.velocities.get(Sources.SPLICEDVAE)
+    if use is None:
         return []
-    if words.startswith("used"):
+    if use == "used":
         return ["The SplicedVAE velocity uses this gene."]
-    return [f"SplicedVAE: {words}, so it moves no arrow there."]
+    return [f"SplicedVAE: {_USES[use]}, so it moves no arrow there."]
 
 
 def _number(numbers: pd.DataFrame, predictor: str, column: str) -> float:

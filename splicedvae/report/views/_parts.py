@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,60 +17,6 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-#: Names of metrics and their digits, in the order of the tables.
-METRICS: Final[Mapping[str, tuple[str, int]]] = {
-    "rmse": ("RMSE", 4),
-    "pearson": ("Pearson r", 3),
-    "nll": ("negative log-likelihood per count", 4),
-    "skill": ("likelihood skill over gene mean", 4),
-    "within_gene_r": ("within-gene r", 3),
-    "within_gene_r_by_cluster": ("within-gene r, pooled by cluster", 3),
-    "within_gene_r_by_cluster_50": ("within-gene r, pooled by cluster, 50 counts or more", 3),
-    "within_gene_slope": ("slope of measured on predicted, within genes", 2),
-    "calibration_error": ("calibration error", 4),
-    "interval_coverage": ("counts inside 90% intervals", 3),
-    "interval_coverage_inclusive": ("counts inside 90% intervals, ends included", 3),
-    "velocity_cosine_genes": ("cosine to the measured velocity, genes", 3),
-    "velocity_cosine_genes_equal": ("the same, each gene in units of its own spread", 3),
-    "velocity_cosine_umap": ("cosine to the measured velocity, map", 3),
-    "agreement_genes_chance": ("the same by chance, genes, up to", 3),
-    "agreement_genes_p": ("the same, genes, p by permutation", 3),
-    "agreement_genes_equal_chance": ("the same by chance, genes alike, up to", 3),
-    "agreement_genes_equal_p": ("the same, genes alike, p by permutation", 3),
-    "agreement_umap_chance": ("the same by chance, map, up to", 3),
-    "agreement_umap_p": ("the same, map, p by permutation", 3),
-    "velocity_cosine_genes_true": ("cosine to the true velocity, genes", 3),
-    "velocity_cosine_genes_equal_true": ("the same, each gene in units of its own spread", 3),
-    "velocity_cosine_umap_true": ("cosine to the true velocity, map", 3),
-    "velocity_cosine_genes_own_graph": ("cosine to the measured, genes, own latent graph", 3),
-    "velocity_cosine_genes_equal_own_graph": (
-        "the same, each gene in units of its own spread, own latent graph",
-        3,
-    ),
-    "velocity_cosine_umap_own_graph": ("cosine to the measured, map, own latent graph", 3),
-    "cbdir": ("known transitions (CBDir)", 3),
-    "cbdir_null": ("known transitions, random neighbours", 3),
-    "time_order": ("pairs of cells in the right order of time", 3),
-    "velocity_effective_genes": ("genes that draw the arrows, effective number", 0),
-    "velocity_confidence": ("velocity confidence (smoothness)", 3),
-    "coherence_genes": ("coherence within clusters, genes (smoothness)", 3),
-    "coherence_umap": ("coherence within clusters, map (smoothness)", 3),
-    "velocity_evidence": ("evidence of a velocity in the counts, log2", 2),
-    "velocity_evidence_p": ("the same, p by permutation", 3),
-    "velocity_evidence_within_p": ("the same within groups of cells, p", 3),
-    "expression_nll": ("negative log-likelihood of expression per cell", 1),
-    "expression_elbo": ("negative evidence lower bound per cell", 1),
-    "silhouette_clusters": ("silhouette of clusters, 0 to 1", 3),
-    "nmi_kmeans": ("NMI of k-means with clusters", 3),
-    "ari_kmeans": ("ARI of k-means with clusters", 3),
-    "silhouette_batches": ("mixing of batches (1 - silhouette)", 3),
-    "time_r2": ("R² of time from neighbours", 3),
-}
-
-
-#: Metrics for which "n" is the least number of counts of an entry.
-BY_COVERAGE: Final = ("rmse", "pearson")
-WITH_COVERAGE: Final = (*BY_COVERAGE, "interval_coverage", "interval_coverage_inclusive")
 #: Columns of the tables beside the predictors.
 BEST_POSSIBLE: Final = "best possible"
 #: Column of a table of velocities: how far two halves of the measured molecules agree.

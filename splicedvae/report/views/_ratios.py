@@ -15,8 +15,6 @@ from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Sources, Var
 from splicedvae.evaluation import ratio_density as count_density
 from splicedvae.report.views._parts import (
-    BY_COVERAGE,
-    METRICS,
     held_out_cells,
     judged_cells,
     metric_value,
@@ -119,11 +117,11 @@ def ratio_density(
         counted = count_density(*part, coverage=coverage, n_bins=n_bins)
         counts, edges = counts + counted.counts, counted.edges
     caption = f"{int(counts.sum()):,} {'held-out ' if held_out.any() else ''}entries"
-    for metric, digits in (("rmse", 3), ("pearson", 3)):
+    for metric, words in (("rmse", "RMSE"), ("pearson", "r")):
         value = metric_value(run, source, metric, coverage)
         if value is not None:
             # A name and its number stay in one line.
-            caption += f", {METRICS[metric][0].replace('Pearson ', '')}\u00a0{value:.{digits}f}"
+            caption += f", {words}\u00a0{value:.3f}"
     return plotting.Density(source, counts.T, edges, edges, caption=caption)
 
 
@@ -197,7 +195,7 @@ def gain_table(run: Run) -> pd.DataFrame:
     known.
     """
     metrics = run.metrics
-    table = metrics[metrics["metric"].isin(BY_COVERAGE)]
+    table = metrics[metrics["metric"].isin(["rmse", "pearson"])]
     constant = table[table["predictor"] == Sources.GENE_MEAN]
     constant = constant[["metric", "coverage", "value"]].rename(columns={"value": "constant"})
     table = table.merge(constant, on=["metric", "coverage"])

@@ -58,14 +58,11 @@ _LATENT: Final[Mapping[str, str]] = {
     "without carrying genes": Obsm.UMAP_WITHOUT.removeprefix("X_"),
 }
 
-#: Order of stream panels.
-_SOURCES: Final = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI, Sources.TRUE)
-
 
 def sources(run: Run) -> tuple[str, ...]:
     """Return the sources of velocity a run has tried, refused ones included, in their order."""
     account = run.velocity_account
-    return tuple(source for source in _SOURCES if source in account)
+    return tuple(source for source in Sources.VELOCITIES if source in account)
 
 
 def verdicts(run: Run) -> dict[str, Verdict]:
@@ -267,11 +264,11 @@ def stream_figure(
         If the run is not finished.
     """
     account = run.velocity_account
-    chosen = tuple(source for source in (sources or _SOURCES) if source in account)
+    chosen = tuple(source for source in (sources or Sources.VELOCITIES) if source in account)
     if not chosen:
         raise DataError(
-            f"The run has no velocity from {', '.join(sources or _SOURCES)}: choose one of "
-            f"{', '.join(account) or 'none'}."
+            f"The run has no velocity from {', '.join(sources or Sources.VELOCITIES)}: choose one "
+            f"of {', '.join(account) or 'none'}."
         )
     if on != COMMON and on not in map_choices(run):
         raise DataError(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
 from splicedvae import plotting
+from splicedvae._metrics import METRICS, About, metric_of
 from splicedvae.report.views._parts import (
     BEST_POSSIBLE,
     MEASURED_HALVES,
-    METRICS,
     N_VALUES,
-    WITH_COVERAGE,
     number,
     number_range,
     plain_label,
@@ -23,16 +21,8 @@ from splicedvae.report.views._parts import (
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
-#: What a metric is about, by how its name begins; all others are about the ratio.
-_ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "velocity": ("velocity_", "agreement_", "cbdir", "coherence_", "time_order"),
-    "latent": ("expression_", "silhouette_", "nmi_", "ari_", "time_r2"),
-}
 
-
-def metrics_table(
-    run: Run, *, about: Literal["ratio", "velocity", "latent"] = "ratio"
-) -> pd.DataFrame:
+def metrics_table(run: Run, *, about: About = "ratio") -> pd.DataFrame:
     """Arrange the metrics of a run for a reader: a row for each metric and coverage.
 
     Parameters
@@ -52,25 +42,26 @@ def metrics_table(
     rows if the run has no such metric.
     """
     metrics = run.metrics
-    of_kind = {name: metrics["metric"].str.startswith(parts) for name, parts in _ABOUT.items()}
-    metrics = metrics[of_kind.get(about, ~of_kind["velocity"] & ~of_kind["latent"])]
-    names = [name for name in METRICS if (metrics["metric"] == name).any()]
-    names += [str(name) for name in dict.fromkeys(metrics["metric"]) if name not in names]
+    present = [str(name) for name in dict.fromkeys(metrics["metric"])]
+    names = [one.key for one in METRICS if one.key in present]
+    names += [name for name in present if name not in names]
+    names = [name for name in names if metric_of(name).about == about]
+    metrics = metrics[metrics["metric"].isin(names)]
     columns = [str(name) for name in dict.fromkeys(metrics["predictor"])]
     if about != "velocity":
         columns = plotting.predictors_in_order(columns)
     limit = MEASURED_HALVES if about == "velocity" else BEST_POSSIBLE
     rows: dict[str, dict[str, str]] = {}
     for name in names:
-        title, digits = METRICS.get(name, (name.replace("_", " "), 3))
+        declared = metric_of(name)
         part = metrics[metrics["metric"] == name]
         for coverage, at in part.groupby("coverage", dropna=False):
             values = dict(zip(at["predictor"], at["value"].to_numpy(dtype=float), strict=True))
             row = {
-                plain_label(column): number(values.get(column, np.nan), digits)
+                plain_label(column): number(values.get(column, np.nan), declared.digits)
                 for column in columns
             }
-            row[limit] = number_range(at["ceiling"].to_numpy(dtype=float), digits)
+            row[limit] = number_range(at["ceiling"].to_numpy(dtype=float), declared.digits)
             row[N_VALUES] = number_range(at["n"].to_numpy(dtype=float), 0)
-            rows[f"{title}, n ≥ {coverage:g}" if name in WITH_COVERAGE else title] = row
+            rows[declared.at(cast(float, coverage), full=True)] = row
     return pd.DataFrame.from_dict(rows, orient="index")

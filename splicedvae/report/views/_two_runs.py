@@ -13,8 +13,9 @@ import pandas as pd
 
 from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
+from splicedvae._metrics import metric_of
 from splicedvae.report._reproduce import file_name
-from splicedvae.report.views._parts import METRICS, WITH_COVERAGE, plain_label
+from splicedvae.report.views._parts import plain_label
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -188,25 +189,21 @@ def compared_metrics(first: Run, second: Run) -> pd.DataFrame:
     tables = [_metrics(run) for run in (first, second)]
     apart = bool(_apart(first, second))
     rows = []
-    for metric, coverages in _SHOWN.items():
-        title, _ = METRICS.get(metric, (metric.replace("_", " "), 3))
+    for key, coverages in _SHOWN.items():
         for coverage in coverages:
             for predictor in _PREDICTORS:
-                ours, theirs = (_value(table, predictor, metric, coverage) for table in tables)
+                ours, theirs = (_value(table, predictor, key, coverage) for table in tables)
                 if not (np.isfinite(ours) or np.isfinite(theirs)):
                     continue
-                shown = title
-                if coverage is not None and metric in WITH_COVERAGE:
-                    shown = f"{title}, n ≥ {coverage}"
                 rows.append(
                     {
-                        "metric": shown,
+                        "metric": metric_of(key).at(coverage, full=True),
                         "predictor": plain_label(predictor),
                         LEFT: ours,
                         RIGHT: theirs,
                         "difference": np.nan if apart else ours - theirs,
                         "best possible": _value(
-                            tables[0], predictor, metric, coverage, column="ceiling"
+                            tables[0], predictor, key, coverage, column="ceiling"
                         ),
                     }
                 )
