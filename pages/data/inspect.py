@@ -11,6 +11,7 @@ from splicedvae.dashboard import (
     file_shelf,
     file_source,
     file_view,
+    live,
     model_fit,
     prediction_form,
     reading,
@@ -72,6 +73,7 @@ def _predict(stored: StoredFile, summary: io.DataSummary, found: list[model_fit.
     if config is not None:
         run = start(config)
         choice.choose_run(run)
+        live.open_streams_of(run)
         st.switch_page(cards.TRAIN, query_params={"run": choice.run_id(run)})
 
 

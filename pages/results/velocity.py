@@ -6,13 +6,14 @@ from splicedvae.dashboard import cards, downloads, result, velocity_view
 
 
 def _page() -> None:
-    opened = result.frame("Velocity", colored=True, greet=True)
+    opened = result.frame("Velocity", colored=True, greet=True, early=True)
     if opened is None:
         return
     run, color = opened
     with cards.told():
         velocity_view.show(run, color)
-        downloads.buttons(run)
+        if run.is_finished:
+            downloads.buttons(run)
 
 
 _page()

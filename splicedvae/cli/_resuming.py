@@ -29,9 +29,12 @@ def resume(run: UnfinishedRun, as_json: Json = False) -> None:
 
     splicedvae report run --out report.html
     """
-    from splicedvae.runs import execute, open_run
+    from splicedvae.runs import estimate_rest, execute, open_run
 
     found = open_run(run)
+    expected = estimate_rest(found)
+    if expected is not None:
+        stderr().print(f"The rest takes {expected}.")
     with run_progress() as progress:
         finished = execute(found.config, found.path, resume=True, progress=progress)
     if as_json:

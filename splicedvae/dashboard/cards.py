@@ -11,7 +11,7 @@ import streamlit as st
 
 from splicedvae import __version__
 from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard.text import plain
+from splicedvae.dashboard.text import duration, plain
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import Run, Status
 
@@ -47,6 +47,16 @@ def state_badge(status: Status) -> None:
     """Show a run's state as a badge."""
     words, color, icon = STATES[status.state]
     st.badge(words, color=color, icon=icon)
+
+
+def progress(status: Status) -> None:
+    """Show how far a run at work is, and how long the rest takes."""
+    words = [plain(status.stage[:1].upper() + status.stage[1:], 80)]
+    if status.message:
+        words.append(plain(status.message, 120))
+    if status.seconds_left is not None:
+        words.append(f"about {duration(status.seconds_left)} left")
+    st.progress(status.fraction, text=", ".join(words))
 
 
 def error(failure: SplicedVAEError) -> None:

@@ -107,6 +107,8 @@ def _fits(run: Run) -> list[str]:
 
 
 def _agreement(run: Run) -> str:
+    if not run.is_judged:
+        return "Whether they agree with a measured velocity is still being computed."
     try:
         metrics = run.metrics
     except RunError:

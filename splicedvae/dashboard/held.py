@@ -1,6 +1,7 @@
-"""Finished runs kept in memory for all visitors, and their figures, by stage.
+"""Runs with results kept in memory for all visitors, and their figures, by stage.
 
-Keys are the run's folder and the time of its last status, so that a run begun anew is read anew.
+Keys are the run's folder and the time of its last status or, while it works, of its last results,
+so that a run begun anew is read anew.
 Lines of a stream plot do not depend on colours, and colours not on lines: each is kept apart.
 """
 
@@ -53,8 +54,13 @@ class HeldRun(Run):
 
 
 def key_of(run: Run) -> Key:
-    """Return what the kept results of a run are found by."""
-    return str(run.path), run.status.updated
+    """Return what the kept results of a run are found by.
+
+    A run at work is found by when it last wrote results that can be shown.
+    """
+    status = run.status
+    newest = status.updated if status.is_final or status.written is None else status.written
+    return str(run.path), newest
 
 
 def hold(run: Run) -> HeldRun:

@@ -13,13 +13,14 @@ import streamlit as st
 from splicedvae import plotting
 from splicedvae._errors import DataError, RunError
 from splicedvae.dashboard import cards, choice, held, theme, uploads
-from splicedvae.dashboard.text import duration, plain
+from splicedvae.dashboard.text import plain
 from splicedvae.report import views
 from splicedvae.runs import (
     TRAININGS,
     Record,
     Run,
     Status,
+    estimate_rest,
     find_run,
     resumable,
     resume,
@@ -30,11 +31,29 @@ from splicedvae.runs import (
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Seconds between two looks at a run that works.
+#: Seconds between two looks at a run that works, and at one whose streams are to open.
 POLL: Final = 1.5
+POLL_SOON: Final = 0.5
 
+#: Id of the run whose streams open by themselves as soon as they can be drawn.
+_OPENING: Final = "_opens_by_itself"
 _CONFIRM: Final = "_confirm_stop"
 _STOPPING: Final = "_stopping"
+
+
+def open_streams_of(run: Run) -> None:
+    """Have the streams of a run open by themselves, as long as this visitor watches it."""
+    st.session_state[_OPENING] = choice.run_id(run)
+
+
+def _opens(run: Run) -> bool:
+    """Say whether a run's streams are to open by themselves now; they do so once."""
+    if st.session_state.get(_OPENING) != choice.run_id(run):
+        return False
+    ready = run.has_streams
+    if ready or run.status.is_final:
+        st.session_state.pop(_OPENING)
+    return ready
 
 
 def watch(run: Run) -> None:
@@ -48,7 +67,9 @@ def watch(run: Run) -> None:
     state = run.status.state
     # While the page asks whether to stop, nothing may redraw the button under the pointer.
     asking = _asks(run.path.name)
-    every = None if run.status.is_final or asking else POLL
+    opening = st.session_state.get(_OPENING) == choice.run_id(run)
+    poll = POLL_SOON if opening else POLL
+    every = None if run.status.is_final or asking else poll
     st.fragment(_view, run_every=every)(choice.run_id(run), state, asking)
 
 
@@ -64,6 +85,8 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
     except RunError as failure:
         cards.error(failure)
         return
+    if _opens(run):
+        _show_streams(run)
     if status.state != seen:
         if status.is_final:
             st.session_state.pop(_CONFIRM, None)
@@ -88,12 +111,7 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
 
 
 def _at_work(run: Run, status: Status) -> None:
-    words = [plain(status.stage[:1].upper() + status.stage[1:], 80)]
-    if status.message:
-        words.append(plain(status.message, 120))
-    if status.seconds_left is not None:
-        words.append(f"about {duration(status.seconds_left)} left")
-    st.progress(status.fraction, text=", ".join(words))
+    cards.progress(status)
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
         with st.spinner("Stopping …"), cards.told():
@@ -106,6 +124,10 @@ def _at_work(run: Run, status: Status) -> None:
     # the script short, and a click that the script alone hears would be lost.
     with st.container(horizontal=True, vertical_alignment="center"):
         if not _asks(name):
+            if run.has_streams and st.button(
+                "See the streams", type="primary", icon=":material/air:", key="to-streams"
+            ):
+                _show_streams(run)
             st.button(
                 "Stop …", icon=":material/stop_circle:", key="stop", on_click=_ask, args=(name,)
             )
@@ -114,6 +136,10 @@ def _at_work(run: Run, status: Status) -> None:
         st.markdown(_what_a_stop_means(run))
         st.button("Stop it", type="primary", key="stop-yes", on_click=_end, args=(name,))
         st.button("Keep on", key="stop-no", on_click=_keep_on)
+
+
+def _show_streams(run: Run) -> None:
+    st.switch_page(cards.VELOCITY, query_params={"run": choice.run_id(run)})
 
 
 def _ask(name: str) -> None:
@@ -143,12 +169,16 @@ def _at_rest(run: Run, status: Status) -> None:
         if run.notes:
             st.caption("\n".join(f"- {plain(note, 400)}" for note in run.notes))
         if st.button("Compare", type="primary", icon=":material/compare:", key="to-compare"):
-            st.switch_page(cards.VELOCITY, query_params={"run": choice.run_id(run)})
+            _show_streams(run)
         return
     cards.how_it_ended(run, status)
     record, reason = resumable(run)
     if record is not None:
         st.caption(_where_it_stands(record))
+        with cards.told():
+            expected = estimate_rest(run)
+            if expected is not None:
+                st.caption(f":material/schedule: The rest takes {expected}")
     elif reason:
         st.caption(f"It cannot go on: {plain(reason, 400)}")
     with st.container(horizontal=True):

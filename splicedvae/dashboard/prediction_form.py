@@ -12,7 +12,7 @@ from splicedvae.dashboard import cards, choice, model_fit
 from splicedvae.dashboard.model_fit import Candidate
 from splicedvae.dashboard.text import defuse, line, plain
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import Run, RunConfig
+from splicedvae.runs import Run, RunConfig, estimate
 
 _NONE: Final = "none"
 #: How to come by a model where none fits.
@@ -88,7 +88,8 @@ def ask(stored: StoredFile, summary: io.DataSummary, found: list[Candidate]) -> 
     with right:
         batch = _batch(picked.run, summary)
     _caution(picked)
-    with st.container(horizontal=True):
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
         pressed = st.button(
             "Predict with this model",
             type="primary",
@@ -106,10 +107,8 @@ def ask(stored: StoredFile, summary: io.DataSummary, found: list[Candidate]) -> 
                 with st.spinner("Comparing the cells with those of training …"):
                     model_fit.compare(stored, picked.run, batch)
                 st.rerun()
-    if not pressed:
-        return None
     run = picked.run
-    return RunConfig(
+    config = RunConfig(
         data=stored.path,
         data_sha256=stored.sha256,
         name=f"{stored.name.split('.')[0]} by {run.name}"[:120],
@@ -121,6 +120,17 @@ def ask(stored: StoredFile, summary: io.DataSummary, found: list[Candidate]) -> 
         seed=run.config.seed,
         model_run=choice.run_id(run),
     )
+    if pressed:
+        return config
+    expected = estimate(
+        config,
+        n_cells=summary.n_cells - summary.empty_cells,
+        n_genes=picked.fit.n_found,
+        measured=summary.has_measured_layers,
+    )
+    if expected is not None:
+        row.caption(f":material/schedule: Takes {expected.with_streams}")
+    return None
 
 
 def _batch(run: Run, summary: io.DataSummary) -> str | None:

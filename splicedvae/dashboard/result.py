@@ -1,4 +1,4 @@
-"""What stands around every view of a finished run: which run, its headline numbers, colours."""
+"""What stands around every view of a run: which run, its headline numbers, colours."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from splicedvae.dashboard import (
     held,
     soundness,
     tables,
+    underway,
     welcome,
 )
 from splicedvae.dashboard.text import plain
@@ -29,7 +30,7 @@ _COVERAGE: Final = 5
 
 
 def frame(
-    title: str, *, colored: bool = False, greet: bool = False
+    title: str, *, colored: bool = False, greet: bool = False, early: bool = False
 ) -> tuple[held.HeldRun, str] | None:
     """Open a page on the chosen run, or say why there is nothing to see.
 
@@ -41,6 +42,8 @@ def frame(
         Whether the page draws cells, so that a visitor chooses their colours.
     greet
         Whether the page explains the app instead, as long as the demo is open.
+    early
+        Whether the page shows the streams of a run that is still at work, too.
 
     Returns
     -------
@@ -59,7 +62,9 @@ def frame(
     left, right = st.columns([3, 2])
     with left:
         run = pick_run(run)
-    if not has_results(run):
+    if early and run.has_streams and not run.is_finished:
+        underway.show(run)
+    elif not has_results(run):
         return None
     with cards.told():
         whole = held.hold(run)
@@ -106,6 +111,14 @@ def has_results(run: Run) -> bool:
             icon=":material/progress_activity:",
         )
         _watch(run, "Watch it", ":material/monitoring:")
+        if run.has_streams:
+            where = {"run": choice.run_id(run)}
+            st.page_link(
+                cards.VELOCITY,
+                label="See its streams, which are there already",
+                icon=":material/air:",
+                query_params=where,
+            )
     return False
 
 

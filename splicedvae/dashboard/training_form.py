@@ -339,7 +339,7 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
         n_genes=_usable_genes(summary, config.min_shared_counts),
     )
     if expected is not None:
-        row.caption(f":material/schedule: Takes {expected}")
+        row.caption(f":material/schedule: Takes {expected.with_streams}")
     return None
 
 

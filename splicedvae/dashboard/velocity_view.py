@@ -39,6 +39,7 @@ _SIGNS: Final[dict[str, tuple[cards.Color, str]]] = {
     "look closer": ("orange", ":material/help:"),
     "trust": ("green", ":material/check:"),
     "known": ("gray", ":material/info:"),
+    "not judged yet": ("gray", ":material/hourglass_empty:"),
 }
 #: Signs of the grounds of a verdict.
 _GROUNDS: Final = {
@@ -55,7 +56,7 @@ def show(run: Run, color: str) -> None:
     Parameters
     ----------
     run
-        A finished run.
+        A run with streams, finished or at work.
     color
         What its cells are coloured by, from `result.frame`.
     """

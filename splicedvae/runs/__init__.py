@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from splicedvae.runs._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
 from splicedvae.runs._checkpoint import TRAININGS, Record
 from splicedvae.runs._config import FORMAT, RunConfig, code_version, need_layers
-from splicedvae.runs._estimate import Estimate, estimate
+from splicedvae.runs._estimate import Estimate, estimate, estimate_rest
 from splicedvae.runs._manage import (
     NOTE_LENGTH,
     annotate,
@@ -53,6 +53,7 @@ __all__ = [
     "delete",
     "demo_run",
     "estimate",
+    "estimate_rest",
     "evaluate_on",
     "execute",
     "find_run",

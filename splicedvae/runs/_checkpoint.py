@@ -20,9 +20,11 @@ from safetensors import SafetensorError, safe_open
 from splicedvae._errors import RunError
 from splicedvae.runs import _files
 from splicedvae.runs._config import RunConfig, code_version
+from splicedvae.runs._stages import Work
 
 FORMAT: Final = 1
 RESUMED: Final = "resumed.json"
+WORK: Final = "work.json"
 
 #: The trainings of a run in their order, and what a person reads.
 TRAININGS: Final = {
@@ -171,6 +173,28 @@ def newest(folder: Path) -> Record | None:
     return found
 
 
+def kept_work(folder: Path) -> Work | None:
+    """Return how much an interrupted run had to do, None if that was not noted.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+
+    Raises
+    ------
+    RunError
+        If the note is damaged.
+    """
+    file = folder / _files.CHECKPOINT / WORK
+    if not file.is_file():
+        return None
+    try:
+        return Work.from_dict(_files.read_json(file, "the note on the work"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(file) from error
+
+
 class Checkpoints:
     """The checkpoints of one run, for the process that works on it.
 
@@ -255,6 +279,11 @@ class Checkpoints:
         )
         _files.write_json(self._folder / RESUMED, {"resumed": told})
         return told
+
+    def keep_work(self, work: Work) -> None:
+        """Note how much the run has to do, by which the time of its rest is estimated."""
+        self.ready()
+        _files.write_json(self._folder / WORK, work.to_dict())
 
     def resumed(self) -> list[dict[str, Any]]:
         """Return each time the run went on, as `go_on`."""

@@ -11,15 +11,23 @@ import itertools
 import socket
 import statistics
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from splicedvae._errors import RunError
+from splicedvae.runs._checkpoint import kept_work, newest
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._manage import list_runs
 from splicedvae.runs._run import Run
-from splicedvae.runs._stages import LARGEST_MEASURED, STARTING, Work, stage_seconds
+from splicedvae.runs._stages import (
+    LARGEST_MEASURED,
+    STAGE_VELOCITIES,
+    STARTING,
+    TRAINING_STAGES,
+    Work,
+    stage_seconds,
+)
 from splicedvae.runs._status import read_worker
 
 #: Newest finished runs of this computer that are asked for their speed.
@@ -53,12 +61,16 @@ class Estimate:
     n_runs
         Earlier runs on this computer whose speed was taken; 0 where the guess is that of two cores
         of another computer.
+    streams
+        The best guess of the seconds to the first streams, which are shown while the run goes on;
+        None where they are not asked for.
     """
 
     seconds: float
     low: float
     high: float
     n_runs: int
+    streams: float | None = None
 
     def __str__(self) -> str:
         """Return a phrase that goes on from "takes", such as ``"about 2 minutes on ..."``."""
@@ -68,9 +80,21 @@ class Estimate:
             return f"{time} on this computer, by the speed of earlier runs"
         return f"{time} on a computer with two cores"
 
+    @property
+    def with_streams(self) -> str:
+        """The phrase with when the first streams are there, where that is known."""
+        if self.streams is None:
+            return str(self)
+        return f"{self}; the first streams after about {_span(self.streams)}"
+
 
 def estimate(
-    config: RunConfig, *, n_cells: int, n_genes: int, runs: Iterable[Run] | None = None
+    config: RunConfig,
+    *,
+    n_cells: int,
+    n_genes: int,
+    measured: bool = True,
+    runs: Iterable[Run] | None = None,
 ) -> Estimate | None:
     """Estimate how long a run will take, from what is known before it starts.
 
@@ -82,6 +106,8 @@ def estimate(
         Cells of the file that have counts.
     n_genes
         Genes that may be modelled; of a training, those that pass its filters.
+    measured
+        Whether the file has measured S/U, against which a prediction is evaluated.
     runs
         Earlier runs, the newest first; None takes those of `splicedvae.runs.runs_folder`.
 
@@ -91,21 +117,71 @@ def estimate(
     """
     if n_cells < 2 or n_genes < 1:
         return None
-    work = Work.of(config, n_cells=n_cells, n_genes=n_genes)
+    work = Work.of(config, n_cells=n_cells, n_genes=n_genes, measured=measured)
     if work.n_cells * work.n_genes > TOO_FAR * LARGEST_MEASURED:
         return None
-    measured = sum(stage_seconds(work).values())
+    stages = stage_seconds(work)
+    names = list(stages)
+    first = sum(stages[name] for name in names[: names.index(STAGE_VELOCITIES) + 1])
     runs = _newest() if runs is None else runs
-    earlier = list(itertools.islice(_earlier(runs, work.kind), MOST_RUNS))
+    earlier = itertools.islice(_earlier(runs, work.kind), MOST_RUNS)
+    return _estimated(sum(stages.values()), list(earlier), first)
+
+
+def estimate_rest(run: Run, *, runs: Iterable[Run] | None = None) -> Estimate | None:
+    """Estimate how long the rest of an interrupted training will take, once it is resumed.
+
+    Parameters
+    ----------
+    run
+        A run that did not finish.
+    runs
+        Earlier runs, the newest first; None takes those of `splicedvae.runs.runs_folder`.
+
+    Returns
+    -------
+    The estimate, or None where nothing was kept of the run.
+
+    Raises
+    ------
+    RunError
+        If what was kept is damaged.
+    """
+    kept = newest(run.path)
+    work = kept_work(run.path)
+    if kept is None or work is None:
+        return None
+    stages = stage_seconds(work)
+    own: list[tuple[float, float]] = []
+    for training, stage in TRAINING_STAGES.items():
+        record = kept if training == kept.training else None
+        share = 1.0 if record is None or record.finished else record.epoch / max(record.epochs, 1)
+        expected = share * stages[stage]
+        if record is not None and _here(run) and _likely(record.seconds, expected):
+            own.append((record.seconds, expected))
+        stages[stage] -= expected
+        if record is not None:
+            break
+    runs = _newest() if runs is None else runs
+    earlier = own + list(itertools.islice(_earlier(runs, work.kind), MOST_RUNS))
+    return _estimated(sum(stages.values()), earlier, None)
+
+
+def _estimated(
+    measured: float, earlier: Sequence[tuple[float, float]], first: float | None
+) -> Estimate:
+    """Multiply what was measured by the speed of earlier runs: seconds taken and expected."""
     paces = [taken / expected for taken, expected in earlier]
     largest = max((expected for _, expected in earlier), default=0.0)
     low, high = HERE if measured < MUCH_LONGER * largest else ELSEWHERE
     seconds = STARTING + measured
+    pace = statistics.median(paces or [1.0])
     return Estimate(
-        seconds=statistics.median(paces or [1.0]) * seconds,
+        seconds=pace * seconds,
         low=low * min(paces, default=1.0) * seconds,
         high=high * max(paces, default=1.0) * seconds,
         n_runs=len(paces),
+        streams=None if first is None else pace * (STARTING + first),
     )
 
 
@@ -120,8 +196,7 @@ def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:
     """Give the seconds that runs of a kind took here, and those measured on two cores."""
     for run in runs:
         try:
-            worker = read_worker(run.path)
-            if worker is None or worker.host != socket.gethostname() or not run.is_finished:
+            if not _here(run) or not run.is_finished:
                 continue
             made = run.provenance
             if made.get("resumed"):
@@ -134,8 +209,18 @@ def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:
         except (RunError, KeyError, TypeError, ValueError, AttributeError):
             # Made before sizes were noted, or damaged: it says nothing of this computer's speed.
             continue
-        if expected / UNLIKELY <= taken <= UNLIKELY * expected:
+        if _likely(taken, expected):
             yield taken, expected
+
+
+def _here(run: Run) -> bool:
+    worker = read_worker(run.path)
+    return worker is not None and worker.host == socket.gethostname()
+
+
+def _likely(taken: float, expected: float) -> bool:
+    """Say whether a time can be that of such work, and tell of a computer's speed."""
+    return expected > 0 and expected / UNLIKELY <= taken <= UNLIKELY * expected
 
 
 def _span(seconds: float) -> str:

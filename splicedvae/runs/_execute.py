@@ -41,7 +41,6 @@ from splicedvae.runs import (
     _stages,
     _training,
     _velocities,
-    _velocity_details,
     _verdict,
 )
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
@@ -57,6 +56,7 @@ from splicedvae.runs._run import HISTORY_COLUMNS, Run
 from splicedvae.runs._stages import Work, stage_seconds
 from splicedvae.runs._status import Status, read_status, write_worker
 from splicedvae.runs._stopping import StopRequested, stop_signals
+from splicedvae.runs._velocity_stages import VelocityStages, batches_of, clear_outlines
 
 #: Size that the weights of the stages are of until the data were read.
 _UNREAD: Final = 3_000
@@ -115,6 +115,7 @@ def execute(
                 _predict_run(config, folder, journal)
             _write_provenance(config, folder, journal, checkpoints.resumed())
             checkpoints.clear()
+            clear_outlines(folder)
             journal.close("finished")
         except StopRequested:
             journal.close("stopped", "Stopped before it was finished.")
@@ -319,6 +320,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     cells, train, held_out = _choose(taken.cells, config, journal)
     work = Work.of(config, n_cells=cells.n_obs, n_genes=cells.n_vars, n_train=int(train.sum()))
     journal.set_work(work)
+    checkpoints.keep_work(work)
     models = _training.train_models(
         cells[train].copy(),
         config,
@@ -335,10 +337,13 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     journal.stage(_stages.STAGE_PREDICT)
     totals = _prediction.totals_only(cells, config.batch_key)
     _predict(models, totals, cells, journal)
-    _write_predictions(folder, cells)
+    apart = cells[held_out].copy()
+    cells.var[Var.GENE_MEAN] = _assessment.gene_means(cells[train])
+    _write_predictions(folder, cells, whole=False)
+    velocities = VelocityStages.begin(config, folder, journal, cells, measured=True)
 
     journal.stage(_stages.STAGE_HELD_OUT)
-    apart, apart_totals = cells[held_out].copy(), totals[held_out].copy()
+    apart_totals = totals[held_out].copy()
     assessment = _assessment.assess(
         cells[train],
         apart,
@@ -352,13 +357,12 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     metrics = pd.concat([assessment.metrics, latent], ignore_index=True)
     _write_table(folder / _files.METRICS, metrics)
     _write_table(folder / _files.GENES, assessment.genes, index=True)
-    cells.var[Var.GENE_MEAN] = _assessment.gene_means(cells[train])
 
     _draw_latents(cells, models, config, journal)
+    velocities.sample(cells, models[Sources.SPLICEDVAE], totals)
+    velocities.complete(cells)
+    evidence = velocities.test(batches_of(cells))
 
-    evidence = _velocities_stage(
-        config, folder, journal, cells, models[Sources.SPLICEDVAE], totals, measured=True
-    )
     journal.stage(_stages.STAGE_COMPARE)
     rows, notes = _velocities.held_out_agreement(
         apart,
@@ -468,7 +472,9 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         )
     journal.stage(_stages.STAGE_PREDICT)
     cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
-    journal.set_work(Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum())))
+    journal.set_work(
+        Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum()), measured=taken.measured)
+    )
     novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
     adaptations, told = _prediction.adaptations_for(models, totals, novelty=novelty)
     if told:
@@ -478,10 +484,19 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     means = trained.predictions.var
     if Var.GENE_MEAN in means:
         cells.var[Var.GENE_MEAN] = means[Var.GENE_MEAN].reindex(cells.var_names).to_numpy()
-    _write_predictions(folder, cells)
+    _write_predictions(folder, cells, whole=False)
+    velocities = VelocityStages.begin(
+        config,
+        folder,
+        journal,
+        cells,
+        measured=taken.measured,
+        known=_known_of_models(trained, models, novelty),
+    )
 
-    journal.stage(_stages.STAGE_MEASURED)
     assessed = pd.DataFrame()
+    if taken.measured:
+        journal.stage(_stages.STAGE_MEASURED)
     if taken.measured and not seen.all():
         train, test = _assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
         note = _assessment.groups_note(train, test)
@@ -504,18 +519,10 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         _write_table(folder / _files.METRICS, assessed)
         _write_table(folder / _files.GENES, assessment.genes, index=True)
 
-    _draw_latents(cells, models, config, journal, totals)
-    evidence = _velocities_stage(
-        config,
-        folder,
-        journal,
-        cells,
-        models[Sources.SPLICEDVAE],
-        totals,
-        measured=taken.measured,
-        adaptation=adaptations[Sources.SPLICEDVAE],
-        known=_known_of_models(trained, models, novelty),
-    )
+    _draw_latents(cells, models, config, journal)
+    velocities.sample(cells, models[Sources.SPLICEDVAE], totals, adaptations[Sources.SPLICEDVAE])
+    velocities.complete(cells)
+    evidence = velocities.test(batches_of(cells))
     if len(evidence) and len(assessed):
         _write_table(folder / _files.METRICS, pd.concat([assessed, evidence], ignore_index=True))
     journal.stage(_stages.STAGE_WRITE)
@@ -588,7 +595,6 @@ def _draw_latents(
     models: Mapping[str, SplicedVAE],
     config: RunConfig,
     journal: Journal,
-    totals: AnnData | None = None,
 ) -> None:
     """Add a UMAP of each model's latent space."""
     journal.stage(_stages.STAGE_LATENTS)
@@ -604,108 +610,6 @@ def _draw_latents(
             )
         else:
             cells.obsm[name] = drawn
-
-
-# Velocity -----------------------------------------------------------------------------------
-
-
-def _velocities_stage(
-    config: RunConfig,
-    folder: Path,
-    journal: Journal,
-    cells: AnnData,
-    model: SplicedVAE,
-    totals: AnnData,
-    *,
-    measured: bool,
-    adaptation: Adaptation | None = None,
-    known: Mapping[str, Mapping[str, Any]] | None = None,
-) -> pd.DataFrame:
-    """Compute and write the velocities over all cells.
-
-    Parameters
-    ----------
-    known
-        What to add to the account of a source, as `_known_of_models` tells it.
-
-    Returns
-    -------
-    Rows that say whether the measured counts carry a velocity at all; none if there are none.
-    """
-    journal.stage(_stages.STAGE_VELOCITIES)
-    ratios = {
-        source: cells.layers[layer]
-        for source, layer in Sources.RATIO_LAYERS.items()
-        if layer in cells.layers
-    }
-    beside = _velocities.velocity_cells(cells, ratios, how=config.counts, measured=measured)
-    share = iter(np.linspace(0.2, 0.9, 5))
-    found = _velocities.compute(
-        beside,
-        config.velocity,
-        progress=lambda source: journal.advance(float(next(share, 0.9)), Sources.LABELS[source]),
-    )
-    if found.ground is not None:
-        for name in (Obsm.PCA, Obsm.UMAP):
-            cells.obsm[name] = np.asarray(found.ground.obsm[name], dtype=np.float32)
-        if Sources.SPLICEDVAE in found.results:
-            journal.advance(0.92, "uncertainty")
-            where = model.genes.get_indexer(cells.var_names)
-            draws = model.sample_splicing_ratio(
-                totals, _velocities.N_DRAWS, seed=config.seed, adaptation=adaptation
-            )
-            spread, notes = _velocities.uncertainty(
-                found.ground,
-                cells.X,
-                cells.var_names,
-                (draw[:, where] for draw in draws),
-                how=config.counts,
-                settings=config.velocity,
-            )
-            for note in notes:
-                journal.note(note, "velocity-uncertainty")
-            if spread is not None:
-                obs = found.results[Sources.SPLICEDVAE].obs
-                for name in spread.columns:
-                    obs[name] = spread[name].to_numpy(dtype=np.float32)
-        journal.advance(0.94, "driver genes and pseudotime")
-        _velocity_details.complete(found, cells.obsm)
-    (folder / _files.VELOCITY).mkdir(exist_ok=True)
-    for source, result in found.results.items():
-        _write_h5ad(folder / _files.VELOCITY / f"{source}.h5ad", _without_foreign(result, source))
-    for source, entry in found.account.items():
-        if entry["state"] == "refused":
-            refused = f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}"
-            journal.note(refused, "velocity-refused")
-    for source, told in (known or {}).items():
-        if source in found.account:
-            found.account[source].update(told)
-    _files.write_json(folder / _files.VELOCITY_ACCOUNT, found.account)
-    if found.ground is None or not measured:
-        return pd.DataFrame()
-    journal.advance(0.96, "evidence")
-    evidence, notes = _velocities.evidence(
-        beside,
-        found.ground,
-        config.velocity,
-        batches=list(cells.obs[Obs.BATCH].astype(str)) if Obs.BATCH in cells.obs else None,
-        seed=config.seed,
-    )
-    for note in notes:
-        journal.note(note, "velocity-evidence")
-    return evidence
-
-
-def _without_foreign(result: AnnData, source: str) -> AnnData:
-    """Drop the other sources' layers, which stand in files of their own."""
-    foreign = {
-        name
-        for other in (Sources.SPLICEDVAE, Sources.SCVI)
-        for name in _velocities.layer_names(other)
-    }
-    for name in foreign & set(result.layers):
-        del result.layers[name]
-    return result
 
 
 # Writing ------------------------------------------------------------------------------------
@@ -726,19 +630,14 @@ def _write_table(file: Path, table: pd.DataFrame, *, index: bool = False) -> Non
         table.to_csv(temporary, index=index, index_label="gene" if index else None)
 
 
-def _write_h5ad(file: Path, adata: AnnData) -> None:
-    with _files.replacing(file) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
-
-
-def _write_predictions(folder: Path, cells: AnnData) -> None:
-    """Write the cells without what stands in other files."""
+def _write_predictions(folder: Path, cells: AnnData, *, whole: bool = True) -> None:
+    """Write the cells without what stands in other files; in haste where more is to come."""
     kept = (Layers.SPLICED, Layers.UNSPLICED, *Sources.RATIO_LAYERS.values())
     obs = [
         name for name in (Obs.CLUSTERS, Obs.BATCH, Obs.TRUE_TIME, Obs.SPLIT) if name in cells.obs
     ]
     with ad.settings.override(allow_write_nullable_strings=False):
-        _write_h5ad(
+        _files.write_h5ad(
             folder / _files.PREDICTIONS,
             AnnData(
                 X=cells.X,
@@ -747,6 +646,7 @@ def _write_predictions(folder: Path, cells: AnnData) -> None:
                 layers={name: cells.layers[name] for name in kept if name in cells.layers},
                 obsm=dict(cells.obsm),
             ),
+            fast=not whole,
         )
 
 

@@ -65,6 +65,7 @@ class Journal:
         self.notes: list[Note] = []
         #: Seconds each stage took, with what an earlier process spent on it.
         self.seconds: dict[str, float] = {}
+        self._written: float | None = None
         #: How much there is to do; None before the data were read.
         self.work: Work | None = None
         #: Seconds that earlier processes spent on this run.
@@ -99,6 +100,8 @@ class Journal:
             pid=os.getpid(),
             started=self._started,
             seconds_left=self._time.seconds(),
+            pending=tuple(name for name, _ in self._stages[self._position :]),
+            written=self._written,
         )
 
     def _write(self) -> None:
@@ -166,8 +169,16 @@ class Journal:
             self._time.advance(share)
         self._write()
 
+    def publish(self) -> None:
+        """Tell that results which a page can show were written, or written again."""
+        with self._lock:
+            self._written = time.time()
+        self._write()
+
     def set_work(self, work: Work) -> None:
         """Take up how much there is to do, once the data were read: stages get their weights by it.
+
+        Stages that this work does not have are left out.
 
         Parameters
         ----------
@@ -175,8 +186,10 @@ class Journal:
             The size of the data and the number of epochs.
         """
         self.work = work
+        weights = stage_seconds(work)
         with self._lock:
-            self._time.reweigh(stage_seconds(work))
+            self._time.reweigh({**dict.fromkeys(dict(self._stages), 0.0), **weights})
+            self._stages = tuple(item for item in self._stages if item[0] in weights)
 
     def credit(self, seconds: float) -> None:
         """Count time that an earlier process spent on the present stage of this run.
@@ -248,6 +261,8 @@ class Journal:
             pid=now.pid,
             started=self._started,
             updated=time.time(),
+            pending=() if finished else now.pending,
+            written=now.written,
         )
         self._closed.set()
         with self._lock:

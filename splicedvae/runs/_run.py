@@ -6,6 +6,7 @@ Pages and the report read nothing else, so everything they show is in the folder
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import stat
@@ -22,6 +23,7 @@ from splicedvae._keys import Sources, Uns
 from splicedvae._notes import Note
 from splicedvae.runs import _files
 from splicedvae.runs._config import FORMAT, RunConfig
+from splicedvae.runs._stages import JUDGING
 from splicedvae.runs._status import Status, is_lost, read_status
 
 if TYPE_CHECKING:
@@ -111,6 +113,19 @@ class Run:
     def is_finished(self) -> bool:
         """Whether all results are there."""
         return self.status.state == "finished"
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether velocities can be drawn: those of a finished run, or the first of one at work."""
+        status = self.status
+        return status.state == "finished" or (
+            status.state == "running" and status.written is not None
+        )
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether all is done that a verdict on a velocity rests on."""
+        return JUDGING.isdisjoint(self.status.pending)
 
     def _need(self, name: str, what: str) -> Path:
         file = self._path / name
@@ -245,7 +260,7 @@ class Run:
             If the run has no velocity of this source; the message holds the reason.
         """
         if source not in self._outlines:
-            self._outlines[source] = _read_outline(self._velocity_file(source))
+            self._outlines[source] = _read_outline(self._outline_file(source))
         return self._outlines[source]
 
     @cached_property
@@ -256,6 +271,12 @@ class Run:
     def depths(self) -> NDArray[np.float64]:
         """Total counts of each cell of the predictions over the model's genes; read-only."""
         return np.asarray(self.predictions.X.sum(axis=1), dtype=np.float64).ravel()
+
+    def _outline_file(self, source: str) -> Path:
+        """Return the velocity, or what stands in for it as long as it is not whole."""
+        first = self._path / _files.OUTLINES / f"{source}.h5ad"
+        whole = self._path / _files.VELOCITY / f"{source}.h5ad"
+        return first if first.exists() and not whole.exists() else self._velocity_file(source)
 
     def _velocity_file(self, source: str) -> Path:
         entry = self.velocity_account.get(source)
@@ -375,17 +396,14 @@ class Run:
 
 def lost(status: Status) -> Status:
     """Return the status of a run whose worker vanished."""
-    return Status(
+    return dataclasses.replace(
+        status,
         state="lost",
-        stage=status.stage,
-        fraction=status.fraction,
         message=(
             "The process that worked on this run is gone, killed or out of memory: start it again, "
             "with fewer cells or genes if it happens twice."
         ),
-        pid=status.pid,
-        started=status.started,
-        updated=status.updated,
+        seconds_left=None,
     )
 
 

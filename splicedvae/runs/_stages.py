@@ -25,8 +25,21 @@ STAGE_HELD_OUT: Final = "evaluating on held-out cells"
 STAGE_MEASURED: Final = "evaluating against the measured counts"
 STAGE_LATENTS: Final = "drawing latent spaces"
 STAGE_VELOCITIES: Final = "computing velocities"
+STAGE_UNCERTAINTY: Final = "sampling velocities from the posterior"
+STAGE_DETAILS: Final = "finding driver genes and pseudotime"
+STAGE_EVIDENCE: Final = "testing the measured velocity against permutations"
 STAGE_COMPARE: Final = "comparing velocities among held-out cells"
 STAGE_WRITE: Final = "writing the results"
+
+#: The stages that train, by the name of their training (`_checkpoint.TRAININGS`).
+TRAINING_STAGES: Final = {
+    "splicedvae": STAGE_SPLICEDVAE,
+    "scvi": STAGE_SCVI,
+    "scvi_head": STAGE_HEAD,
+}
+
+#: Stages whose numbers a verdict on a velocity rests on: it is not given before they are done.
+JUDGING: Final = frozenset({STAGE_HELD_OUT, STAGE_MEASURED, STAGE_EVIDENCE, STAGE_COMPARE})
 
 #: Most held-out cells among which velocities are compared: some fifteen of them are computed.
 MAX_COMPARED: Final = 3000
@@ -52,6 +65,8 @@ class Work:
         Cells in a minibatch.
     ratio_likelihood, ratio_head
         Those of the configuration; each but the usual one has a cost of its own.
+    measured
+        Whether there are measured S/U to evaluate against.
     """
 
     kind: str
@@ -62,10 +77,17 @@ class Work:
     batch_size: int
     ratio_likelihood: str = "binomial"
     ratio_head: str = "linear"
+    measured: bool = True
 
     @classmethod
     def of(
-        cls, config: RunConfig, *, n_cells: int, n_genes: int, n_train: int | None = None
+        cls,
+        config: RunConfig,
+        *,
+        n_cells: int,
+        n_genes: int,
+        n_train: int | None = None,
+        measured: bool = True,
     ) -> Work:
         """Work out what a configuration asks for on data of a size.
 
@@ -78,9 +100,11 @@ class Work:
         n_train
             Cells that are trained on, where the split is known; None takes the share of the
             configuration.
+        measured
+            Whether the file has measured S/U; a training needs them.
         """
         if config.kind == "predict":
-            return cls("predict", n_cells, 0, n_genes, 0, config.batch_size)
+            return cls("predict", n_cells, 0, n_genes, 0, config.batch_size, measured=measured)
         if n_train is None:
             n_train = max(n_cells - round(config.held_out * n_cells), 1)
         return cls(
@@ -112,6 +136,8 @@ class Work:
             batch_size=int(values["batch_size"]),
             ratio_likelihood=str(values["ratio_likelihood"]),
             ratio_head=str(values["ratio_head"]),
+            # Runs made before this was noted nearly all had measured counts.
+            measured=bool(values.get("measured", True)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,7 +197,12 @@ _READING: Final = _Cost(fixed=0.1, entries=0.05)
 _PREDICTING: Final = _Cost(entries=0.4)
 _EVALUATING: Final = _Cost(fixed=1.0, entries=3.8)
 _DRAWING: Final = _Cost(fixed=0.8, cells=1.1)
-_VELOCITIES: Final = _Cost(fixed=0.5, cells=7.4, entries=5.2)
+_VELOCITIES: Final = _Cost(fixed=1.0, cells=1.2, entries=0.7)
+_SAMPLING: Final = _Cost(fixed=0.2, cells=0.8, entries=1.1)
+_DETAILS: Final = _Cost(fixed=0.4, cells=1.2, entries=0.85)
+_TESTING: Final = _Cost(cells=3.0, entries=3.0)
+#: Share of the time for velocities where there is none of measured counts among them.
+_UNMEASURED: Final = 0.7
 #: Per held-out cell.
 _COMPARING: Final = _Cost(fixed=1.0, cells=21.0, entries=2.0)
 _WRITING: Final = _Cost(entries=0.3)
@@ -200,14 +231,23 @@ def stage_seconds(work: Work) -> dict[str, float]:
     def of(cost: _Cost, n_cells: int = work.n_cells) -> float:
         return cost.seconds(n_cells, work.n_genes)
 
+    share = 1.0 if work.measured else _UNMEASURED
+    drawn = {
+        STAGE_LATENTS: of(_DRAWING),
+        STAGE_UNCERTAINTY: of(_SAMPLING),
+        STAGE_DETAILS: share * of(_DETAILS),
+    }
     if work.kind == "predict":
+        judged = {STAGE_MEASURED: of(_EVALUATING)} if work.measured else {}
+        tested = {STAGE_EVIDENCE: of(_TESTING)} if work.measured else {}
         return {
             STAGE_READ: of(_READING),
             STAGE_LOAD: 0.3,
             STAGE_PREDICT: of(_PREDICTING),
-            STAGE_MEASURED: of(_EVALUATING),
-            STAGE_LATENTS: of(_DRAWING),
-            STAGE_VELOCITIES: of(_VELOCITIES),
+            STAGE_VELOCITIES: share * of(_VELOCITIES),
+            **judged,
+            **drawn,
+            **tested,
             STAGE_WRITE: of(_WRITING),
         }
     held_out = min(work.n_cells - work.n_train, MAX_COMPARED)
@@ -216,9 +256,10 @@ def stage_seconds(work: Work) -> dict[str, float]:
         STAGE_CHOOSE: of(_READING),
         **{stage: cost.seconds(work) for stage, cost in _TRAINING.items()},
         STAGE_PREDICT: of(_PREDICTING),
-        STAGE_HELD_OUT: of(_EVALUATING),
-        STAGE_LATENTS: of(_DRAWING),
         STAGE_VELOCITIES: of(_VELOCITIES),
+        STAGE_HELD_OUT: of(_EVALUATING),
+        **drawn,
+        STAGE_EVIDENCE: of(_TESTING),
         STAGE_COMPARE: of(_COMPARING, held_out),
         STAGE_WRITE: of(_WRITING),
     }

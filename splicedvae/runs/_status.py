@@ -51,6 +51,11 @@ class Status:
         The last heartbeat, in seconds since 1970.
     seconds_left
         Estimate of the time left, in seconds; None where there is none yet.
+    pending
+        The present stage and those still to come, once the work has begun.
+    written
+        When results that can be shown, the velocities first, were last written, in seconds since
+        1970; None before.
     """
 
     state: State = "queued"
@@ -61,6 +66,8 @@ class Status:
     started: float | None = None
     updated: float = 0.0
     seconds_left: float | None = None
+    pending: tuple[str, ...] = ()
+    written: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -97,6 +104,8 @@ class Status:
                 started=_number(values.get("started"), float),
                 updated=float(values.get("updated") or 0.0),
                 seconds_left=_number(values.get("seconds_left"), float),
+                pending=tuple(str(name) for name in values.get("pending") or ()),
+                written=_number(values.get("written"), float),
             )
         except (TypeError, ValueError) as error:
             raise RunError(

@@ -7,12 +7,15 @@ import json
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
-from splicedvae.runs import Estimate, Run, RunConfig, estimate
-from splicedvae.runs._stages import STARTING, Work, stage_seconds
+from splicedvae._errors import RunError
+from splicedvae.runs import Estimate, Record, Run, RunConfig, estimate, estimate_rest
+from splicedvae.runs._stages import STAGE_SPLICEDVAE, STARTING, Work, stage_seconds
 
 CONFIG = RunConfig(data="cells.h5ad", data_sha256="0" * 64, name="cells")
 SIZES = st.tuples(st.integers(2, 50_000), st.integers(1, 3_000))
@@ -77,6 +80,77 @@ def test_the_measured_runs_are_met_again() -> None:
 )
 def test_options_without_a_step_by_hand_take_longer(option: dict[str, object]) -> None:
     assert of(**option).seconds > of().seconds  # type: ignore[arg-type]
+
+
+def test_streams_come_before_the_end_and_totals_take_less() -> None:
+    asked = {"kind": "predict", "model_run": "demo"}
+    config = dataclasses.replace(CONFIG, **asked)  # type: ignore[arg-type]
+    whole = of(**asked)
+    totals = estimate(config, n_cells=2_000, n_genes=1_000, measured=False, runs=[])
+    assert totals is not None
+    assert totals.streams is not None
+    assert whole.streams is not None
+    assert STARTING < totals.streams < whole.streams < totals.seconds < whole.seconds
+    assert totals.with_streams.startswith(f"{totals}; the first streams after about ")
+    assert dataclasses.replace(totals, streams=None).with_streams == str(totals)
+
+
+def begun(folder: Path, work: Work, records: list[Record], host: str | None = None) -> Run:
+    """The files of an interrupted training that tell how far it had come."""
+    run = finished(
+        folder,
+        work,
+        1.0,
+        status={"state": "stopped"},
+        worker={} if host is None else {"host": host},
+    )
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "work.json").write_text(json.dumps(work.to_dict()))
+    for record in records:
+        file = folder / "checkpoint" / f"{record.training}.safetensors"
+        save_file({"w": np.zeros(1)}, file, metadata=record.to_header())
+    return run
+
+
+def test_the_rest_of_a_training_is_what_was_not_done(tmp_path: Path) -> None:
+    work = Work.of(CONFIG, n_cells=2_000, n_genes=1_000)
+    stages = stage_seconds(work)
+    whole = sum(stages.values())
+    training = stages[STAGE_SPLICEDVAE]
+    half = Record("splicedvae", 50, 100)
+    found = estimate_rest(begun(tmp_path / "half", work, [half]), runs=[])
+    assert found is not None
+    assert found.n_runs == 0
+    assert found.seconds == pytest.approx(STARTING + whole - training / 2)
+    done = [Record("splicedvae", 100, 100, finished=True), Record("scvi", 0, 100)]
+    found = estimate_rest(begun(tmp_path / "one", work, done), runs=[])
+    assert found is not None
+    assert found.seconds == pytest.approx(STARTING + whole - training)
+    assert found.streams is None
+
+
+def test_the_rest_goes_at_the_speed_of_what_was_done(tmp_path: Path) -> None:
+    work = Work.of(CONFIG, n_cells=2_000, n_genes=1_000)
+    stages = stage_seconds(work)
+    slow = Record("splicedvae", 50, 100, seconds=3 * stages[STAGE_SPLICEDVAE] / 2)
+    found = estimate_rest(begun(tmp_path / "here", work, [slow]), runs=[])
+    usual = estimate_rest(begun(tmp_path / "there", work, [slow], host="another"), runs=[])
+    assert found is not None
+    assert usual is not None
+    assert (found.n_runs, usual.n_runs) == (1, 0)
+    assert found.seconds == pytest.approx(3 * usual.seconds)
+
+
+def test_nothing_is_said_of_a_rest_that_is_not_known(tmp_path: Path) -> None:
+    work = Work.of(CONFIG, n_cells=2_000, n_genes=1_000)
+    assert estimate_rest(finished(tmp_path / "none", work, 1.0), runs=[]) is None
+    kept = begun(tmp_path / "kept", work, [Record("splicedvae", 5, 100)])
+    note = kept.path / "checkpoint" / "work.json"
+    note.write_text('{"kind": "train"}')
+    with pytest.raises(RunError, match="not readable"):
+        estimate_rest(kept, runs=[])
+    note.unlink()
+    assert estimate_rest(kept, runs=[]) is None
 
 
 def test_genes_that_are_not_modelled_take_no_time() -> None:

@@ -421,7 +421,7 @@ def test_strange_cells_are_told_of_and_brought_back(finished_run: Run, tmp_path:
     )
     run = execute(config, tmp_path / "run")
     assert any("of another kind" in note and "not be trusted" in note for note in run.notes)
-    with pytest.raises(RunError, match="out-of-distribution.*intervals hold too few counts"):
+    with pytest.raises(RunError, match=r"out-of-distribution.*intervals hold too few counts"):
         ratio_intervals(run, np.arange(5), n_samples=4)
     _, notes = evaluate_on(finished_run, io.read(file))
     assert any("of another kind" in note for note in notes)

@@ -17,6 +17,7 @@ _MADE: Final = {
     "measured": "Made from the measured counts.",
     "predicted": "Made from total counts.",
 }
+_UNJUDGED: Final = "not judged yet"
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Verdict:
     Attributes
     ----------
     answer
-        Of `splicedvae.evaluation.judge_velocity`; ``"refused"`` where there is no velocity, and
-        ``"known"`` for that of a simulation.
+        Of `splicedvae.evaluation.judge_velocity`; ``"refused"`` where there is no velocity,
+        ``"known"`` for that of a simulation, and ``"not judged yet"`` while the run still works on
+        what the answer rests on.
     short
         A few words for a panel.
     sentence
@@ -36,7 +38,7 @@ class Verdict:
         Its grounds, the gravest first.
     """
 
-    answer: Answer | Literal["refused", "known"]
+    answer: Answer | Literal["refused", "known", "not judged yet"]
     short: str
     sentence: str
     reasons: tuple[Reason, ...] = ()
@@ -62,6 +64,8 @@ def verdict(run: Run, source: str) -> Verdict:
         return Verdict("refused", "refused", f"Refused: {reason}")
     if source == Sources.TRUE:
         return Verdict("known", "known", "The velocity of the simulation, not fitted.")
+    if not run.is_judged:
+        return Verdict(_UNJUDGED, _UNJUDGED, "Not judged yet: its tests are still running.")
     found = velocity_verdict(run, source)
     made = _MADE["measured" if source == Sources.MEASURED else "predicted"]
     return Verdict(found.answer, found.short, f"{made} {found.sentence}".strip(), found.reasons)

@@ -1,0 +1,165 @@
+"""A real worker shows its first streams before it is finished, and ends with the same numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from splicedvae import io
+from splicedvae._errors import RunError
+from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae.report import views
+from splicedvae.runs import Run, RunConfig, execute, list_runs, resume, start, stop
+from splicedvae.runs._stages import STAGE_EVIDENCE, STAGE_MEASURED, STAGE_VELOCITIES
+from splicedvae.runs._status import read_worker
+
+#: Seconds after which something never happens.
+NEVER = 180.0
+ARROWS = f"{Layers.VELOCITY}_{Obsm.UMAP.removeprefix('X_')}"
+
+
+@pytest.fixture(autouse=True)
+def own_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield tmp_path / "runs"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        left = list_runs()
+    for run in left:
+        stop(run, timeout=1)
+
+
+@pytest.fixture
+def totals_config(
+    simulated_file: Path, small_config: RunConfig, finished_run: Run, tmp_path: Path
+) -> RunConfig:
+    """A prediction of the simulated cells without their S/U."""
+    cells = anndata.read_h5ad(simulated_file)
+    file = tmp_path / "totals.h5ad"
+    anndata.AnnData(X=cells.X, obs=cells.obs[["clusters"]].copy(), var=cells.var[[]]).write(file)
+    return RunConfig(
+        data=str(file),
+        data_sha256=io.sha256(file),
+        name="totals",
+        kind="predict",
+        cluster_key="clusters",
+        model_run=str(finished_run.path),
+        velocity=small_config.velocity,
+    )
+
+
+def held_at_first_streams(run: Run) -> psutil.Process:
+    """Let the worker go on until streams are there, and hold it there."""
+    deadline = time.monotonic() + NEVER
+    while not run.has_streams:
+        assert not run.status.is_final, run.log_tail(30)
+        assert time.monotonic() < deadline, "no streams ever came"
+        time.sleep(0.01)
+    worker = read_worker(run.path)
+    assert worker is not None
+    process = worker.process()
+    assert process is not None
+    process.suspend()
+    assert run.status.state == "running"
+    return process
+
+
+def ended(run: Run) -> Run:
+    deadline = time.monotonic() + NEVER
+    while not run.status.is_final:
+        assert time.monotonic() < deadline, "the run never ended"
+        time.sleep(0.1)
+    assert run.is_finished, run.log_tail(30)
+    return Run(run.path)
+
+
+def test_streams_of_totals_are_there_before_the_run_is_finished(totals_config: RunConfig) -> None:
+    run = start(totals_config)
+    process = held_at_first_streams(run)
+    try:
+        pending = run.status.pending
+        assert pending
+        assert STAGE_VELOCITIES not in pending[1:]
+        # Without measured counts there is nothing to evaluate or to test, nor to wait for.
+        assert not {STAGE_MEASURED, STAGE_EVIDENCE} & set(pending)
+        assert run.is_judged
+        assert run.velocity_sources == (Sources.SPLICEDVAE, Sources.SCVI)
+        first = run.velocity_outline(Sources.SPLICEDVAE)
+        assert np.isfinite(first.obsm[ARROWS]).all()
+        assert Obs.DIRECTION_UNCERTAINTY not in first.obs
+        assert Var.VELOCITY_SHARE not in first.var
+        assert views.verdict(run, Sources.SPLICEDVAE).answer != "not judged yet"
+        with pytest.raises(RunError, match="wait for its end"):
+            run.velocity(Sources.SPLICEDVAE)
+        with pytest.raises(RunError, match="finished"):
+            run.need_finished("a report tells of finished runs")
+    finally:
+        process.resume()
+    run = ended(run)
+    last = run.velocity(Sources.SPLICEDVAE)
+    np.testing.assert_array_equal(last.obsm[ARROWS], first.obsm[ARROWS])
+    np.testing.assert_array_equal(last.obsm[Obsm.UMAP], first.obsm[Obsm.UMAP])
+    pd.testing.assert_frame_equal(last.obs[list(first.obs)], first.obs)
+    assert np.isfinite(last.obs[Obs.DIRECTION_UNCERTAINTY]).any()
+    assert Obsm.UMAP_LATENT in last.obsm
+    assert run.status.pending == ()
+    assert not (run.path / "outlines").exists()
+
+
+def test_a_training_killed_after_its_first_streams_goes_on_to_the_same_end(
+    small_config: RunConfig, finished_run: Run
+) -> None:
+    run = start(small_config)
+    process = held_at_first_streams(run)
+    assert not run.is_judged
+    for source in (Sources.MEASURED, Sources.SPLICEDVAE):
+        assert views.verdict(run, source).answer == "not judged yet"
+    os.killpg(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + NEVER
+    while run.status.state != "lost":
+        assert time.monotonic() < deadline, "the loss was never seen"
+        time.sleep(0.05)
+    assert not run.has_streams
+    run = ended(resume(run))
+    assert views.verdict(run, Sources.MEASURED) == views.verdict(finished_run, Sources.MEASURED)
+    pd.testing.assert_frame_equal(run.metrics, finished_run.metrics)
+    for source in finished_run.velocity_sources:
+        here, there = run.velocity(source), finished_run.velocity(source)
+        # ARPACK goes on with its own random numbers, which show in the last digits of this one.
+        time_of = [found.obs.pop(Obs.PSEUDOTIME) for found in (here, there)]
+        np.testing.assert_allclose(*time_of, atol=1e-4)
+        pd.testing.assert_frame_equal(here.obs, there.obs, check_exact=True)
+        np.testing.assert_array_equal(here.obsm[ARROWS], there.obsm[ARROWS])
+
+
+def test_a_prediction_of_measured_cells_is_judged_at_its_end(
+    totals_config: RunConfig, simulated_file: Path, tmp_path: Path
+) -> None:
+    judged: list[tuple[str, bool]] = []
+    folder = tmp_path / "run"
+    config = dataclasses.replace(
+        totals_config, data=str(simulated_file), data_sha256=io.sha256(simulated_file)
+    )
+
+    def look(status: object) -> None:
+        run = Run(folder)
+        if run.has_streams:
+            judged.append((run.status.stage, run.is_judged))
+
+    run = execute(config, folder, progress=look)
+    assert (STAGE_MEASURED, False) in judged
+    assert (STAGE_EVIDENCE, False) in judged
+    assert judged[-1][1]
+    assert run.is_judged
