@@ -9,6 +9,8 @@ import typer
 
 from splicedvae._keys import Design, Sources
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     ClusterKey,
     DataFile,
     Mode,
@@ -70,6 +72,8 @@ def benchmark(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
     min_cells: Annotated[
         int, typer.Option(help="Training cells in which each layer must have a molecule of a gene.")
@@ -140,6 +144,8 @@ def benchmark(
             total=total,
             spliced_layer=spliced_layer,
             unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
             cluster_key=cluster_key or None,
             transitions=pairs_of(transitions),
             min_cells=min_cells,

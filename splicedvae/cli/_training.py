@@ -12,6 +12,8 @@ import typer
 from splicedvae._errors import RunError
 from splicedvae._keys import HeadKind, RatioLikelihood, Sources
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     BatchKey,
     ClusterKey,
     DataFile,
@@ -57,6 +59,8 @@ def train(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     counts: HowCounted = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
@@ -170,7 +174,12 @@ def train(
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
         result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+            data,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
         )
         # Before there is a folder.
         need_layers(result.has_measured_layers)
@@ -190,6 +199,8 @@ def train(
         total=total,
         spliced_layer=spliced_layer,
         unspliced_layer=unspliced_layer,
+        ambiguous_layer=ambiguous_layer,
+        ambiguous=ambiguous,
         cluster_key=cluster_key or None,
         batch_key=batch_key or None,
         counts=counts or result.counts or "with-introns",
@@ -242,6 +253,8 @@ def evaluate(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
     as_json: Json = False,
@@ -268,7 +281,12 @@ def evaluate(
         from splicedvae.runs import evaluate_on
 
         result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+            data,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
         )
         with quiet_models():
             metrics, notes = evaluate_on(

@@ -24,7 +24,7 @@ from splicedvae.io._limits import Limits
 from splicedvae.io._messages import about, file_name, shown
 from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
-from splicedvae.io._recognise import predicted_layers, recognise
+from splicedvae.io._recognise import Asked, predicted_layers, recognise
 from splicedvae.io._stored import StoredMatrix
 
 
@@ -52,6 +52,8 @@ class BackedCounts:
     counts: Counts | None = None
     spliced_source: None = None
     unspliced_source: None = None
+    ambiguous_source: None = None
+    ambiguous: None = None
 
     def blocks(self) -> Iterator[sparse.csr_matrix]:
         """Yield the raw totals of the cells in order, some thousand cells at a time.
@@ -127,9 +129,7 @@ def read_backed(
         parts = None if root is None else _parts(root)
         if parts is None:
             return None
-        found = recognise(
-            parts, notes, total=total, spliced_layer=None, unspliced_layer=None, copy=False
-        )
+        found = recognise(parts, notes, asked=Asked(total), copy=False)
         totals = found.total
         cells = assemble(parts, found, notes, copy=False, counts=None)
         if totals.shape != cells.shape:

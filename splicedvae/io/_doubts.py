@@ -134,7 +134,14 @@ def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
             "as totals.",
             "doubt",
         )
-    if sums.of_total < _OF_TOTAL:
+    if summary.ambiguous == "apart" and (summary.ambiguous_share or 0.0) > 1 - _OF_TOTAL:
+        yield Doubt(
+            f"{summary.ambiguous_share:.0%} of the counts are ambiguous and were kept apart from "
+            f"spliced and unspliced ones, less than {1 - _OF_TOTAL:.0%} are usual: add them to the "
+            "spliced counts (ambiguous = spliced) if they come from kb or alevin-fry.",
+            "doubt",
+        )
+    elif sums.of_total < _OF_TOTAL:
         yield Doubt(
             f"Spliced + unspliced are only {sums.of_total:.0%} of the total counts, "
             f"{_OF_TOTAL:.0%} or more are usual: count layers and totals from the same reads and "

@@ -23,7 +23,6 @@ from scipy import sparse
 from scipy.io import mmread
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers
 from splicedvae.io._limits import Limits
 from splicedvae.io._messages import file_name, shown, shown_list
 from splicedvae.io._names import find_pairs, total_names
@@ -37,6 +36,8 @@ _GENES = re.compile(
     r"^(?P<stem>.*?)(features?|genes(?P<names>\.names)?|quants_mat_cols)\.(tsv|txt|csv)(\.gz)?$",
     re.IGNORECASE,
 )
+#: alevin-fry's own words for its three matrices.
+_USA = ("S", "U", "A")
 _DEEPEST = 5
 _MOST_FILES = 10_000
 _BANNER = b"%%matrixmarket"
@@ -180,9 +181,8 @@ def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
     roles: dict[str, str] = {}
     if pairs:
         pair = pairs[0]
-        roles = {short[pair.spliced]: Layers.SPLICED, short[pair.unspliced]: Layers.UNSPLICED}
-        if pair.ambiguous:
-            roles[short[pair.ambiguous]] = Layers.AMBIGUOUS
+        words = [pair.spliced, pair.unspliced, *([pair.ambiguous] if pair.ambiguous else [])]
+        roles = {short[word]: word for word in words}
     free = {stem for stem in matrices if stem not in roles}
     totals = [short[name] for name in total_names(short) if short[name] in free]
     totals += [stem for stem in free if re.search(r"(^|[._-])matrix$", stem, re.IGNORECASE)]
@@ -351,7 +351,7 @@ def _read_alevin(reader: _Reader, file: Path, files: list[Path]) -> AnnData:
         var=pd.DataFrame(index=pd.Index(genes, dtype=object)),
         layers={
             key: sparse.csr_matrix(csc[:, number * third : (number + 1) * third])
-            for number, key in enumerate((Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS))
+            for number, key in enumerate(_USA)
         },
     )
 

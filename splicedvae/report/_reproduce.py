@@ -20,7 +20,15 @@ _ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
 #: Settings that the command would judge by the file if they were not named.
 _JUDGED: Final = ("cluster_key", "counts")
 #: Settings of the prediction that the command ``predict`` takes.
-_PREDICT: Final = ("total", "spliced_layer", "unspliced_layer", "counts", "batch_key")
+_PREDICT: Final = (
+    "total",
+    "spliced_layer",
+    "unspliced_layer",
+    "ambiguous_layer",
+    "ambiguous",
+    "counts",
+    "batch_key",
+)
 
 
 def file_name(path: str) -> str:

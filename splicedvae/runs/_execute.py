@@ -235,6 +235,8 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
         total=config.total,
         spliced_layer=config.spliced_layer,
         unspliced_layer=config.unspliced_layer,
+        ambiguous_layer=config.ambiguous_layer,
+        ambiguous=config.ambiguous,
     )
     if result.sha256 != config.data_sha256:
         raise RunError(
