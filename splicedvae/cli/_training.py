@@ -167,6 +167,7 @@ def train(
     splicedvae report run --out report.html
     """
     from splicedvae import io
+    from splicedvae._labels import batch_labels
     from splicedvae.runs import RunConfig, estimate, execute, need_layers
     from splicedvae.velocity import VelocitySettings
 
@@ -183,6 +184,8 @@ def train(
         )
         # Before there is a folder.
         need_layers(result.has_measured_layers)
+        if batch_key and batch_key in result.adata.obs:
+            batch_labels(result.adata.obs[batch_key])
         if cluster_key is None:
             candidates = io.cluster_candidates(result.adata)
             cluster_key = candidates[0] if candidates else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import pandas as pd
 
+from splicedvae._labels import label_texts
 from splicedvae.io._messages import shown
 
 if TYPE_CHECKING:
@@ -294,6 +295,14 @@ def _batches(summary: DataSummary, obs: pd.DataFrame) -> Iterator[Doubt]:
         f"{shown(summary.batch_key)}): name it as batch key when training.",
         "remark",
     )
+    missing = sum(label is None for label in label_texts(batches))
+    if missing:
+        yield Doubt(
+            f"{_some(missing, 'cell has', 'cells have')} no label in obs column "
+            f"{shown(summary.batch_key)}: fill it in or leave them out before you name it as batch "
+            "key.",
+            "remark",
+        )
     if summary.cluster_key is None or summary.cluster_key == summary.batch_key:
         return
     table = pd.crosstab(obs[summary.cluster_key], batches).to_numpy()
