@@ -20,6 +20,7 @@ from scipy import sparse
 from splicedvae._keys import Counts
 from splicedvae.io import _gate, _hdf5, _zarr
 from splicedvae.io._digest import sha256
+from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
 from splicedvae.io._messages import about, file_name, shown
 from splicedvae.io._names import find_pairs
@@ -110,8 +111,8 @@ def read_backed(
     Returns
     -------
     The data, or ``None`` where the file has to be read as a whole: it is no h5ad file or zarr
-    folder, a matrix is stored gene by gene (CSC), or it has layers of measured or predicted
-    counts.
+    folder, a matrix is stored gene by gene (CSC), features that are no genes are among its genes,
+    or it has layers of measured or predicted counts.
 
     Raises
     ------
@@ -182,7 +183,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
         obs=read("obs"), var=read("var"), uns=read("uns"), obsm=read("obsm"), varm=read("varm")
     )
     _gate.check_all(small)
-    if small.n_obs == 0 or small.n_vars == 0:
+    if small.n_obs == 0 or small.n_vars == 0 or gene_mask(small.var) is not None:
         return None
     keys = {part: dict.fromkeys(root[part]) if part in root else {} for part in ("obsp", "varp")}
     stored_layers = root.get("layers", {})
@@ -203,6 +204,8 @@ def _parts(root: Any) -> SimpleNamespace | None:
     kept_raw = None
     if raw is not None:
         var: pd.DataFrame = read_elem(raw["var"])
+        if gene_mask(var) is not None:
+            return None
         kept_raw = SimpleNamespace(X=stored["raw.X"], var=var, var_names=var.index)
     parts: Mapping[str, Any] = {
         "X": stored.get("X"),

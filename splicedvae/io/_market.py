@@ -19,11 +19,11 @@ from scipy import sparse
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers
+from splicedvae.io._features import kinds_of
 from splicedvae.io._limits import Limits
 from splicedvae.io._market_files import Reader
 from splicedvae.io._messages import file_name, shown, shown_list
 from splicedvae.io._names import find_pairs, total_names
-from splicedvae.io._tenx import only_gene_expression
 
 _MATRIX = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
 _CELLS = re.compile(
@@ -171,7 +171,7 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
             adata.X = part.aligned(cells)
         else:
             adata.layers[layer] = part.aligned(cells)
-    return only_gene_expression(adata, notes)
+    return adata
 
 
 def _stem(name: str) -> str:
@@ -310,7 +310,10 @@ def _genes(reader: Reader, file: Path, files: list[Path]) -> pd.DataFrame:
             names = [name or gene for name, gene in zip(listed, ids, strict=True)]
     var = pd.DataFrame({"gene_ids": ids}, index=pd.Index(names, dtype=object))
     if rows and all(len(row) > 2 for row in rows):
-        var["feature_types"] = [row[2].strip() for row in rows]
+        third = pd.Series([row[2].strip() for row in rows], index=var.index)
+        # Others than Cell Ranger and STARsolo write biotypes, chromosomes or lengths there.
+        is_kind = kinds_of(third, "feature_types") is not None
+        var["feature_types" if is_kind else "feature_annotation"] = third
     return var
 
 

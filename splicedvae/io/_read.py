@@ -15,6 +15,7 @@ from scipy import sparse
 from splicedvae._errors import DataError
 from splicedvae._keys import Ambiguous, Layers, Uns
 from splicedvae.io._digest import sha256, sha256_of_anndata
+from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._messages import about, file_name, shown, shown_list
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
@@ -156,6 +157,7 @@ def _result(
             f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
             "expected; check the filtering before it was written."
         )
+    adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
     names = tuple(str(key) for key in adata.layers if key not in predicted)
     found = recognise(adata, notes, asked=asked, copy=copy)
