@@ -18,6 +18,7 @@ from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._messages import about, file_name, shown, shown_list
+from splicedvae.io._native import native
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
@@ -260,12 +261,13 @@ def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool
 
 
 def _copied(value: Any, copy: bool) -> Any:
+    value = native(value)
     return value.copy() if copy and hasattr(value, "copy") else value
 
 
 def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Copy a frame so that its columns can be written again: mixed ones become text."""
-    out = frame.copy()
+    out = native(frame).copy()
     mixed = []
     for column in out.columns:
         if out[column].dtype != object:
