@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 #: What total counts contain: spliced and unspliced molecules, or spliced (exonic) ones alone.
 Counts = Literal["with-introns", "exonic"]
+#: Where ambiguous counts of measured layers go: to the spliced ones, or apart from both.
+Ambiguous = Literal["spliced", "apart"]
 #: Likelihoods of the spliced count given the counted molecules.
 RatioLikelihood = Literal["binomial", "beta-binomial", "weighted-squared-error"]
 #: Forms of the ratio's decoder.

@@ -10,6 +10,8 @@ import typer
 from splicedvae._keys import Design, Sources
 from splicedvae._metrics import metric_of
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     ClusterKey,
     DataFile,
     Mode,
@@ -71,6 +73,8 @@ def benchmark(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
     min_cells: Annotated[
         int, typer.Option(help="Training cells in which each layer must have a molecule of a gene.")
@@ -140,6 +144,8 @@ def benchmark(
             total=total,
             spliced_layer=spliced_layer,
             unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
             cluster_key=cluster_key or None,
             transitions=pairs_of(transitions),
             min_cells=min_cells,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     BatchKey,
     ClusterKey,
     DataFile,
@@ -84,6 +86,8 @@ def inspect(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
     model: Annotated[
@@ -109,7 +113,12 @@ def inspect(
     from splicedvae import io
 
     result = io.read(
-        data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+        data,
+        total=total,
+        spliced_layer=spliced_layer,
+        unspliced_layer=unspliced_layer,
+        ambiguous_layer=ambiguous_layer,
+        ambiguous=ambiguous,
     )
     if cluster_key is None:
         candidates = io.cluster_candidates(result.adata)
@@ -142,6 +151,14 @@ def _judged_with(
     return replace(summary, verdict=io.judge_with_model(summary, fit))
 
 
+def _ambiguous_row(summary: DataSummary) -> list[tuple[str, str]]:
+    if summary.ambiguous_share is None:
+        return []
+    place = "added to spliced" if summary.ambiguous == "spliced" else "kept apart"
+    share = f"{summary.ambiguous_share:.1%} of the counts"
+    return [("ambiguous", f"{summary.ambiguous_source}: {share}, {place}")]
+
+
 def _print_summary(summary: DataSummary) -> None:
     from rich.table import Table
 
@@ -160,6 +177,7 @@ def _print_summary(summary: DataSummary) -> None:
         ("cells x genes", f"{summary.n_cells:,} x {summary.n_genes:,}"),
         ("total counts", summary.total_source),
         ("spliced, unspliced", layers),
+        *_ambiguous_row(summary),
         ("totals contain", summary.counts or "not known"),
         ("counts per cell", f"{depth.median:,.0f} (median)"),
         ("genes per cell", f"{found.median:,.0f} (median)"),

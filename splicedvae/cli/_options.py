@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from splicedvae._errors import RunError
-from splicedvae._keys import Counts, VelocityMode
+from splicedvae._keys import Ambiguous, Counts, VelocityMode
 
 Total = Annotated[
     str | None,
     typer.Option(
-        help="Where the raw total counts are: X, raw.X, a layer's name, or 'spliced + unspliced'. "
+        help="Where the raw total counts are: X, raw.X, a layer's name, 'spliced + unspliced' or "
+        "'spliced + unspliced + ambiguous'. "
         "Found by itself if not given.",
         rich_help_panel="Where the counts are",
     ),
@@ -29,6 +30,23 @@ UnsplicedLayer = Annotated[
     str | None,
     typer.Option(
         help="Layer with unspliced counts. Found under its usual names if not given.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+AmbiguousLayer = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer with ambiguous counts. Found under its usual names if not given.",
+        rich_help_panel="Where the counts are",
+    ),
+]
+AmbiguousPlace = Annotated[
+    Ambiguous | None,
+    typer.Option(
+        "--ambiguous",
+        help="Whether ambiguous counts are added to the spliced ones or kept apart; totals made of "
+        "layers hold them either way. As the tool that counted advises if not given: added for "
+        "kb and alevin-fry, apart for velocyto and STARsolo.",
         rich_help_panel="Where the counts are",
     ),
 ]

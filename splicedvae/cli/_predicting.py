@@ -12,6 +12,8 @@ import typer
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Sources, Uns
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     BatchKey,
     Components,
     DataFile,
@@ -53,6 +55,8 @@ def predict(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     counts: HowCounted = None,
     batch_key: BatchKey = None,
     compression: Annotated[
@@ -90,14 +94,19 @@ def predict(
         trained = found.model(model)
     with contextlib.ExitStack() as closing:
         with console.status(f"reading {escape(data.name)}"):
-            named = spliced_layer is not None or unspliced_layer is not None
+            named = any((spliced_layer, unspliced_layer, ambiguous_layer, ambiguous))
             backed = None if named else io.read_backed(data, total=total)
             result: io.BackedCounts | io.ReadResult
             if backed is not None:
                 result = closing.enter_context(backed)
             else:
                 result = io.read(
-                    data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+                    data,
+                    total=total,
+                    spliced_layer=spliced_layer,
+                    unspliced_layer=unspliced_layer,
+                    ambiguous_layer=ambiguous_layer,
+                    ambiguous=ambiguous,
                 )
         cells = with_batch(trained, result.adata, batch_key)
         with console.status("predicting"), quiet_models():
@@ -145,6 +154,8 @@ def velocity(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
     n_pcs: Components = 30,
@@ -183,7 +194,12 @@ def velocity(
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
         result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+            data,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
         )
     source, spliced, unspliced = _layers(result, use)
     settings = VelocitySettings(

@@ -13,6 +13,8 @@ from splicedvae._errors import RunError
 from splicedvae._keys import HeadKind, RatioLikelihood, Sources
 from splicedvae._metrics import metric_of
 from splicedvae.cli._options import (
+    AmbiguousLayer,
+    AmbiguousPlace,
     BatchKey,
     ClusterKey,
     Components,
@@ -59,6 +61,8 @@ def train(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     counts: HowCounted = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
@@ -188,16 +192,24 @@ def train(
     splicedvae report run --out report.html
     """
     from splicedvae import io
+    from splicedvae._labels import batch_labels
     from splicedvae.runs import RunConfig, estimate, execute, need_layers
 
     earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
         result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+            data,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
         )
         # Before there is a folder.
         need_layers(result.has_measured_layers)
+        if batch_key and batch_key in result.adata.obs:
+            batch_labels(result.adata.obs[batch_key])
         if cluster_key is None:
             candidates = io.cluster_candidates(result.adata)
             cluster_key = candidates[0] if candidates else None
@@ -214,6 +226,8 @@ def train(
         total=total,
         spliced_layer=spliced_layer,
         unspliced_layer=unspliced_layer,
+        ambiguous_layer=ambiguous_layer,
+        ambiguous=ambiguous,
         cluster_key=cluster_key or None,
         batch_key=batch_key or None,
         counts=counts or result.counts or "with-introns",
@@ -270,6 +284,8 @@ def evaluate(
     total: Total = None,
     spliced_layer: SplicedLayer = None,
     unspliced_layer: UnsplicedLayer = None,
+    ambiguous_layer: AmbiguousLayer = None,
+    ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
     as_json: Json = False,
@@ -296,7 +312,12 @@ def evaluate(
         from splicedvae.runs import evaluate_on
 
         result = io.read(
-            data, total=total, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+            data,
+            total=total,
+            spliced_layer=spliced_layer,
+            unspliced_layer=unspliced_layer,
+            ambiguous_layer=ambiguous_layer,
+            ambiguous=ambiguous,
         )
         with quiet_models():
             metrics, notes = evaluate_on(

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import streamlit as st
 
 from splicedvae import io
-from splicedvae._errors import DataError, SplicedVAEError
+from splicedvae._errors import SplicedVAEError
 from splicedvae._keys import HeadKind, RatioLikelihood, VelocityMode
+from splicedvae.dashboard import layer_choice
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import RunConfig, estimate
 
 NONE: Final = "none"
-#: Stands for what reading the file finds.
-_FOUND: Final = ""
-#: How `splicedvae.io.read` calls the sum of both layers.
-_SUM: Final = "spliced + unspliced"
-
 _LIKELIHOODS: Final[dict[RatioLikelihood, str]] = {
     "binomial": "binomial",
     "beta-binomial": "beta-binomial",
@@ -77,75 +71,6 @@ def _column(
     return None if picked == NONE else picked
 
 
-@dataclass(frozen=True)
-class _Matrices:
-    """Which matrices of the file were named; None leaves what reading finds."""
-
-    total: str | None = None
-    spliced: str | None = None
-    unspliced: str | None = None
-
-
-def _found_words(source: str) -> str:
-    return f"as found: {line(source.removeprefix('layers/'), 40)}"
-
-
-def _layer_words(name: str, *, found: str) -> str:
-    return found if name == _FOUND else line(name, 60)
-
-
-def _matrices(summary: io.DataSummary) -> _Matrices:
-    """Ask which matrices hold totals, spliced and unspliced counts; the usual ones come first."""
-    layers = list(summary.layers)
-    picked: list[str | None] = []
-    kinds: tuple[tuple[str, str | None, list[str], str], ...] = (
-        ("Total counts", summary.total_source, ["X", _SUM, *layers], "total"),
-        ("Spliced counts", summary.spliced_source, layers, "spliced"),
-        ("Unspliced counts", summary.unspliced_source, layers, "unspliced"),
-    )
-    for place, (label, source, options, key) in zip(st.columns(3), kinds, strict=True):
-        found = _found_words(source) if source is not None else "choose a layer"
-        with place:
-            chosen = st.selectbox(
-                label,
-                [_FOUND, *options],
-                format_func=partial(_layer_words, found=found),
-                key=f"form-layer-{key}",
-                help="Raw counts: the layer of the file that holds them, if another than found.",
-            )
-        picked.append(None if chosen == _FOUND else str(chosen))
-    total, spliced, unspliced = picked
-    if spliced is not None or unspliced is not None:
-        # Reading takes both or neither by name.
-        spliced = spliced or _layer_of(summary.spliced_source, summary.layers)
-        unspliced = unspliced or _layer_of(summary.unspliced_source, summary.layers)
-    return _Matrices(total, spliced, unspliced)
-
-
-def _layer_of(source: str | None, layers: tuple[str, ...]) -> str | None:
-    return next((name for name in layers if source == f"layers/{name}"), None)
-
-
-def _check(matrices: _Matrices, summary: io.DataSummary) -> None:
-    """Refuse a choice of layers that no reading can follow.
-
-    Raises
-    ------
-    DataError
-        If one of the two is missing, or both are the same.
-    """
-    both = (matrices.spliced, matrices.unspliced)
-    if None in both and (both != (None, None) or not summary.has_measured_layers):
-        raise DataError(
-            "Training needs a layer with spliced and one with unspliced counts, and only "
-            f"{'one was' if any(both) else 'none were'} chosen: choose both."
-        )
-    if None not in both and both[0] == both[1]:
-        raise DataError(
-            "The same layer was chosen for spliced and for unspliced counts: choose two layers."
-        )
-
-
 def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | None:
     """Ask for a training's settings.
 
@@ -170,7 +95,9 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
     defaults = RunConfig(stored.path, stored.sha256, name)
     with st.container(border=True, key="training"):
         label = st.text_input("Name of the run", name, max_chars=120, key="form-name")
-        matrices = _Matrices() if summary.has_measured_layers else _matrices(summary)
+        matrices = (
+            layer_choice.Matrices() if summary.has_measured_layers else layer_choice.ask(summary)
+        )
         left, middle, right = st.columns(3)
         with left:
             clusters = _column(
@@ -227,7 +154,7 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
             )
         with st.expander("Advanced", icon=":material/tune:"):
             if summary.has_measured_layers and len(summary.layers) > 2:
-                matrices = _matrices(summary)
+                matrices = layer_choice.ask(summary)
             left, middle, right = st.columns(3)
             with left:
                 likelihood = st.selectbox(
@@ -312,6 +239,8 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
             total=matrices.total,
             spliced_layer=matrices.spliced,
             unspliced_layer=matrices.unspliced,
+            ambiguous_layer=matrices.ambiguous,
+            ambiguous=matrices.place,
             cluster_key=clusters,
             batch_key=batch,
             counts=counts,
@@ -331,7 +260,7 @@ def ask(stored: StoredFile, summary: io.DataSummary, name: str) -> RunConfig | N
             raise
         return None
     if pressed:
-        _check(matrices, summary)
+        layer_choice.check(matrices, summary)
         return config
     expected = estimate(
         config,

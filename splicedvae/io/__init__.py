@@ -9,6 +9,7 @@ from splicedvae.io._columns import batch_candidates, cluster_candidates
 from splicedvae.io._digest import sha256
 from splicedvae.io._doubts import NOT_LOOKED_FOR
 from splicedvae.io._gate import open_checked
+from splicedvae.io._layers import SUMS
 from splicedvae.io._read import from_anndata, read
 from splicedvae.io._result import Counts, ReadResult
 from splicedvae.io._species import SpeciesGuess, guess_species
@@ -24,6 +25,7 @@ from splicedvae.io._verdict import FEW_GENES, Answer, ModelFit, Verdict, judge_w
 __all__ = [
     "FEW_GENES",
     "NOT_LOOKED_FOR",
+    "SUMS",
     "Answer",
     "BackedCounts",
     "ClusterRow",

@@ -20,11 +20,12 @@ from scipy import sparse
 from splicedvae._keys import Counts
 from splicedvae.io import _gate, _hdf5, _zarr
 from splicedvae.io._digest import sha256
+from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
 from splicedvae.io._messages import about, file_name, shown
 from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
-from splicedvae.io._recognise import predicted_layers, recognise
+from splicedvae.io._recognise import Asked, predicted_layers, recognise
 from splicedvae.io._stored import StoredMatrix
 
 
@@ -52,6 +53,8 @@ class BackedCounts:
     counts: Counts | None = None
     spliced_source: None = None
     unspliced_source: None = None
+    ambiguous_source: None = None
+    ambiguous: None = None
 
     def blocks(self) -> Iterator[sparse.csr_matrix]:
         """Yield the raw totals of the cells in order, some thousand cells at a time.
@@ -108,8 +111,8 @@ def read_backed(
     Returns
     -------
     The data, or ``None`` where the file has to be read as a whole: it is no h5ad file or zarr
-    folder, a matrix is stored gene by gene (CSC), or it has layers of measured or predicted
-    counts.
+    folder, a matrix is stored gene by gene (CSC), features that are no genes are among its genes,
+    or it has layers of measured or predicted counts.
 
     Raises
     ------
@@ -127,9 +130,7 @@ def read_backed(
         parts = None if root is None else _parts(root)
         if parts is None:
             return None
-        found = recognise(
-            parts, notes, total=total, spliced_layer=None, unspliced_layer=None, copy=False
-        )
+        found = recognise(parts, notes, asked=Asked(total), copy=False)
         totals = found.total
         cells = assemble(parts, found, notes, copy=False, counts=None)
         if totals.shape != cells.shape:
@@ -182,7 +183,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
         obs=read("obs"), var=read("var"), uns=read("uns"), obsm=read("obsm"), varm=read("varm")
     )
     _gate.check_all(small)
-    if small.n_obs == 0 or small.n_vars == 0:
+    if small.n_obs == 0 or small.n_vars == 0 or gene_mask(small.var) is not None:
         return None
     keys = {part: dict.fromkeys(root[part]) if part in root else {} for part in ("obsp", "varp")}
     stored_layers = root.get("layers", {})
@@ -203,6 +204,8 @@ def _parts(root: Any) -> SimpleNamespace | None:
     kept_raw = None
     if raw is not None:
         var: pd.DataFrame = read_elem(raw["var"])
+        if gene_mask(var) is not None:
+            return None
         kept_raw = SimpleNamespace(X=stored["raw.X"], var=var, var_names=var.index)
     parts: Mapping[str, Any] = {
         "X": stored.get("X"),

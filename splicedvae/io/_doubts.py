@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import pandas as pd
 
+from splicedvae._labels import label_texts
 from splicedvae._notes import Note
 from splicedvae.io._messages import shown
 
@@ -138,7 +139,14 @@ def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
             "as totals.",
             "doubt",
         )
-    if sums.of_total < _OF_TOTAL:
+    if summary.ambiguous == "apart" and (summary.ambiguous_share or 0.0) > 1 - _OF_TOTAL:
+        yield Doubt(
+            f"{summary.ambiguous_share:.0%} of the counts are ambiguous and were kept apart from "
+            f"spliced and unspliced ones, less than {1 - _OF_TOTAL:.0%} are usual: add them to the "
+            "spliced counts (ambiguous = spliced) if they come from kb or alevin-fry.",
+            "doubt",
+        )
+    elif sums.of_total < _OF_TOTAL:
         yield Doubt(
             f"Spliced + unspliced are only {sums.of_total:.0%} of the total counts, "
             f"{_OF_TOTAL:.0%} or more are usual: count layers and totals from the same reads and "
@@ -291,6 +299,14 @@ def _batches(summary: DataSummary, obs: pd.DataFrame) -> Iterator[Doubt]:
         f"{shown(summary.batch_key)}): name it as batch key when training.",
         "remark",
     )
+    missing = sum(label is None for label in label_texts(batches))
+    if missing:
+        yield Doubt(
+            f"{_some(missing, 'cell has', 'cells have')} no label in obs column "
+            f"{shown(summary.batch_key)}: fill it in or leave them out before you name it as batch "
+            "key.",
+            "remark",
+        )
     if summary.cluster_key is None or summary.cluster_key == summary.batch_key:
         return
     table = pd.crosstab(obs[summary.cluster_key], batches).to_numpy()

@@ -241,7 +241,7 @@ def _open_hdf5(place: Path, limits: Limits) -> Opened:
         if found == "loom":
             adata = read_loom(file, limits, notes)
         elif found == "10x h5":
-            adata = read_10x(file, notes)
+            adata = read_10x(file)
     if found == "h5ad":
         adata = _read_h5ad(place)
     return Opened(adata, found, [*claimed_note(place, found), *notes])

@@ -1,33 +1,29 @@
 """Folders of Matrix Market files, as each counting tool leaves them.
 
 Read here: Cell Ranger and STARsolo (``matrix.mtx`` with barcodes and features), STARsolo
-Velocyto (``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``), kallisto | bustools
+Velocyto (``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``; until 2020 one ``matrix.mtx`` with
+the three counts on each line), kallisto | bustools
 (``cells_x_genes.mature.mtx`` and its like, or ``spliced.mtx`` with its own barcodes and genes) and
 alevin-fry (``quants_mat.mtx``; in USA mode the genes stand three times).
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from scipy.io import mmread
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers
+from splicedvae.io._features import kinds_of
 from splicedvae.io._limits import Limits
+from splicedvae.io._market_files import Reader
 from splicedvae.io._messages import file_name, shown, shown_list
 from splicedvae.io._names import find_pairs, total_names
-from splicedvae.io._tenx import only_gene_expression
 
 _MATRIX = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
 _CELLS = re.compile(
@@ -37,9 +33,12 @@ _GENES = re.compile(
     r"^(?P<stem>.*?)(features?|genes(?P<names>\.names)?|quants_mat_cols)\.(tsv|txt|csv)(\.gz)?$",
     re.IGNORECASE,
 )
+#: alevin-fry's own words for its three matrices.
+_USA = ("S", "U", "A")
 _DEEPEST = 5
 _MOST_FILES = 10_000
-_BANNER = b"%%matrixmarket"
+#: What the three counts on each line of STARsolo's Velocyto/raw/matrix.mtx are.
+_OF_LINE = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
 _SKIPPED = re.compile(r"^uniqueandmult", re.IGNORECASE)
 
 
@@ -132,7 +131,7 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
     DataError
         Names are missing, sizes do not fit together, or a file is damaged.
     """
-    reader = _Reader(limits)
+    reader = Reader(limits)
     files = sorted(item for item in folder.iterdir() if item.is_file())
     matrices = {_stem(f.name): f for f in files if _MATRIX.search(f.name)}
     for stem in [s for s in matrices if _SKIPPED.search(s)]:
@@ -143,28 +142,36 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
     if quants is not None:
         return _read_alevin(reader, quants, files)
     roles, total = _roles(matrices)
-    adata: AnnData | None = None
-    parts: dict[str, _Part] = {}
-    for stem in [*([total] if total is not None else []), *roles]:
-        parts[stem] = _read_part(reader, matrices[stem], stem, files, alone=len(matrices) == 1)
-    unused = sorted(set(matrices) - set(parts))
+    parts: dict[str | None, _Part] = {}
+    chosen = [*([total] if total is not None else []), *roles]
+    for stem in chosen:
+        read = _read_parts(reader, matrices[stem], stem, files, alone=len(matrices) == 1)
+        if len(read) == 1:
+            parts[roles.get(stem)] = read[0]
+        elif stem == total and not roles:
+            parts |= dict(zip(_OF_LINE, read, strict=True))
+            notes.append(
+                f"{shown(stem)}.mtx holds three counts on each line, as STARsolo's Velocyto wrote "
+                "them until 2020: they were read as spliced, unspliced and ambiguous ones."
+            )
+        else:
+            raise DataError(
+                f"{shown(stem)}.mtx holds three counts on each line and other matrices lie beside "
+                "it, one count or one such file was expected; keep one of them in the folder."
+            )
+    unused = sorted(set(matrices) - set(chosen))
     if unused:
         notes.append(f"Matrices {shown_list(unused)} were left out: their names say no role.")
-    cells, genes = _common(list(parts.values()), notes)
-    for stem, part in parts.items():
-        matrix = part.aligned(cells, genes)
-        if adata is None:
-            adata = AnnData(
-                obs=pd.DataFrame(index=pd.Index(cells, dtype=object)),
-                var=part.var.iloc[genes] if isinstance(genes, np.ndarray) else part.var,
-            )
-        if stem == total:
-            adata.X = matrix
+    cells = _common(list(parts.values()), notes)
+    adata = AnnData(
+        obs=pd.DataFrame(index=pd.Index(cells, dtype=object)), var=next(iter(parts.values())).var
+    )
+    for layer, part in parts.items():
+        if layer is None:
+            adata.X = part.aligned(cells)
         else:
-            adata.layers[roles[stem]] = matrix
-    if adata is None:  # _roles gives at least one
-        raise DataError("the folder holds no matrix that could be read.")
-    return only_gene_expression(adata, notes)
+            adata.layers[layer] = part.aligned(cells)
+    return adata
 
 
 def _stem(name: str) -> str:
@@ -180,9 +187,8 @@ def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
     roles: dict[str, str] = {}
     if pairs:
         pair = pairs[0]
-        roles = {short[pair.spliced]: Layers.SPLICED, short[pair.unspliced]: Layers.UNSPLICED}
-        if pair.ambiguous:
-            roles[short[pair.ambiguous]] = Layers.AMBIGUOUS
+        words = [pair.spliced, pair.unspliced, *([pair.ambiguous] if pair.ambiguous else [])]
+        roles = {short[word]: word for word in words}
     free = {stem for stem in matrices if stem not in roles}
     totals = [short[name] for name in total_names(short) if short[name] in free]
     totals += [stem for stem in free if re.search(r"(^|[._-])matrix$", stem, re.IGNORECASE)]
@@ -217,15 +223,14 @@ class _Part:
     cells: list[str]
     var: pd.DataFrame
 
-    def aligned(self, cells: list[str], genes: Any) -> sparse.csr_matrix:
-        out = self.matrix
-        if cells != self.cells:
-            place = {cell: row for row, cell in enumerate(self.cells)}
-            out = out[[place[cell] for cell in cells]]
-        return sparse.csr_matrix(out[:, genes] if isinstance(genes, np.ndarray) else out)
+    def aligned(self, cells: list[str]) -> sparse.csr_matrix:
+        if cells == self.cells:
+            return self.matrix
+        place = {cell: row for row, cell in enumerate(self.cells)}
+        return sparse.csr_matrix(self.matrix[[place[cell] for cell in cells]])
 
 
-def _common(parts: list[_Part], notes: list[str]) -> tuple[list[str], None]:
+def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     """Cells that all matrices have, in the order of the first; the genes must be the same."""
     first = parts[0]
     for part in parts[1:]:
@@ -235,7 +240,7 @@ def _common(parts: list[_Part], notes: list[str]) -> tuple[list[str], None]:
                 "with one reference."
             )
     if all(part.cells == first.cells for part in parts):
-        return first.cells, None
+        return first.cells
     if any(len(set(part.cells)) != len(part.cells) for part in parts):
         raise DataError(
             "its matrices list different cells and some barcodes twice, so cells cannot be "
@@ -252,17 +257,22 @@ def _common(parts: list[_Part], notes: list[str]) -> tuple[list[str], None]:
         f"The matrices list different cells; the {len(shared):,} of up to {most:,} that all have "
         "were kept."
     )
-    return [cell for cell in first.cells if cell in shared], None
+    return [cell for cell in first.cells if cell in shared]
 
 
-def _read_part(reader: _Reader, file: Path, stem: str, files: list[Path], *, alone: bool) -> _Part:
+def _read_parts(
+    reader: Reader, file: Path, stem: str, files: list[Path], *, alone: bool
+) -> list[_Part]:
+    """Read one file: one matrix, or three where each line holds three counts."""
     cell_file = _names_for(stem, files, _CELLS, "barcodes", alone=alone)
     gene_file = _names_for(stem, files, _GENES, "genes", alone=alone)
     cells = [line.split("\t")[0].strip() for line in reader.lines(cell_file)]
     var = _genes(reader, gene_file, files)
     cells_first = re.match(r"cells?_x_", stem, re.IGNORECASE) is not None
-    matrix = _oriented(reader.matrix(file), len(cells), len(var), file, cells_first=cells_first)
-    return _Part(matrix, cells, var)
+    return [
+        _Part(_oriented(one, len(cells), len(var), file, cells_first=cells_first), cells, var)
+        for one in reader.matrices(file)
+    ]
 
 
 def _names_for(
@@ -288,7 +298,7 @@ def _names_for(
     return chosen[0]
 
 
-def _genes(reader: _Reader, file: Path, files: list[Path]) -> pd.DataFrame:
+def _genes(reader: Reader, file: Path, files: list[Path]) -> pd.DataFrame:
     rows = [line.split("\t") for line in reader.lines(file)]
     ids = [row[0].strip() for row in rows]
     names = [row[1].strip() if len(row) > 1 and row[1].strip() else row[0].strip() for row in rows]
@@ -300,7 +310,10 @@ def _genes(reader: _Reader, file: Path, files: list[Path]) -> pd.DataFrame:
             names = [name or gene for name, gene in zip(listed, ids, strict=True)]
     var = pd.DataFrame({"gene_ids": ids}, index=pd.Index(names, dtype=object))
     if rows and all(len(row) > 2 for row in rows):
-        var["feature_types"] = [row[2].strip() for row in rows]
+        third = pd.Series([row[2].strip() for row in rows], index=var.index)
+        # Others than Cell Ranger and STARsolo write biotypes, chromosomes or lengths there.
+        is_kind = kinds_of(third, "feature_types") is not None
+        var["feature_types" if is_kind else "feature_annotation"] = third
     return var
 
 
@@ -321,7 +334,7 @@ def _oriented(
     return sparse.csr_matrix(matrix if as_cells else matrix.T)
 
 
-def _read_alevin(reader: _Reader, file: Path, files: list[Path]) -> AnnData:
+def _read_alevin(reader: Reader, file: Path, files: list[Path]) -> AnnData:
     by_name = {item.name.lower(): item for item in files}
     names = {}
     for part in ("rows", "cols"):
@@ -333,7 +346,8 @@ def _read_alevin(reader: _Reader, file: Path, files: list[Path]) -> AnnData:
             )
         names[part] = [line.split("\t")[0].strip() for line in reader.lines(hit)]
     cells, columns = names["rows"], names["cols"]
-    matrix = _oriented(reader.matrix(file), len(cells), len(columns), file, cells_first=True)
+    (counts,) = reader.matrices(file, most=1)
+    matrix = _oriented(counts, len(cells), len(columns), file, cells_first=True)
     obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
     third = len(columns) // 3
     genes = columns[:third]
@@ -351,114 +365,6 @@ def _read_alevin(reader: _Reader, file: Path, files: list[Path]) -> AnnData:
         var=pd.DataFrame(index=pd.Index(genes, dtype=object)),
         layers={
             key: sparse.csr_matrix(csc[:, number * third : (number + 1) * third])
-            for number, key in enumerate((Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS))
+            for number, key in enumerate(_USA)
         },
     )
-
-
-class _Counted(io.RawIOBase):
-    """A stream that stops when more comes out of it than may."""
-
-    def __init__(self, stream: IO[bytes], reader: _Reader) -> None:
-        self._stream = stream
-        self._reader = reader
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._stream.read(size if size > 0 else 1 << 20)
-        self._reader.spend(len(block))
-        return block
-
-
-class _Reader:
-    """Reads the folder's files within one bound on unpacked bytes."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left = limits.max_bytes
-        self.exhausted: DataError | None = None
-
-    def spend(self, count: int) -> None:
-        self._left -= count
-        if self._left < 0:
-            try:
-                self._limits.check_size(self._limits.max_bytes + 1)
-            except DataError as error:
-                self.exhausted = error
-                raise
-
-    def _open(self, file: Path) -> IO[bytes]:
-        return gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb")  # type: ignore[return-value]
-
-    def lines(self, file: Path) -> list[str]:
-        parts: list[bytes] = []
-        try:
-            with self._open(file) as stream:
-                while block := stream.read(1 << 20):
-                    self.spend(len(block))
-                    parts.append(block)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{file_name(file)} cannot be unpacked or read to its end; copy it again."
-            ) from error
-        text = b"".join(parts).decode("utf-8", "replace")
-        lines = text.removeprefix("\ufeff").splitlines()
-        while lines and not lines[-1].strip():
-            lines.pop()
-        return lines
-
-    def matrix(self, file: Path) -> sparse.coo_matrix:
-        name = file_name(file)
-        try:
-            self._check_header(file, name)
-            if file.suffix.lower() == ".gz":
-                with self._open(file) as stream:
-                    found = mmread(_Counted(stream, self))
-            else:
-                # From the file itself it is read in large blocks, by as many threads as there are.
-                self.spend(file.stat().st_size)
-                found = mmread(file)
-        except DataError:
-            raise
-        except (OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError) as error:
-            if self.exhausted is not None:
-                raise self.exhausted from error
-            reason = shown(str(error).rstrip("."), longest=100)
-            raise DataError(
-                f"{name} is a damaged Matrix Market file ({reason}); copy or write it again."
-            ) from error
-        return sparse.coo_matrix(found)
-
-    def _check_header(self, file: Path, name: str) -> None:
-        with self._open(file) as stream:
-            banner = stream.readline(1024)
-            if not banner.lower().startswith(_BANNER):
-                raise DataError(
-                    f"{name} does not begin as a Matrix Market file does; give the file as the "
-                    "counting tool wrote it."
-                )
-            words = banner.decode("ascii", "replace").lower().split()
-            if words[1:3] != ["matrix", "coordinate"] or words[-1] != "general":
-                raise DataError(
-                    f"{name} is a Matrix Market file of kind {shown(' '.join(words[1:]))}, "
-                    "'matrix coordinate integer general' was expected; write it sparse."
-                )
-            if words[3] not in ("integer", "real", "unsigned-integer"):
-                raise DataError(
-                    f"{name} holds {shown(words[3])} values, numbers were expected; give counts."
-                )
-            line = stream.readline(4096)
-            while line.startswith(b"%") or (line and not line.strip()):
-                line = stream.readline(4096)
-            numbers = line.split()
-            if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
-                raise DataError(f"{name} has no line of sizes; copy or write it again.")
-            rows, columns, entries = (int(number) for number in numbers)
-            if max(rows, columns) >= 1 << 31:
-                raise DataError(
-                    f"{name} declares {rows:,} x {columns:,} entries, fewer than 2,147,483,648 in "
-                    "each direction were expected; check what wrote it."
-                )
-            self._limits.check_size(entries * 16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["spliced", "unspliced", "ambiguous", "total"]
@@ -28,10 +28,14 @@ _STYLES: tuple[tuple[frozenset[str], frozenset[str], frozenset[str]], ...] = (
     (
         frozenset({"cdna", "exon", "exons", "exonic"}),
         frozenset({"intron", "introns", "intronic"}),
-        frozenset({"ambiguous", "ambig"}),
+        frozenset({"ambiguous", "ambig", "spanning"}),
     ),
+    (frozenset({"emat"}), frozenset({"nmat"}), frozenset({"smat"})),
     (frozenset({"s"}), frozenset({"u"}), frozenset({"a", "ambiguous"})),
 )
+#: Whether a style's tool advises to add ambiguous counts to the spliced ones (kb's nac workflow,
+#: alevin-fry's USA mode); ``None`` where several tools use the words.
+_JOINED: tuple[bool | None, ...] = (None, True, None, False, True)
 #: Words that say nothing about which of the matrices it is.
 _FILLERS = {
     "counts",
@@ -70,6 +74,7 @@ _TOTALS = {
     "total_umis",
     "genefull",
     "genefull_counts",
+    "inex",
 }
 
 
@@ -80,6 +85,9 @@ class Pair:
     spliced: str
     unspliced: str
     ambiguous: str | None
+    #: Whether the tool that uses these words adds ambiguous counts to the spliced ones; ``None``
+    #: where the words do not tell.
+    joined: bool | None = field(default=None, compare=False)
 
 
 def _tokens(name: str) -> tuple[str, ...]:
@@ -115,7 +123,8 @@ def find_pairs(names: Iterable[str]) -> list[Pair]:
             unspliced = by_role[1].get(rest)
             if unspliced is not None:
                 ambiguous = by_role[2].get(rest)
-                pairs.append((rank, len(rest), Pair(spliced, unspliced, ambiguous)))
+                pair = Pair(spliced, unspliced, ambiguous, _JOINED[rank])
+                pairs.append((rank, len(rest), pair))
     return [pair for _, _, pair in sorted(pairs, key=lambda item: item[:2])]
 
 
@@ -123,7 +132,7 @@ def half_pair(names: Iterable[str]) -> str | None:
     """Name of a layer that is spliced or unspliced and stands alone, if there is one."""
     for name in names:
         tokens = _tokens(str(name))
-        for spliced, unspliced, _ in _STYLES[:3]:
+        for spliced, unspliced, _ in _STYLES[:4]:
             hits = [token for token in tokens if token in spliced | unspliced]
             rest = {token for token in tokens if token not in spliced | unspliced}
             if len(hits) == 1 and rest <= _FILLERS:

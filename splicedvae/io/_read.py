@@ -13,12 +13,14 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Uns
+from splicedvae._keys import Ambiguous, Layers, Uns
 from splicedvae._notes import Note
 from splicedvae.io._digest import sha256, sha256_of_anndata
+from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._messages import about, file_name, shown, shown_list
-from splicedvae.io._recognise import Recognised, predicted_layers, recognise
+from splicedvae.io._native import native
+from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def read(
     total: str | None = None,
     spliced_layer: str | None = None,
     unspliced_layer: str | None = None,
+    ambiguous_layer: str | None = None,
+    ambiguous: Ambiguous | None = None,
     max_bytes: int | None = None,
 ) -> ReadResult:
     """Read single-cell counts from a file or folder.
@@ -50,12 +54,19 @@ def read(
     path
         File or folder.
     total
-        Where raw total counts stand: ``"X"``, ``"raw.X"``, the name of a layer, or
-        ``"spliced + unspliced"``. ``None`` searches X, raw.X and layers under the usual names;
-        where X is the spliced matrix, spliced + unspliced is taken.
-    spliced_layer, unspliced_layer
+        Where raw total counts stand: ``"X"``, ``"raw.X"``, the name of a layer,
+        ``"spliced + unspliced"`` or ``"spliced + unspliced + ambiguous"``. ``None`` searches X,
+        raw.X and layers under the usual names; where X holds only some of the measured layers,
+        such as the spliced one, the sum of all of them is taken.
+    spliced_layer, unspliced_layer, ambiguous_layer
         Names of the layers; ``None`` finds them under their usual names. Estimated (fractional)
         counts are rounded when named here, and refused otherwise.
+    ambiguous
+        Where ambiguous counts go: ``"spliced"`` adds them to the spliced ones, ``"apart"`` keeps
+        them in a layer of their own; totals made of layers hold them either way. ``None`` does as
+        the tool advises whose names the layers have: ``"spliced"`` for kb's nac workflow and
+        alevin-fry's USA mode; else ``"apart"``, as with velocyto and STARsolo, unless there are
+        more ambiguous than spliced counts.
     max_bytes
         Bytes that the file's arrays may take in memory; ``None`` takes the environment variable
         ``SPLICEDVAE_MAX_BYTES``, else 16 GiB.
@@ -85,8 +96,7 @@ def read(
             list(opened.notes),
             name=name,
             digest=digest,
-            total=total,
-            layers=(spliced_layer, unspliced_layer),
+            asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),
             copy=False,
         )
 
@@ -98,6 +108,8 @@ def from_anndata(
     total: str | None = None,
     spliced_layer: str | None = None,
     unspliced_layer: str | None = None,
+    ambiguous_layer: str | None = None,
+    ambiguous: Ambiguous | None = None,
 ) -> ReadResult:
     """Do as `read` does for an AnnData that is in memory already.
 
@@ -107,7 +119,7 @@ def from_anndata(
         Cells x genes. It is never changed, and the result shares no counts with it.
     name
         What the data are called in messages.
-    total, spliced_layer, unspliced_layer
+    total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous
         As for `read`.
 
     Returns
@@ -128,8 +140,7 @@ def from_anndata(
             [],
             name=shown(name),
             digest=None,
-            total=total,
-            layers=(spliced_layer, unspliced_layer),
+            asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),
             copy=True,
         )
 
@@ -140,8 +151,7 @@ def _result(
     *,
     name: str,
     digest: str | None,
-    total: str | None,
-    layers: tuple[str | None, str | None],
+    asked: Asked,
     copy: bool,
 ) -> ReadResult:
     if adata.n_obs == 0 or adata.n_vars == 0:
@@ -149,11 +159,10 @@ def _result(
             f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
             "expected; check the filtering before it was written."
         )
+    adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
     names = tuple(str(key) for key in adata.layers if key not in predicted)
-    found = recognise(
-        adata, notes, total=total, spliced_layer=layers[0], unspliced_layer=layers[1], copy=copy
-    )
+    found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
     notes += empty_note(int(np.count_nonzero(np.diff(found.total.indptr) == 0)), out.n_obs)
     if digest is None:
@@ -169,6 +178,9 @@ def _result(
         counts=found.counts,
         layers=names,
         totals_are_sum=found.are_sum,
+        ambiguous_source=found.ambiguous_source,
+        ambiguous=found.ambiguous_place,
+        ambiguous_share=found.ambiguous_share,
     )
     record(result)
     return result
@@ -250,12 +262,13 @@ def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool
 
 
 def _copied(value: Any, copy: bool) -> Any:
+    value = native(value)
     return value.copy() if copy and hasattr(value, "copy") else value
 
 
 def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Copy a frame so that its columns can be written again: mixed ones become text."""
-    out = frame.copy()
+    out = native(frame).copy()
     mixed = []
     for column in out.columns:
         if out[column].dtype != object:
@@ -339,7 +352,7 @@ def record(result: ReadResult | BackedCounts) -> None:
         "total_source": result.total_source,
         "notes": np.array(result.notes, dtype=object),
     }
-    for key in ("spliced_source", "unspliced_source", "counts"):
+    for key in ("spliced_source", "unspliced_source", "ambiguous_source", "ambiguous", "counts"):
         value = getattr(result, key)
         if value is not None:
             record[key] = value

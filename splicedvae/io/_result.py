@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anndata import AnnData
 
-from splicedvae._keys import Counts
+from splicedvae._keys import Ambiguous, Counts
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ class ReadResult:
     name: str
     #: SHA-256 of the file; of a folder's sorted contents; of counts and names in memory.
     sha256: str
-    #: ``"X"``, ``"raw.X"``, ``"layers/<name>"`` or ``"spliced + unspliced"``.
+    #: ``"X"``, ``"raw.X"``, ``"layers/<name>"``, ``"spliced + unspliced"`` or
+    #: ``"spliced + unspliced + ambiguous"``.
     total_source: str
-    #: ``"layers/<name>"``, or ``None`` where no measured layers were found.
+    #: ``"layers/<name>"``, two of them joined by ``" + "`` where ambiguous counts were added to the
+    #: spliced ones, or ``None`` where no measured layers were found.
     spliced_source: str | None
     #: As for `spliced_source`.
     unspliced_source: str | None
@@ -41,6 +43,12 @@ class ReadResult:
     layers: tuple[str, ...] = ()
     #: Whether the totals are known to be exactly spliced + unspliced.
     totals_are_sum: bool = False
+    #: ``"layers/<name>"``, or ``None`` where there are no ambiguous counts.
+    ambiguous_source: str | None = None
+    #: Where the ambiguous counts went; ``None`` where there are none.
+    ambiguous: Ambiguous | None = None
+    #: Share of spliced + unspliced + ambiguous counts that are ambiguous.
+    ambiguous_share: float | None = None
 
     @property
     def has_measured_layers(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae.io._native import native
 
 #: Above this number float32 no longer holds every integer.
 LARGEST_COUNT = 1 << 24
@@ -235,6 +236,7 @@ def to_csr(matrix: Any, *, where: str, copy: bool = True) -> tuple[sparse.csr_ma
             f"{where} has {len(matrix.shape)} dimensions, 2 were expected (cells x genes)."
         )
     check_matrix(matrix, where=where)
+    matrix = native(matrix)
     if kind == "f" and matrix.dtype.itemsize == 2:
         matrix = matrix.astype(np.float32)
     if not sparse.issparse(matrix):

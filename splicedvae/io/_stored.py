@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae.io._chunks import PackedArray
+from splicedvae.io._native import native
 from splicedvae.io._sparse import check_indices, check_lengths, check_pointers, to_csr
 from splicedvae.io._values import Look, Values
 
@@ -45,8 +46,9 @@ class _Part:
 
     def __getitem__(self, window: slice) -> NDArray[Any]:
         if self._packed is not None:
-            return self._packed.part(window.start, window.stop)
-        return np.asarray(self._array[window])
+            part: NDArray[Any] = native(self._packed.part(window.start, window.stop))
+            return part
+        return np.asarray(native(self._array[window]))
 
 
 class StoredMatrix:

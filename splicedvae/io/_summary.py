@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Layers
+from splicedvae._keys import Ambiguous, Layers
 from splicedvae.io._columns import batch_candidates, cluster_candidates
 from splicedvae.io._doubts import EMPTY_DROPLET, MIN_SHARED_COUNTS, Doubt, doubts
 from splicedvae.io._messages import about, shown, shown_list
@@ -147,6 +147,11 @@ class DataSummary:
     verdict: Verdict
     #: Names of the layers of the file that may hold measured counts, in its order.
     layers: tuple[str, ...] = ()
+    ambiguous_source: str | None = None
+    #: Where ambiguous counts went.
+    ambiguous: Ambiguous | None = None
+    #: Share of spliced + unspliced + ambiguous counts that are ambiguous.
+    ambiguous_share: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain numbers, text, lists and dictionaries, ready for JSON."""
@@ -233,7 +238,7 @@ def inspect(
         counts=result.counts,
         has_spliced=result.spliced_source is not None,
         has_unspliced=result.unspliced_source is not None,
-        has_ambiguous=Layers.AMBIGUOUS in adata.layers,
+        has_ambiguous=result.ambiguous_source is not None,
         has_measured_layers=result.has_measured_layers,
         umis_per_cell=Quartiles.of(umis),
         genes_per_cell=Quartiles.of(genes),
@@ -266,6 +271,9 @@ def inspect(
         notes=result.notes,
         warnings=(),
         layers=result.layers,
+        ambiguous_source=result.ambiguous_source,
+        ambiguous=result.ambiguous,
+        ambiguous_share=result.ambiguous_share,
         remarks=(),
         verdict=Verdict("no", ()),
     )

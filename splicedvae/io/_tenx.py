@@ -16,7 +16,6 @@ from splicedvae.io._messages import shown, shown_list
 from splicedvae.io._sparse import check_arrays
 
 _PARTS = {"data", "indices", "indptr", "shape", "barcodes"}
-GENE_EXPRESSION = "Gene Expression"
 
 
 def tenx_groups(file: h5py.File) -> list[str]:
@@ -28,19 +27,17 @@ def tenx_groups(file: h5py.File) -> list[str]:
     ]
 
 
-def read_10x(file: h5py.File, notes: list[str]) -> AnnData:
+def read_10x(file: h5py.File) -> AnnData:
     """Read an open and checked Cell Ranger file.
 
     Parameters
     ----------
     file
         HDF5 file with one matrix group.
-    notes
-        Gets a sentence for whatever was left out.
 
     Returns
     -------
-    AnnData, cells x genes, named by gene symbol with ``gene_ids`` in ``var``.
+    AnnData, cells x features, named by gene symbol with ``gene_ids`` in ``var``.
 
     Raises
     ------
@@ -77,42 +74,7 @@ def read_10x(file: h5py.File, notes: list[str]) -> AnnData:
         values = columns.get(key)
         if values is not None and len(values) == len(ids):
             var[target] = values
-    adata = AnnData(X=matrix, obs=pd.DataFrame(index=pd.Index(barcodes, dtype=object)), var=var)
-    return only_gene_expression(adata, notes)
-
-
-def only_gene_expression(adata: AnnData, notes: list[str]) -> AnnData:
-    """Leave out features that are no genes, such as antibodies, and say so.
-
-    Parameters
-    ----------
-    adata
-        Data with 10x's feature types in ``var["feature_types"]``, or without.
-    notes
-        Gets a sentence when features are left out.
-
-    Returns
-    -------
-    The data with genes only.
-
-    Raises
-    ------
-    DataError
-        None of the features is a gene.
-    """
-    if "feature_types" not in adata.var:
-        return adata
-    keep = (adata.var["feature_types"] == GENE_EXPRESSION).to_numpy()
-    if keep.all():
-        return adata
-    others = shown_list(sorted(set(adata.var.loc[~keep, "feature_types"].astype(str))))
-    if not keep.any():
-        raise DataError(
-            f"its features are {others}, gene expression was expected; give the gene expression "
-            "matrix."
-        )
-    notes.append(f"{int((~keep).sum()):,} features that are no genes ({others}) were left out.")
-    return adata[:, keep].copy()
+    return AnnData(X=matrix, obs=pd.DataFrame(index=pd.Index(barcodes, dtype=object)), var=var)
 
 
 def _text(group: h5py.Group, key: str) -> list[str] | None:

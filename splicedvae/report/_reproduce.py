@@ -30,7 +30,15 @@ _VELOCITY: Final[dict[str, tuple[str, str]]] = {
     "seed": ("--velocity-seed", "--seed"),
 }
 #: Settings of the prediction that the command ``predict`` takes.
-_PREDICT: Final = ("total", "spliced_layer", "unspliced_layer", "counts", "batch_key")
+_PREDICT: Final = (
+    "total",
+    "spliced_layer",
+    "unspliced_layer",
+    "ambiguous_layer",
+    "ambiguous",
+    "counts",
+    "batch_key",
+)
 
 
 def file_name(path: str) -> str:

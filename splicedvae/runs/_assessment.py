@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from splicedvae._errors import DataError, RunError
 from splicedvae._keys import Layers, Obs, Sources, Split
+from splicedvae._labels import batch_labels
 from splicedvae.evaluation import (
     GeneMean,
     GroupMean,
@@ -270,14 +271,14 @@ def _labels(obs: pd.DataFrame, column: str) -> list[str] | None:
 
 
 def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnData:
-    """Bring the batch column of some data under the name that a model asks for.
+    """Bring the batches of some data under the name that a model asks for, as text.
 
     Parameters
     ----------
     model
         A trained model.
     cells
-        The data; changed in place if the column is missing.
+        The data; changed in place.
     batch_key
         Column of ``obs`` with the batches in this data; None where it has the model's name.
 
@@ -288,17 +289,18 @@ def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnD
     Raises
     ------
     DataError
-        If the column named is not there.
+        If the column named is not there, or some cells have no batch.
     """
     wanted = model.registry_["setup_args"]["batch_key"]
-    if wanted is None or batch_key is None or batch_key == wanted:
+    if wanted is None or (batch_key is None and wanted not in cells.obs):
         return cells
+    batch_key = wanted if batch_key is None else batch_key
     if batch_key not in cells.obs:
         raise DataError(
             f"The file has no column {batch_key[:40]!r} in obs to take the batch from: name one "
             "that it has."
         )
-    cells.obs[wanted] = cells.obs[batch_key].astype(str)
+    cells.obs[wanted] = batch_labels(cells.obs[batch_key])
     return cells
 
 

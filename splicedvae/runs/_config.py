@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from splicedvae import __version__
 from splicedvae._errors import DataError, RunError, SplicedVAEError
-from splicedvae._keys import Counts, HeadKind, RatioLikelihood
+from splicedvae._keys import Ambiguous, Counts, HeadKind, RatioLikelihood
 from splicedvae.runs import _files
 from splicedvae.velocity import VelocitySettings
 
@@ -52,8 +52,9 @@ class RunConfig:
         Digest of the file's content, 64 hexadecimal digits; checked again before reading.
     name
         Display name. It is not part of the id.
-    total, spliced_layer, unspliced_layer
-        Where the counts are, as `splicedvae.io.read` takes them; None lets it find them.
+    total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous
+        Where the counts are, and where ambiguous ones go, as `splicedvae.io.read` takes them; None
+        lets it find them.
     cluster_key, batch_key
         Columns of ``obs`` with cell groups and batches, or None.
     counts
@@ -103,6 +104,8 @@ class RunConfig:
     total: str | None = None
     spliced_layer: str | None = None
     unspliced_layer: str | None = None
+    ambiguous_layer: str | None = None
+    ambiguous: Ambiguous | None = None
     cluster_key: str | None = None
     batch_key: str | None = None
     counts: Counts = "with-introns"

@@ -32,6 +32,7 @@ from splicedvae import __version__, io
 from splicedvae._counts import at_counts
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae._labels import batch_labels
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import Adaptation, SplicedVAE
 from splicedvae.runs import (
@@ -236,6 +237,8 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
         total=config.total,
         spliced_layer=config.spliced_layer,
         unspliced_layer=config.unspliced_layer,
+        ambiguous_layer=config.ambiguous_layer,
+        ambiguous=config.ambiguous,
     )
     if result.sha256 != config.data_sha256:
         raise RunError(
@@ -277,7 +280,8 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
         obs[config.split_by] = _prediction.categories(cells.obs[config.split_by])
     if config.batch_key is not None:
         # The models are set up with the file's own column name, which users of them know.
-        obs[config.batch_key] = np.asarray(cells.obs[config.batch_key].astype(str))
+        obs[config.batch_key] = batch_labels(cells.obs[config.batch_key])
+        obs[Obs.BATCH] = pd.Categorical(obs[config.batch_key])
     totals = _prediction.counts(cells.X)
     kept = np.asarray(totals.sum(axis=1)).ravel() > 0
     if not kept.any():

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Obsm, Sources
+from splicedvae._labels import batch_labels
 from splicedvae._umap import load_umap
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
                 f"The data has no column {batch_key[:40]!r} in obs to take the batch from: name "
                 "one that it has."
             )
-        obs[batch_key] = adata.obs[batch_key].astype(str).astype("category")
+        obs[batch_key] = pd.Categorical(batch_labels(adata.obs[batch_key]))
     return AnnData(X=counts(adata.X), obs=obs, var=pd.DataFrame(index=adata.var_names.copy()))
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata
+import numpy as np
 import pytest
 from click.testing import Result
 
@@ -63,6 +65,20 @@ def test_what_a_user_can_mend_is_one_sentence_and_exit_code_1(
     assert "Traceback" not in result.stderr
     assert str(tmp_path) not in last
     assert cells.read_bytes() == before
+
+
+def test_missing_batches_are_refused_before_there_is_a_folder(
+    command: Command, cells: Path, tmp_path: Path
+) -> None:
+    adata = anndata.read_h5ad(cells)
+    adata.obs["lane"] = [np.nan, *([1.0, 2.0] * adata.n_obs)][: adata.n_obs]
+    adata.write_h5ad(tmp_path / "gaps.h5ad")
+    result = command(
+        "train", tmp_path / "gaps.h5ad", "--out", tmp_path / "run", "--batch-key", "lane"
+    )
+    assert result.exit_code == 1
+    assert "1 of 260 cells have no label in obs column 'lane'" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

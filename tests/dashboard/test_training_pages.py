@@ -240,3 +240,23 @@ def test_the_form_goes_by_the_speed_of_earlier_runs(folder: Path, cells_file: Pa
     status = {"state": "finished", "stage": "finished", "fraction": 1.0, "updated": 2.0}
     (run / "status.json").write_text(json.dumps(status))
     assert "on this computer" in expected(open_page(TRAIN, data=stored.id))
+
+
+def test_three_layers_are_chosen_and_where_ambiguous_counts_go(
+    folder: Path, cells_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cells_file.open("rb") as content:
+        stored = uploads.add_upload("cells.h5ad", content)
+    asked: list[runs.RunConfig] = []
+
+    def keep(config: runs.RunConfig) -> None:
+        asked.append(config)
+        raise RunError("Nothing is started here.")
+
+    monkeypatch.setattr(runs, "start", keep)
+    app = open_page(TRAIN, data=stored.id)
+    assert "form-ambiguous" not in [box.key for box in app.selectbox]
+    app.selectbox(key="form-layer-ambiguous").select("nascent copy").run()
+    app.selectbox(key="form-ambiguous").select("spliced").run()
+    next(button for button in app.button if button.label == "Start training").click().run()
+    assert [(one.ambiguous_layer, one.ambiguous) for one in asked] == [("nascent copy", "spliced")]

@@ -1,0 +1,100 @@
+"""The matrices of an AnnData by name, each looked at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from splicedvae._errors import DataError
+from splicedvae.io._counts import Candidate, candidate
+from splicedvae.io._messages import shown, shown_list
+
+RAW_X = "raw.X"
+_RAW = {"raw", "raw.x", "raw/x"}
+
+
+class Matrices:
+    """X, raw.X and layers as candidates for counts.
+
+    Parameters
+    ----------
+    adata
+        Data with sound matrices.
+    copy
+        Whether the given matrices must stay untouched.
+    """
+
+    def __init__(self, adata: AnnData, copy: bool) -> None:
+        self.adata = adata
+        #: Layers that were taken as measured counts.
+        self.used: set[str] = set()
+        #: Genes of ``raw`` where its matrix was looked at with all of them.
+        self.raw_var: pd.DataFrame | None = None
+        self._copy = copy
+        self._seen: dict[str, Candidate] = {}
+
+    def _candidate(self, source: str, matrix: Any) -> Candidate:
+        if source not in self._seen:
+            self._seen[source] = candidate(matrix, source, copy=self._copy)
+        return self._seen[source]
+
+    def layer(self, name: str) -> Candidate:
+        """Look at a layer."""
+        return self._candidate(f"layers/{shown(name)}", self.adata.layers[name])
+
+    def main(self) -> Candidate | None:
+        """Look at ``X``."""
+        return None if self.adata.X is None else self._candidate("X", self.adata.X)
+
+    def raw(self, *, like_x: bool) -> Candidate | None:
+        """Look at ``raw.X``, cut to the genes of ``X`` where layers have only these."""
+        raw = self.adata.raw
+        if raw is None or raw.X is None:
+            return None
+        if raw.var_names.equals(self.adata.var_names):
+            return self._candidate(RAW_X, raw.X)
+        if not like_x:
+            self.raw_var = raw.var
+            return self._candidate(RAW_X, raw.X)
+        place = raw.var_names.get_indexer(self.adata.var_names) if raw.var_names.is_unique else None
+        if place is None or np.any(place < 0):
+            return None
+        found = self._candidate(RAW_X, raw.X)
+        if found.matrix.shape[1] != self.adata.n_vars:
+            cut = sparse.csr_matrix(found.matrix[:, place])
+            found = candidate(cut, RAW_X, copy=False)
+            self._seen[RAW_X] = found
+        return found
+
+    def named(self, total: str) -> Candidate:
+        """Look at the matrix that a person asked for.
+
+        Raises
+        ------
+        DataError
+            There is no such matrix.
+        """
+        if total.lower() == "x":
+            found = self.main()
+            if found is None:
+                raise DataError("there is no X in it; name a layer that holds total counts.")
+            return found
+        name = total.removeprefix("layers/")
+        if name in self.adata.layers:
+            return self.layer(name)
+        if total.lower() in _RAW:
+            found = self.raw(like_x=bool(self.used))
+            if found is None:
+                raise DataError(
+                    "there is no raw.X that fits its genes; name X or a layer as total instead."
+                )
+            return found
+        options = ["X", RAW_X] if self.adata.raw is not None else ["X"]
+        raise DataError(
+            f"there is no '{shown(total)}' to take total counts from, one of "
+            f"{shown_list([*options, *self.adata.layers])} was expected; name one that is there."
+        )
