@@ -95,6 +95,11 @@ class Obs:
 class Var:
     """Columns of ``adata.var``."""
 
+    #: Identifier and symbol where the name does not say which gene it is, as scanpy calls them.
+    GENE_IDS: Final = "gene_ids"
+    GENE_SYMBOLS: Final = "gene_symbols"
+    #: True where the name in the file stands for more than one gene.
+    REPEATED: Final = "repeated_name"
     #: Rates of a simulation: transcription when on, splicing, degradation; per unit time.
     ALPHA: Final = "alpha"
     ALPHA_START: Final = "alpha_start"

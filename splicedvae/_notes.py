@@ -22,6 +22,8 @@ LEVELS: Final[dict[str, Level]] = {
     "layers-missing": "warning",
     "counts-other-than-asked": "warning",
     "cells-empty": "warning",
+    "genes-only-numbered": "warning",
+    "genes-unnamed": "warning",
     # Training and predicting.
     "resumed": "info",
     "split-by-group": "info",

@@ -143,7 +143,7 @@ def _judged_with(
 
     found = runs.open_run(run)
     found.need_finished("a finished one was expected")
-    fit = runs.fit_of(runs.trained_on(found), cells.var_names, summary.species)
+    fit = runs.fit_of(runs.trained_on(found), cells.var, summary.species)
     if fit.fits and not fit.other_species:
         with stderr().status("comparing the cells with those of training"), quiet_models():
             new = runs.novelty(found, cells, batch_key=batch_key)

@@ -26,11 +26,11 @@ class Contents:
     summary
         Cells, genes, layers, depth, clusters, notes and warnings.
     genes
-        The names of its genes.
+        What the file says of its genes: its ``var``.
     """
 
     summary: io.DataSummary
-    genes: pd.Index
+    genes: pd.DataFrame
 
 
 def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
@@ -86,7 +86,7 @@ def _stamp(stored: StoredFile) -> tuple[int, int]:
 @st.cache_resource(max_entries=64, show_spinner="Reading the file …")
 def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str | None) -> Contents:
     result = _read(sha256, path, stamp)
-    return Contents(io.inspect(result, cluster_key=cluster_key), result.adata.var_names)
+    return Contents(io.inspect(result, cluster_key=cluster_key), result.adata.var)
 
 
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)

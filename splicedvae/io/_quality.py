@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from splicedvae._gene_identity import SYMBOL_COLUMNS
 from splicedvae.io._sparse import add, equal
 
 #: Mitochondrial genes as symbols name them: MT-CO1, mt-Co1, mt:CoI.
@@ -30,8 +31,6 @@ MITOSIS = frozenset(
 #: Of them, genes that a cell must have counts of to be called dividing. A convention of our own:
 #: resting cells have counts of one or two by chance and from their surroundings.
 MITOSIS_GENES = 5
-#: Symbols of a file whose genes are named by identifiers.
-_SYMBOLS = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "feature_name")
 _BLOCK = 20_000
 #: Enough for a standard error of the scatter far below what any biology adds.
 SCATTER_CELLS = 3_000
@@ -185,6 +184,6 @@ def marker_sums(
 
 def _symbols(var: pd.DataFrame) -> Iterable[list[str]]:
     yield [str(name) for name in var.index]
-    for column in _SYMBOLS:
+    for column in SYMBOL_COLUMNS:
         if column in var:
             yield [str(name) for name in var[column]]

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Ambiguous, Layers, Uns
+from splicedvae._gene_identity import (
+    ID_COLUMNS,
+    SYMBOL_COLUMNS,
+    UNNAMED,
+    name_numbers,
+    texts_of,
+)
+from splicedvae._keys import Ambiguous, Layers, Uns, Var
 from splicedvae._notes import Note
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
@@ -29,8 +37,10 @@ if TYPE_CHECKING:
 #: Layers of the package itself, which stay as they are.
 OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
 _MEASURED = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
-_SYMBOLS = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "feature_name")
-_IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
+#: Columns that hold names where an index only numbers the genes, after the usual ones.
+_INDEXES = ("_index", "index", "gene", "genes", "name", "names", "feature", "features", "row_names")
+#: What readers make of a missing name; a gene may be called so, but not several.
+_MISSING_NAMES = ("nan", "None", "NaN", "<NA>")
 
 
 def read(
@@ -213,7 +223,7 @@ def assemble(
     obs = _frame(adata.obs, "obs", notes)
     var = _frame(var, "var", notes)
     obs.index = _unique(_text_index(obs.index), "cells", notes)
-    var.index = _gene_names(var, notes)
+    _name_genes(var, notes)
     uns = copying.deepcopy(dict(adata.uns)) if copy else dict(adata.uns)
     if len(adata.obsp) or len(adata.varp):
         notes.append(
@@ -227,10 +237,10 @@ def assemble(
         obs=obs,
         var=var,
         uns=uns,
-        obsm={key: _copied(value, copy) for key, value in adata.obsm.items()},
+        obsm={key: _named(_copied(value, copy), obs.index) for key, value in adata.obsm.items()},
         varm={}
         if found.var is not None
-        else {key: _copied(value, copy) for key, value in adata.varm.items()},
+        else {key: _named(_copied(value, copy), var.index) for key, value in adata.varm.items()},
     )
     for key, matrix in zip(
         _MEASURED, (found.spliced, found.unspliced, found.ambiguous), strict=True
@@ -266,6 +276,11 @@ def _copied(value: Any, copy: bool) -> Any:
     return value.copy() if copy and hasattr(value, "copy") else value
 
 
+def _named(value: Any, index: pd.Index) -> Any:
+    """Give the rows of a table the names that cells or genes have now."""
+    return value.set_axis(index) if isinstance(value, pd.DataFrame) else value
+
+
 def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Copy a frame so that its columns can be written again: mixed ones become text."""
     out = native(frame).copy()
@@ -293,47 +308,76 @@ def _text_index(index: Iterable[object]) -> pd.Index:
     return pd.Index([_text(value) for value in index], dtype=object)
 
 
-def _gene_names(var: pd.DataFrame, notes: list[str]) -> pd.Index:
-    """Names for the genes: the index, or a column where the index says nothing."""
-    index = _text_index(var.index)
-    if index.str.fullmatch(r"\d+").all():
-        column = next((c for c in (*_SYMBOLS, *_IDS) if c in var.columns), None)
+def _name_genes(var: pd.DataFrame, notes: list[str]) -> None:
+    """Give the genes unique names: the index, or a column where the index says nothing."""
+    names = texts_of(var.index)
+    if name_numbers(var).all():
+        column = _naming_column(var)
         if column is not None:
-            notes.append(f"Genes were only numbered, so their names were taken from var {column}.")
-            index = _text_index(var[column])
-    nameless = index.isin(["", "nan", "None", "NaN", "<NA>"])
+            notes.append(
+                f"Genes were only numbered, so their names were taken from var {shown(column)}."
+            )
+            names = texts_of(var[column])
+    # A name is missing, not a gene called nan, where several genes have it.
+    for text in _MISSING_NAMES:
+        if (names == text).sum() > 1:
+            names[names == text] = ""
+    ids_in = next((c for c in ID_COLUMNS if c in var), None)
+    ids = None if ids_in is None else texts_of(var[ids_in])
+    nameless = names == ""
     if nameless.any():
-        column = next((c for c in _IDS if c in var.columns), None)
-        ids = _text_index(var[column]) if column else None
-        values = index.to_numpy(copy=True)
-        for place in np.flatnonzero(nameless):
-            values[place] = ids[place] if ids is not None else f"unnamed-{place}"
-        index = pd.Index(values, dtype=object)
-        source = f"took them from var {column}" if column else "were numbered"
+        places = np.flatnonzero(nameless)
+        names[places] = [f"{UNNAMED}{place}" for place in places] if ids is None else ids[places]
+        places = np.flatnonzero(names == "")
+        names[places] = [f"{UNNAMED}{place}" for place in places]
+        source = "were numbered" if ids is None else f"took them from var {ids_in}"
         notes.append(f"{int(nameless.sum()):,} genes had no name and {source}.")
-    return _unique(index, "genes", notes)
+    index = pd.Index(names, dtype=object)
+    if not index.is_unique and not nameless.all():
+        var[Var.REPEATED] = index.duplicated(keep=False)
+    var.index = _unique(index, "genes", notes, order=ids)
 
 
-def _unique(index: pd.Index, what: str, notes: list[str]) -> pd.Index:
-    """Names with -1, -2, ... after repeated ones, never meeting a name that is there."""
+def _naming_column(var: pd.DataFrame) -> str | None:
+    """Return the column to take names from: a usual one, else one of unlike words."""
+    for column in (*SYMBOL_COLUMNS, *_INDEXES, *ID_COLUMNS):
+        if column in var and not name_numbers(var.set_index(column)).all():
+            return column
+    for column in var.columns:
+        if not pd.api.types.is_numeric_dtype(var[column].dtype):
+            texts = texts_of(var[column])
+            words = ~name_numbers(pd.DataFrame(index=pd.Index(texts))) & (texts != "")
+            if len(set(texts[words])) > 0.9 * len(texts):
+                return str(column)
+    return None
+
+
+def _unique(
+    index: pd.Index, what: str, notes: list[str], order: NDArray[np.object_] | None = None
+) -> pd.Index:
+    """Names with -1, -2, ... after repeated ones, never meeting a name that is there.
+
+    Where there is an order to go by, numbers do not depend on that of the file.
+    """
     if index.is_unique:
         return index
     repeated = index[index.duplicated()]
     taken = set(index)
     counts: dict[str, int] = {}
     seen: set[str] = set()
-    names = []
-    for name in index:
+    names = index.to_numpy(dtype=object, copy=True)
+    places = range(len(index)) if order is None else np.argsort(order.astype(str), kind="stable")
+    for place in places:
+        name = index[place]
         if name not in seen:
             seen.add(name)
-            names.append(name)
             continue
         number = counts.get(name, 0) + 1
         while f"{name}-{number}" in taken:
             number += 1
         counts[name] = number
         taken.add(f"{name}-{number}")
-        names.append(f"{name}-{number}")
+        names[place] = f"{name}-{number}"
     told = (
         f"{len(repeated):,} names of {what} occurred before (such as {shown(repeated[0])}) and "
         "got a number after them."

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Ambiguous, Layers
 from splicedvae.io._columns import batch_candidates, cluster_candidates
 from splicedvae.io._doubts import EMPTY_DROPLET, MIN_SHARED_COUNTS, Doubt, doubts
@@ -226,7 +227,7 @@ def inspect(
     positive = umis[umis > 0]
     edges = np.geomspace(max(1.0, positive.min()), max(2.0, positive.max() * 1.0001), _BINS + 1)
     markers = marker_sums(total, umis, adata.var)
-    ids = adata.var["gene_ids"].astype(str) if "gene_ids" in adata.var else ()
+    ids = GeneIdentity.of(adata.var).identifiers
     summary = DataSummary(
         name=result.name,
         sha256=result.sha256,

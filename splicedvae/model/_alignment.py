@@ -1,17 +1,22 @@
-"""Bring the genes of a query to those of a model, by name, and say what was done."""
+"""Bring the genes of a query to those of a model, by identifier or name, and say what was done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 
 from splicedvae._errors import GenesError
+from splicedvae._gene_identity import GeneIdentity, name_numbers
+from splicedvae._gene_match import GeneMatch, Rule, match_genes
 from splicedvae._gene_names import naming_style
+from splicedvae._keys import Var
+from splicedvae.io import guess_species
 
 #: Below this share of a model's genes its latent space means nothing for the query.
 MIN_FRACTION = 0.5
@@ -33,6 +38,14 @@ class GeneAlignment:
         Whether the shared genes stood in another order.
     missing
         Model genes that the query lacks, in the model's order; their counts are taken as zero.
+    renamed
+        Whether the query has other names for genes that were found.
+    n_ambiguous
+        How many of the missing genes have a name that stands for more than one gene.
+    found_by
+        Sentences' parts that say by what genes were found, each with how many.
+    position
+        Place of each of the model's genes in the query, -1 where it is missing; shape (n_model,).
     """
 
     n_model: int
@@ -40,17 +53,55 @@ class GeneAlignment:
     n_extra: int
     reordered: bool
     missing: tuple[str, ...]
+    renamed: bool = False
+    n_ambiguous: int = 0
+    found_by: tuple[tuple[str, int], ...] = ()
+    position: NDArray[np.intp] = field(
+        default_factory=lambda: np.empty(0, dtype=np.intp), repr=False, compare=False
+    )
 
     @property
     def is_identity(self) -> bool:
-        """Whether the query had the model's genes, all of them, in order."""
-        return self.n_found == self.n_model and self.n_extra == 0 and not self.reordered
+        """Whether the query had the model's genes, all of them, in order and by their names."""
+        return (
+            self.n_found == self.n_model
+            and self.n_extra == 0
+            and not self.reordered
+            and not self.renamed
+        )
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Which of the model's genes the query has, shape (n_model,)."""
+        return np.asarray(self.position >= 0)
+
+    def selection(self, n_vars: int) -> csr_matrix:
+        """Return what counts are multiplied by from the right to have the model's genes in order.
+
+        Parameters
+        ----------
+        n_vars
+            Genes of the query.
+        """
+        found = self.found
+        ones = np.ones(int(found.sum()), dtype=np.float32)
+        places = (self.position[found], np.flatnonzero(found))
+        return csr_matrix((ones, places), shape=(n_vars, self.n_model))
 
     def __str__(self) -> str:
-        parts = [f"{self.n_found:,} of the model's {self.n_model:,} genes were found by name"]
+        by = self.found_by
+        how = f" {by[0][0]}" if len(by) == 1 else ""
+        if len(by) > 1:
+            how = ": " + ", ".join(f"{n:,} {words}" for words, n in by)
+        parts = [f"{self.n_found:,} of the model's {self.n_model:,} genes were found{how}"]
         if self.missing:
             shown = ", ".join(self.missing[:3]) + (", ..." if len(self.missing) > 3 else "")
             parts.append(f"{len(self.missing):,} missing ones were taken as zero ({shown})")
+        if self.n_ambiguous:
+            parts.append(
+                f"{self.n_ambiguous:,} of these have a name that stands for more than one gene and "
+                "no identifier that tells which"
+            )
         if self.n_extra:
             parts.append(f"{self.n_extra:,} other genes of the data were left out")
         if self.reordered:
@@ -58,48 +109,91 @@ class GeneAlignment:
         return "; ".join(parts) + "."
 
 
-def _advice(target: pd.Index, names: pd.Index) -> str:
-    ours, theirs = naming_style(target), naming_style(names)
+def _words(rule: Rule) -> str:
+    """Say in words by what genes were found."""
+    what = "by identifier" if rule.kind == "identifier" else "by name"
+    where = f" in var {rule.column}" if rule.column is not None else ""
+    how = "" if rule.exact else ", but for versions, genomes, quotes or punctuation"
+    return f"{what}{where}{how}"
+
+
+def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
+    names = pd.Index(var.index)
+    for which, numbers in (
+        ("data", name_numbers(var)),
+        ("model", name_numbers(pd.DataFrame(index=model.names))),
+    ):
+        if numbers.mean() > 0.5:
+            return (
+                f"the genes of the {which} are only numbered, and numbers do not tell which gene "
+                "is which, so give them their names or identifiers"
+                + (" and train again." if which == "model" else " (in var).")
+            )
+    ours, theirs = naming_style(model.names), naming_style(names)
+    texts = [texts for texts in (model.identifiers, model.symbols) if (texts != "").any()]
+    known = GeneIdentity.of(var)
+    species = [
+        guess_species(list(model.names), [text for one in texts for text in one if text]).species,
+        guess_species(list(names), [t for t in (*known.identifiers, *known.symbols) if t]).species,
+    ]
     # The words without their example say the style.
-    if ours.split(" (")[0] == theirs.split(" (")[0]:
+    alike = ours.split(" (")[0] == theirs.split(" (")[0]
+    if None not in species and species[0] != species[1]:
+        return (
+            f"the model has {ours} ({species[0]}) and the data {theirs} ({species[1]}), so map the "
+            "data's genes to the model's names (orthologs for another species) or use a model "
+            "trained on that species."
+        )
+    if alike:
         return (
             f"both have {ours.split(' (')[0]}, so give the data with all its genes, as counted, "
             "or train a model on the genes it has."
         )
+    if None not in species:
+        return (
+            f"the model has {ours} and the data {theirs}, of the same species, and no column of "
+            f"var has the model's names, so add one that has (such as {Var.GENE_SYMBOLS} or "
+            f"{Var.GENE_IDS})."
+        )
     return (
-        f"the model has {ours} and the data {theirs}, so map the data's genes to the model's "
-        "names (orthologs for another species) or use a model trained on that species."
+        f"the model has {ours} and the data {theirs}, and no column of var has the model's names, "
+        "so map the data's genes to the model's names (orthologs for another species) or use a "
+        "model trained on that species."
     )
 
 
-def gene_selection(names: pd.Index, target: pd.Index) -> csr_matrix:
-    """Return what counts are multiplied by from the right to have a model's genes in its order."""
-    position = names.get_indexer(target)
-    found = position >= 0
-    return csr_matrix(
-        (
-            np.ones(int(found.sum()), dtype=np.float32),
-            (position[found], np.flatnonzero(found)),
-        ),
-        shape=(len(names), len(target)),
-    )
+def _same(model: GeneIdentity, var: pd.DataFrame) -> bool:
+    """Whether a table has the model's genes in order, by names that nothing puts in doubt."""
+    if not model.names.equals(pd.Index(var.index)):
+        return False
+    if not len(var.columns) and (model.symbols != "").all():
+        return True
+    theirs = GeneIdentity.of(var)
+    both = (theirs.identifiers != "") & (model.identifiers != "")
+    named = (theirs.symbols != "") & (model.symbols != "")
+    # Numbers are no names: the same ones stand in every file.
+    return bool(np.where(both, theirs.identifiers == model.identifiers, named).all())
 
 
 def align_genes(
     adata: AnnData,
-    genes: Sequence[str] | pd.Index,
+    genes: Sequence[str] | pd.Index | GeneIdentity,
     *,
     layers: Sequence[str] = (),
     min_fraction: float = MIN_FRACTION,
 ) -> tuple[AnnData, GeneAlignment]:
     """Bring an AnnData to a model's genes: same names, same order, missing ones zero.
 
+    Genes are found by their identifiers, in the index or a column of ``var``, else by a symbol that
+    stands for one gene alone. Versions after identifiers, genomes before names, quotes and spaces
+    do not matter. Numbers, and numbers that were put after repeated symbols, match nothing.
+
     Parameters
     ----------
     adata
         The query, cells x any genes. It is not changed.
     genes
-        Names of the model's genes.
+        Names of the model's genes, or `SplicedVAE.gene_identity`, which also knows identifiers.
     layers
         Layers to bring along where the query has them.
     min_fraction
@@ -116,28 +210,34 @@ def align_genes(
     Raises
     ------
     GenesError
-        If a gene name stands twice in the query, or too few of the model's genes are found.
+        If a gene of the model stands twice in the query by name and has no identifier, or too few
+        of the model's genes are found.
     """
-    target = pd.Index(genes)
-    names = adata.var_names
-    if names.equals(target):
-        return adata, GeneAlignment(len(target), len(target), 0, False, ())
-    if not names.is_unique:
-        twice = names[names.duplicated()][0]
-        raise GenesError(
-            f"The gene name '{twice}' stands more than once in the data, each was expected once; "
-            "call `adata.var_names_make_unique()` or add up its columns."
+    model = genes if isinstance(genes, GeneIdentity) else GeneIdentity.of_names(genes)
+    target, n = model.names, len(model.names)
+    if _same(model, adata.var):
+        alignment = GeneAlignment(
+            n, n, 0, False, (), found_by=(("by name", n),), position=np.arange(n)
         )
-    position = names.get_indexer(target)
-    found = position >= 0
-    n_found = int(found.sum())
-    if n_found < max(1, min_fraction * len(target)):
+        return adata, alignment
+    match = match_genes(model, adata.var, enough=min_fraction)
+    found = match.position >= 0
+    twice = adata.var_names[adata.var_names.duplicated()]
+    unclear = twice.intersection(target[~found])
+    if len(unclear):
         raise GenesError(
-            f"{n_found:,} of the model's {len(target):,} genes "
-            f"({100 * n_found / len(target):.1f}%) are in the data, at least "
-            f"{100 * min_fraction:.0f}% were expected; {_advice(target, names)}"
+            f"The gene name '{unclear[0]}' stands more than once in the data, each was expected "
+            "once; add up its columns, or put identifiers that tell them apart into "
+            f"`adata.var['{Var.GENE_IDS}']`."
         )
-    selection = gene_selection(names, target)
+    if match.n_found < max(1, min_fraction * n):
+        raise GenesError(
+            f"{match.n_found:,} of the model's {n:,} genes ({100 * match.n_found / n:.1f}%) are in "
+            f"the data, at least {100 * min_fraction:.0f}% were expected; "
+            f"{_advice(model, adata.var)}"
+        )
+    alignment = _told(model, adata, match)
+    selection = alignment.selection(adata.n_vars)
 
     def pick(matrix: object) -> csr_matrix:
         counts = matrix if issparse(matrix) else csr_matrix(np.asarray(matrix))
@@ -148,16 +248,27 @@ def align_genes(
     aligned = AnnData(
         X=None if adata.X is None else pick(adata.X),
         obs=adata.obs.copy(),
-        var=pd.DataFrame(index=target),
+        var=model.frame(),
         obsm={key: value.copy() for key, value in adata.obsm.items()},
         uns={key: value for key, value in adata.uns.items() if not key.startswith("_scvi")},
         layers={name: pick(adata.layers[name]) for name in layers if name in adata.layers},
     )
-    alignment = GeneAlignment(
-        n_model=len(target),
-        n_found=n_found,
-        n_extra=adata.n_vars - n_found,
-        reordered=bool((np.diff(position[found]) < 0).any()),
-        missing=tuple(str(g) for g in target[~found]),
-    )
     return aligned, alignment
+
+
+def _told(model: GeneIdentity, adata: AnnData, match: GeneMatch) -> GeneAlignment:
+    """Say what was found in an AnnData."""
+    found = match.position >= 0
+    places = match.position[found]
+    renamed = adata.var_names[places].to_numpy() != model.names[found].to_numpy()
+    return GeneAlignment(
+        n_model=len(found),
+        n_found=match.n_found,
+        n_extra=adata.n_vars - match.n_found,
+        reordered=bool((np.diff(places) < 0).any()),
+        missing=tuple(str(name) for name in model.names[~found]),
+        renamed=bool(renamed.any()),
+        n_ambiguous=match.n_ambiguous,
+        found_by=tuple((_words(rule), n) for rule, n in match.found_by),
+        position=match.position,
+    )

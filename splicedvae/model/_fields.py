@@ -9,10 +9,83 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from anndata import AnnData
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data import _constants as scvi_constants
 from scvi.data.fields import BaseAnnDataField, LayerField
+
+from splicedvae._gene_identity import GeneIdentity
+
+_IDENTIFIERS, _SYMBOLS = "identifiers", "symbols"
+
+
+class TotalsField(LayerField):
+    """The total counts, with what says which gene each column is.
+
+    Parameters
+    ----------
+    registry_key
+        Key of the totals in the data loader.
+    layer
+        Name of the layer, or ``None`` for ``X``.
+    """
+
+    def __init__(self, registry_key: str, layer: str | None) -> None:
+        super().__init__(registry_key, layer, is_count_data=True)
+
+    def register_field(self, adata: AnnData) -> dict[str, Any]:
+        """Register the totals and the identity of their genes.
+
+        Parameters
+        ----------
+        adata
+            The AnnData to be registered.
+        """
+        identity = GeneIdentity.of(adata.var)
+        return {
+            **super().register_field(adata),
+            _IDENTIFIERS: identity.identifiers,
+            _SYMBOLS: identity.symbols,
+        }
+
+    def transfer_field(
+        self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Register other cells of the same genes, whose identity is kept.
+
+        Parameters
+        ----------
+        state_registry
+            What was recorded of the first AnnData.
+        adata_target
+            The AnnData to be registered.
+        **kwargs
+            As for scvi-tools.
+        """
+        state = super().transfer_field(state_registry, adata_target, **kwargs)
+        known = (_IDENTIFIERS, _SYMBOLS)
+        return {**state, **{key: state_registry[key] for key in known if key in state_registry}}
+
+
+def identity_in(registry: dict[str, Any]) -> GeneIdentity:
+    """Return which genes a registry is of; one of an earlier version knows their names alone.
+
+    Parameters
+    ----------
+    registry
+        Of scvi-tools, as a model holds it.
+    """
+    state = registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+    names = pd.Index(state[LayerField.COLUMN_NAMES_KEY])
+    if _IDENTIFIERS not in state:
+        return GeneIdentity.of_names(names)
+    identifiers, symbols = (
+        np.asarray(state[key], dtype=object) for key in (_IDENTIFIERS, _SYMBOLS)
+    )
+    return GeneIdentity(names, identifiers, symbols)
 
 
 class OptionalLayerField(LayerField):

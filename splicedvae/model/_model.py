@@ -23,7 +23,6 @@ from scvi.data._utils import _get_adata_minify_type
 from scvi.data.fields import (
     CategoricalJointObsField,
     CategoricalObsField,
-    LayerField,
     NumericalJointObsField,
     NumericalObsField,
 )
@@ -34,13 +33,19 @@ from torch.distributions import Normal
 from splicedvae._counts import at_counts
 from splicedvae._epochs import default_epochs
 from splicedvae._errors import DataError
+from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae._novelty import NOVEL
 from splicedvae.model import _folder
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, PredictedBlock, canonical
-from splicedvae.model._fields import OptionalLayerField, OptionalLayersManager
+from splicedvae.model._fields import (
+    OptionalLayerField,
+    OptionalLayersManager,
+    TotalsField,
+    identity_in,
+)
 from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
 from splicedvae.model._schedule import LearningRateDecay, plan_options
@@ -266,7 +271,7 @@ class SplicedVAE(SCVI):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         fields = [
-            LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=True),
+            TotalsField(REGISTRY_KEYS.X_KEY, layer),
             OptionalLayerField(SPLICED_KEY, spliced_layer),
             OptionalLayerField(UNSPLICED_KEY, unspliced_layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -400,11 +405,15 @@ class SplicedVAE(SCVI):
     @property
     def genes(self) -> pd.Index:
         """Names of the model's genes, in its order."""
-        state = self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
-        return pd.Index(state["column_names"])
+        return self.gene_identity.names
+
+    @property
+    def gene_identity(self) -> GeneIdentity:
+        """Names, identifiers and symbols of the model's genes, in its order."""
+        return identity_in(self.registry_)
 
     def align(self, adata: AnnData) -> tuple[AnnData, GeneAlignment]:
-        """Bring the genes of an AnnData to the model's, by name.
+        """Bring the genes of an AnnData to the model's, by identifier or name.
 
         Parameters
         ----------
@@ -418,7 +427,8 @@ class SplicedVAE(SCVI):
         Raises
         ------
         GenesError
-            If fewer than half of the model's genes are found, or a name stands twice.
+            If fewer than half of the model's genes are found, or a name stands twice and no
+            identifier tells the genes apart.
         DataError
             If the layer with total counts is missing.
         """
@@ -426,7 +436,8 @@ class SplicedVAE(SCVI):
         setup = self.registry_["setup_args"]
         layer = setup["layer"]
         layers = [setup["spliced_layer"], setup["unspliced_layer"]]
-        return align_genes(adata, self.genes, layers=[*([layer] if layer else []), *layers])
+        names = [*([layer] if layer else []), *layers]
+        return align_genes(adata, self.gene_identity, layers=names)
 
     def _check_layer(self, adata: AnnData) -> None:
         layer = self.registry_["setup_args"]["layer"]
@@ -1206,7 +1217,7 @@ class SplicedVAE(SCVI):
             warnings.warn(told, UserWarning, stacklevel=2)
         (predicted,) = self._predicted(cells, adaptation, batch_size=batch_size)
         aligned.obsm[Obsm.LATENT] = predicted.latent
-        found = ~self.genes.isin(alignment.missing)
+        found = alignment.found
         # A fresh AnnData: registration marks and stale copies stay behind.
         result = aligned[:, found].copy()
         result.X = totals[:, found]
@@ -1384,9 +1395,7 @@ class SplicedVAE(SCVI):
         """
         if adata is not None and adata is not False:
             registry = cls.load_registry(dir_path, prefix=kwargs.get("prefix"))
-            genes = registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
-                "column_names"
-            ]
+            genes = identity_in(registry)
             setup = registry["setup_args"]
             layers = [setup["layer"], setup["spliced_layer"], setup["unspliced_layer"]]
             adata, alignment = align_genes(adata, genes, layers=[n for n in layers if n])

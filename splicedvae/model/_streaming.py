@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import anndata
 import h5py
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from anndata.io import sparse_dataset, write_elem
 from scipy.sparse import csr_matrix
@@ -27,7 +26,7 @@ from splicedvae import io
 from splicedvae._errors import DataError
 from splicedvae._keys import Counts, Layers, Obsm, Uns
 from splicedvae._replacing import replacing
-from splicedvae.model._alignment import GeneAlignment, align_genes, gene_selection
+from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, canonical
 from splicedvae.reconstruction import mark_predicted, reconstruct_counts
 
@@ -193,17 +192,17 @@ def _aligned(
     The result without counts; the cells; which of the model's genes the data has; what was done.
     """
     setup = model.registry_["setup_args"]
-    layer, genes = setup["layer"], model.genes
+    layer, genes = setup["layer"], model.gene_identity
     names = [layer, setup["spliced_layer"], setup["unspliced_layer"]]
     aligned, alignment = align_genes(shell, genes, layers=[name for name in names if name])
-    found = ~genes.isin(alignment.missing)
-    selection = None if alignment.is_identity else gene_selection(shell.var_names, genes)
+    found = alignment.found
+    selection = None if alignment.is_identity else alignment.selection(shell.n_vars)
     # Registration looks at obs alone, and finds no counts to look at.
-    nothing = csr_matrix((shell.n_obs, len(genes)), dtype=np.float32)
+    nothing = csr_matrix((shell.n_obs, len(found)), dtype=np.float32)
     registered = AnnData(
         X=nothing,
         obs=shell.obs.copy(),
-        var=pd.DataFrame(index=genes),
+        var=genes.frame(),
         layers={} if layer is None else {layer: nothing},
     )
     manager = model.get_anndata_manager(model._validate_anndata(registered), required=True)

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from splicedvae._errors import RunError
+from splicedvae._gene_identity import GeneIdentity
+from splicedvae._gene_match import match_genes
 from splicedvae._novelty import NOVEL
 from splicedvae.io import ModelFit, SpeciesGuess, guess_species
 from splicedvae.runs import _files
@@ -25,17 +27,22 @@ if TYPE_CHECKING:
 class TrainedOn:
     """What a run's models were trained on."""
 
-    #: Genes of the models, in their order.
-    genes: pd.Index
+    #: Which genes the models know, in their order.
+    identity: GeneIdentity
     #: Cells of the run, held-out ones among them.
     n_cells: int
     #: Name of the file, without its folder.
     file: str
 
+    @property
+    def genes(self) -> pd.Index:
+        """Names of the genes."""
+        return self.identity.names
+
     @cached_property
     def species(self) -> SpeciesGuess:
-        """What the names of the genes say about their species."""
-        return guess_species(self.genes)
+        """What names and identifiers of the genes say about their species."""
+        return guess_species(self.genes, self.identity.identifiers)
 
 
 def trained_on(run: Run) -> TrainedOn:
@@ -51,10 +58,12 @@ def trained_on(run: Run) -> TrainedOn:
     RunError
         If its predictions are damaged or missing.
     """
+    from anndata.io import read_elem
+
     file = run.path / _files.PREDICTIONS
     try:
         with h5py.File(file, "r") as stored:
-            genes = _index(stored["var"])
+            genes = GeneIdentity.of(read_elem(stored["var"]))
             n_cells = len(_index(stored["obs"]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(
@@ -64,15 +73,15 @@ def trained_on(run: Run) -> TrainedOn:
     return TrainedOn(genes, n_cells, data.rsplit("/", 1)[-1])
 
 
-def fit_of(known: TrainedOn, genes: pd.Index, species: SpeciesGuess) -> ModelFit:
-    """Compare a model's genes and species with those of a file, by names alone.
+def fit_of(known: TrainedOn, genes: pd.Index | pd.DataFrame, species: SpeciesGuess) -> ModelFit:
+    """Compare a model's genes and species with those of a file, without any counts.
 
     Parameters
     ----------
     known
         What the model was trained on, of `trained_on`.
     genes
-        Names of the file's genes.
+        The file's ``var``, or the names of its genes alone.
     species
         The file's, of `splicedvae.io.guess_species`.
 
@@ -80,8 +89,9 @@ def fit_of(known: TrainedOn, genes: pd.Index, species: SpeciesGuess) -> ModelFit
     -------
     A fit without novelty, for `splicedvae.io.judge_with_model`; `novelty` finds that.
     """
-    n_found = int(known.genes.isin(genes).sum())
-    return ModelFit(len(known.genes), n_found, known.species.sure, species.sure)
+    var = genes if isinstance(genes, pd.DataFrame) else pd.DataFrame(index=genes)
+    found = match_genes(known.identity, var)
+    return ModelFit(len(known.genes), found.n_found, known.species.sure, species.sure)
 
 
 def _index(group: h5py.Group) -> pd.Index:

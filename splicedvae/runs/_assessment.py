@@ -12,6 +12,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae._errors import DataError, RunError
+from splicedvae._gene_identity import GeneIdentity
+from splicedvae._gene_match import match_genes
 from splicedvae._keys import Layers, Obs, Sources, Split
 from splicedvae._labels import batch_labels
 from splicedvae.evaluation import (
@@ -74,14 +76,15 @@ def trained_on(run: Run, cells: AnnData) -> NDArray[np.bool_]:
     shape (n_cells,).
     """
     train = training_cells(run)
-    genes = train.var_names.intersection(cells.var_names)
+    match = match_genes(GeneIdentity.of(train.var), cells.var)
+    ours_at, theirs_at = np.flatnonzero(match.position >= 0), match.position[match.position >= 0]
     position = train.obs_names.get_indexer(cells.obs_names)
     seen = np.zeros(cells.n_obs, dtype=bool)
     named = np.flatnonzero(position >= 0)
-    if not len(named) or not len(genes):
+    if not len(named) or not match.n_found:
         return seen
-    theirs = counts(train[train.obs_names[position[named]], genes].X)
-    ours = counts(cells[cells.obs_names[named], genes].X)
+    theirs = counts(train.X[position[named]][:, ours_at])
+    ours = counts(cells.X[named][:, theirs_at])
     differing = np.asarray((theirs != ours).sum(axis=1)).ravel()
     seen[named] = differing == 0
     return seen
@@ -334,7 +337,7 @@ def assess_on(
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
         model = run.model(source)
         aligned, alignment = model.align(with_batch(model, cells, batch_key))
-        found = ~np.asarray(model.genes.isin(alignment.missing))
+        found = alignment.found
         if source == Sources.SPLICEDVAE:
             notes.append(str(alignment))
         totals = totals_only(aligned, model.registry_["setup_args"]["batch_key"])

@@ -15,7 +15,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from splicedvae import __version__, io
 from splicedvae._counts import at_counts
 from splicedvae._errors import DataError, RunError, SplicedVAEError
+from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._labels import batch_labels
 from splicedvae.evaluation import select_genes, split_cells, split_groups
@@ -295,12 +296,42 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
             layers[name] = _prediction.counts(cells.layers[name])[kept]
     if Layers.TRUE_VELOCITY in cells.layers:
         layers[Layers.TRUE_VELOCITY] = cells.layers[Layers.TRUE_VELOCITY][kept]
-    var = pd.DataFrame(index=cells.var_names.astype(str))
+    var = _identified(cells.var, result.sha256, journal)
     return _Input(
         AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers),
         bool(result.has_measured_layers),
         _known_transitions(cells, config),
     )
+
+
+def _identified(var: pd.DataFrame, sha256: str, journal: Journal) -> pd.DataFrame:
+    """Return what says which gene is which; genes that are only numbered are known in their file.
+
+    Parameters
+    ----------
+    sha256
+        Of the file.
+    """
+    known = GeneIdentity.of(var)
+    unknown = (known.identifiers == "") & (known.symbols == "")
+    if known.only_numbers:
+        journal.note(
+            "The genes of the file are only numbered, and numbers do not tell which gene is which: "
+            "its models and predictions are of use with this file alone.",
+            "genes-only-numbered",
+        )
+    elif unknown.any():
+        journal.note(
+            f"{int(unknown.sum()):,} genes have neither an identifier nor a name of their own, so "
+            "models do not know them in other files.",
+            "genes-unnamed",
+        )
+    if unknown.any():
+        places = [f"{sha256[:16]}:{place}" for place in np.flatnonzero(unknown)]
+        identifiers = known.identifiers.copy()
+        identifiers[unknown] = places
+        known = replace(known, identifiers=identifiers)
+    return known.frame()
 
 
 def _known_transitions(cells: AnnData, config: RunConfig) -> tuple[tuple[str, str], ...]:
@@ -558,11 +589,11 @@ def _align(
     aligned, alignment = model.align(cells)
     journal.note(str(alignment), "genes-aligned")
     aligned = aligned.copy()
-    found = ~np.asarray(model.genes.isin(alignment.missing))
+    found = alignment.found
     if Layers.TRUE_VELOCITY in cells.layers:
         # Aligning brings counts along; this one is not a count and not sparse.
-        position = cells.var_names.get_indexer(model.genes)
-        true = np.asarray(cells.layers[Layers.TRUE_VELOCITY])[:, np.maximum(position, 0)]
+        position = np.maximum(alignment.position, 0)
+        true = np.asarray(cells.layers[Layers.TRUE_VELOCITY])[:, position]
         aligned.layers[Layers.TRUE_VELOCITY] = true * found
     batch_key = model.registry_["setup_args"]["batch_key"]
     if batch_key is not None and batch_key not in aligned.obs:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._errors import DataError
+from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Obsm, Sources
 from splicedvae._labels import batch_labels
 from splicedvae._umap import load_umap
@@ -44,7 +45,7 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
 
     Returns
     -------
-    AnnData with the totals, the names and the batch, no layers.
+    AnnData with the totals, what says which genes they are, and the batch, no layers.
     """
     obs = pd.DataFrame(index=adata.obs_names.copy())
     if batch_key is not None:
@@ -54,7 +55,7 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
                 "one that it has."
             )
         obs[batch_key] = pd.Categorical(batch_labels(adata.obs[batch_key]))
-    return AnnData(X=counts(adata.X), obs=obs, var=pd.DataFrame(index=adata.var_names.copy()))
+    return AnnData(X=counts(adata.X), obs=obs, var=GeneIdentity.of(adata.var).frame())
 
 
 def ratio_of(

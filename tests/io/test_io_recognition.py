@@ -347,12 +347,42 @@ def test_nameless_and_numbered_genes_get_names_from_var(counts):
     names = list(counts.var_names)
     counts.var_names = ["", "nan", *names[2:]]
     result = from_anndata(counts)
+    # The fly has a gene called nan.
+    assert list(result.adata.var_names[:3]) == ["ENSG00000000000", "nan", "Gene2"]
+    counts.var_names = ["nan", "nan", *names[2:]]
+    result = from_anndata(counts)
     assert list(result.adata.var_names[:3]) == ["ENSG00000000000", "ENSG00000000001", "Gene2"]
+    assert told(result, "2 genes had no name and took them from var gene_ids")
     counts.var_names = [str(i) for i in range(20)]
     counts.var["gene_symbols"] = pd.Categorical(names)
     result = from_anndata(counts)
     assert list(result.adata.var_names) == names
     assert told(result, "only numbered")
+
+
+@pytest.mark.parametrize("column", ["_index", "my own names"])
+def test_numbered_genes_get_names_from_any_column_that_holds_some(counts, column):
+    names = list(counts.var_names)
+    counts.var_names = [str(i) for i in range(20)]
+    counts.var["chromosome"] = "chr1"
+    counts.var["rank"] = range(20)
+    counts.var[column] = names
+    result = from_anndata(counts)
+    assert list(result.adata.var_names) == names
+    assert told(result, f"taken from var {column}")
+
+
+def test_numbers_after_repeated_names_depend_on_identifiers_not_on_order(counts):
+    counts.var_names = ["Twin", "Twin", *counts.var_names[2:]]
+    counts.var["gene_ids"] = [f"ENSG{i:011d}" for i in range(20)]
+    named = {}
+    for one in (counts, counts[:, ::-1].copy()):
+        var = from_anndata(one).adata.var
+        named[one.var_names[0]] = dict(zip(var["gene_ids"], var.index, strict=True))
+        assert var["repeated_name"].sum() == 2
+    assert len(named) == 2
+    first, second = named.values()
+    assert first == second
 
 
 def test_mixed_columns_become_text(tmp_path, counts):
