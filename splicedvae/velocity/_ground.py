@@ -227,9 +227,10 @@ def _check_cells(adata: AnnData, settings: VelocitySettings) -> None:
             f"The data hold {adata.n_obs} cells, expected at least {MIN_CELLS} to find "
             "neighbours among; give more cells."
         )
-    if adata.n_obs <= settings.n_neighbors:
+    n_neighbors = settings.neighbors_among(adata.n_obs)
+    if adata.n_obs <= n_neighbors:
         raise VelocityError(
-            f"The data hold {adata.n_obs} cells, expected more than the {settings.n_neighbors} "
+            f"The data hold {adata.n_obs} cells, expected more than the {n_neighbors} "
             "neighbours asked for; give more cells or set fewer neighbours."
         )
 
@@ -337,6 +338,12 @@ def _find_neighbours(
 ) -> list[str]:
     """Fill obsm["X_pca"] and obsp; return sentences on what differs from the settings."""
     notes: list[str] = []
+    n_neighbors = settings.neighbors_among(ground.n_obs)
+    if n_neighbors < settings.n_neighbors:
+        notes.append(
+            f"Each cell has {n_neighbors} neighbors instead of {settings.n_neighbors}, as more "
+            f"would blur the differences among {ground.n_obs} cells."
+        )
     n_pcs = min(settings.n_pcs, ground.n_obs - 1, ground.n_vars - 1)
     if n_pcs < settings.n_pcs:
         notes.append(
@@ -377,7 +384,7 @@ def _find_neighbours(
         load_umap()
         sc.pp.neighbors(
             ground,
-            n_neighbors=settings.n_neighbors,
+            n_neighbors=n_neighbors,
             use_rep=used,
             random_state=settings.seed,
         )

@@ -15,6 +15,10 @@ SQRT_MODES: Final = frozenset({"balanced", "stochastic"})
 #: Steps over the neighbour graph that moments are taken over, where it is not one as in scVelo.
 #: Two suit the balanced model, whose graph is free of the noise that more smoothing would spread.
 _SMOOTHING_STEPS: Final = {"balanced": 2}
+#: With the balanced model a cell has at most one in so many of all cells as neighbours, but this
+#: many at least: two steps over more would reach most of the cells (benchmarks/few_cells.py).
+_CELLS_PER_NEIGHBOR: Final = 15
+_LEAST_NEIGHBORS: Final = 10
 #: Stands for ``None`` where a file format has no null.
 _ALL: Final = "all"
 
@@ -42,7 +46,8 @@ class VelocitySettings:
         Principal components that the neighbours are found in; fewer are taken if there are
         fewer genes or cells.
     n_neighbors
-        Neighbours of a cell, itself included.
+        Neighbours of a cell, itself included. The balanced model takes fewer where there are few
+        cells: one in fifteen, but at least 10.
     seed
         Seed of the neighbour search and of UMAP.
     n_jobs
@@ -93,6 +98,12 @@ class VelocitySettings:
     def smoothing_steps(self) -> int:
         """Steps over the neighbour graph that moments are taken over."""
         return _SMOOTHING_STEPS.get(self.mode, 1)
+
+    def neighbors_among(self, n_cells: int) -> int:
+        """Return how many neighbours a cell has among so many cells."""
+        if self.mode != "balanced":
+            return self.n_neighbors
+        return min(self.n_neighbors, max(_LEAST_NEIGHBORS, n_cells // _CELLS_PER_NEIGHBOR))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

@@ -195,7 +195,36 @@ def test_too_few_cells(cells: AnnData) -> None:
     with pytest.raises(VelocityError, match="29 cells, expected at least 30"):
         vl.prepare(cells[:29].copy())
     with pytest.raises(VelocityError, match="40 cells, expected more than the 40 neighbours"):
-        vl.prepare(cells[:40].copy(), settings=vl.VelocitySettings(n_neighbors=40))
+        vl.prepare(
+            cells[:40].copy(), settings=vl.VelocitySettings(mode="stochastic", n_neighbors=40)
+        )
+
+
+@pytest.mark.parametrize(
+    ("mode", "n_cells", "taken"),
+    [
+        ("balanced", 30, 10),
+        ("balanced", 150, 10),
+        ("balanced", 180, 12),
+        ("balanced", 449, 29),
+        ("balanced", 450, 30),
+        ("balanced", 100_000, 30),
+        ("stochastic", 150, 30),
+    ],
+)
+def test_few_cells_have_fewer_neighbors(mode: str, n_cells: int, taken: int) -> None:
+    assert vl.VelocitySettings(mode=mode).neighbors_among(n_cells) == taken
+
+
+def test_fewer_neighbors_than_asked_for_are_noted(cells: AnnData) -> None:
+    prepared = vl.prepare(cells[:60].copy(), settings=vl.VelocitySettings(min_shared_counts=1))
+    assert prepared.uns["neighbors"]["params"]["n_neighbors"] == 10
+    notes = prepared.uns["splicedvae"]["ground"]["notes"]
+    assert any(note.startswith("Each cell has 10 neighbors instead of 30") for note in notes)
+    asked = vl.VelocitySettings(min_shared_counts=1, n_neighbors=8)
+    assert (
+        vl.prepare(cells[:60].copy(), settings=asked).uns["neighbors"]["params"]["n_neighbors"] == 8
+    )
 
 
 def test_too_few_shared_counts(cells: AnnData) -> None:
