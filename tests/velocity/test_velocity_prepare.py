@@ -219,7 +219,7 @@ def test_few_cells_have_fewer_neighbors(mode: str, n_cells: int, taken: int) -> 
 def test_fewer_neighbors_than_asked_for_are_noted(cells: AnnData) -> None:
     prepared = vl.prepare(cells[:60].copy(), settings=vl.VelocitySettings(min_shared_counts=1))
     assert prepared.uns["neighbors"]["params"]["n_neighbors"] == 10
-    notes = prepared.uns["splicedvae"]["ground"]["notes"]
+    notes = prepared.uns["splicedvae"]["velocity_ground"]["notes"]
     assert any(note.startswith("Each cell has 10 neighbors instead of 30") for note in notes)
     asked = vl.VelocitySettings(min_shared_counts=1, n_neighbors=8)
     assert (
