@@ -32,6 +32,7 @@ from splicedvae import __version__, io
 from splicedvae._counts import at_counts
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae._replacing import replacing
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import Adaptation, SplicedVAE
 from splicedvae.runs import (
@@ -713,7 +714,8 @@ def _without_foreign(result: AnnData, source: str) -> AnnData:
 
 def _write_model(folder: Path, source: str, model: SplicedVAE) -> None:
     (folder / _files.MODEL).mkdir(exist_ok=True)
-    _files.write_folder(folder / _files.MODEL / source, model.to_folder)
+    with replacing(folder / _files.MODEL / source) as temporary:
+        model.to_folder(temporary)
 
 
 def _write_history(folder: Path) -> None:
@@ -722,12 +724,12 @@ def _write_history(folder: Path) -> None:
 
 
 def _write_table(file: Path, table: pd.DataFrame, *, index: bool = False) -> None:
-    with _files.replacing(file) as temporary:
+    with replacing(file) as temporary:
         table.to_csv(temporary, index=index, index_label="gene" if index else None)
 
 
 def _write_h5ad(file: Path, adata: AnnData) -> None:
-    with _files.replacing(file) as temporary:
+    with replacing(file) as temporary:
         adata.write_h5ad(temporary, compression="gzip")
 
 
