@@ -15,6 +15,7 @@ import pandas as pd
 from splicedvae import io, plotting
 from splicedvae._errors import RunError
 from splicedvae._keys import Design
+from splicedvae._replacing import replacing
 from splicedvae.benchmark._summary import compare, summarise
 from splicedvae.evaluation import split_groups
 from splicedvae.runs import Run, RunConfig, Status, code_version, evaluate_on, execute
@@ -182,9 +183,8 @@ def run(
             if other is not None:
                 metrics, _ = evaluate_on(done, other)
             table = metrics.assign(seed=config.seed, fold=config.fold)
-            temporary = stored.with_suffix(".partial")
-            table[["seed", "fold", *metrics.columns]].to_csv(temporary, index=False)
-            temporary.replace(stored)
+            with replacing(stored) as temporary:
+                table[["seed", "fold", *metrics.columns]].to_csv(temporary, index=False)
             if not keep_runs:
                 shutil.rmtree(where)
         tables.append(pd.read_csv(stored))

@@ -64,10 +64,10 @@ def figure(
     if color_by is not None:
         _only_for(name, "--color-by", ("streams", "latents"))
         settings["color_by"] = color_by
+    from splicedvae._replacing import replacing
     from splicedvae.plotting import PrintForm
     from splicedvae.report import FigureCall
     from splicedvae.runs import open_run
-    from splicedvae.runs._files import replacing
 
     call = FigureCall(name, settings)
     found = open_run(run)

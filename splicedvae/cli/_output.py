@@ -159,7 +159,7 @@ def output_file(file: Path, *suffixes: str, overwrite: bool) -> Path:
 
 def write_h5ad(adata: Any, file: Path) -> None:
     """Write an AnnData in one go: the name never holds half a file."""
-    from splicedvae.runs._files import replacing
+    from splicedvae._replacing import replacing
 
     with replacing(file) as temporary:
         adata.write_h5ad(temporary, compression="gzip")

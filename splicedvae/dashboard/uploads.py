@@ -22,6 +22,7 @@ from typing import Final, Literal, Protocol
 
 from splicedvae import io
 from splicedvae._errors import DataError
+from splicedvae._replacing import write_text
 from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
@@ -332,9 +333,7 @@ def clear_leftovers(older_than: float = 3600.0) -> None:
 
 
 def _write_entry(home: Path, stored: StoredFile) -> None:
-    temporary = home / f".{_ENTRY}-{uuid.uuid4().hex[:8]}"
-    temporary.write_text(json.dumps(asdict(stored)), encoding="utf-8")
-    temporary.replace(home / _ENTRY)
+    write_text(home / _ENTRY, json.dumps(asdict(stored)))
 
 
 def _entry(home: Path) -> StoredFile | None:

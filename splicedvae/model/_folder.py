@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from splicedvae._errors import RunError
+from splicedvae._replacing import replacing, write_text
 
 if TYPE_CHECKING:
     from splicedvae.model._model import SplicedVAE
@@ -85,12 +85,9 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any]) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.module.state_dict().items()
     }
-    temporary = folder / f".{WEIGHTS}.{os.getpid()}"
-    save_file(weights, temporary)
-    os.replace(temporary, folder / WEIGHTS)
-    temporary = folder / f".{DESCRIPTION}.{os.getpid()}"
-    temporary.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
-    os.replace(temporary, folder / DESCRIPTION)
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    write_text(folder / DESCRIPTION, json.dumps(description, indent=1, allow_nan=False))
 
 
 def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:

@@ -22,6 +22,7 @@ from splicedvae import __version__
 from splicedvae._errors import DataError, RunError
 from splicedvae._graph_states import compared_layer, compared_states, compares_roots
 from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
+from splicedvae._replacing import replacing
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._reproduce import command_line, file_name
@@ -280,8 +281,6 @@ def _write(made: AnnData, out: Path) -> None:
             f"{out.name!r} cannot be written, it is a folder or lies in one that does not exist: "
             "name a file in an existing folder."
         )
-    from splicedvae.runs._files import replacing
-
     try:
         with ad.settings.override(allow_write_nullable_strings=False), replacing(out) as temporary:
             made.write_h5ad(temporary, compression="gzip")

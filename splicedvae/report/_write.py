@@ -7,8 +7,6 @@ The page is a template, filled with escaped text; figures come from
 from __future__ import annotations
 
 import datetime
-import os
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +24,7 @@ from markupsafe import Markup
 from splicedvae import __version__, plotting
 from splicedvae._errors import RunError, SplicedVAEError
 from splicedvae._keys import Layers, Obs, Sources
+from splicedvae._replacing import write_text
 from splicedvae.report import views
 from splicedvae.report._cautions import run_cautions
 from splicedvae.report._figures import FIGURES, FigureCall
@@ -100,17 +99,13 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
             "name a file in an existing folder."
         )
     text = _environment().get_template(_TEMPLATE).render(**_contents(run, dark))
-    temporary = out.with_name(f".{out.name}-{uuid.uuid4().hex[:8]}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out)
+        write_text(out, text)
     except OSError as error:
         raise RunError(
             f"The report {out.name!r} could not be written ({error.strerror}): choose another "
             "folder or free some space."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return out
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from splicedvae import datasets, io
 from splicedvae._keys import Layers, Obs, Obsm, Uns
+from splicedvae._replacing import replacing
 from splicedvae.runs import _files
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._run import Run
@@ -148,5 +149,5 @@ def _small_velocity(moving: AnnData) -> AnnData:
 
 
 def _rewrite(file: Path, adata: AnnData) -> None:
-    with _files.replacing(file) as temporary:
+    with replacing(file) as temporary:
         adata.write_h5ad(temporary, compression="gzip", compression_opts=9)

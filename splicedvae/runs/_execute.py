@@ -34,6 +34,7 @@ from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._labels import batch_labels
+from splicedvae._replacing import replacing
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import Adaptation, SplicedVAE
 from splicedvae.runs import (
@@ -652,7 +653,8 @@ def _draw_latents(
 
 def _write_model(folder: Path, source: str, model: SplicedVAE) -> None:
     (folder / _files.MODEL).mkdir(exist_ok=True)
-    _files.write_folder(folder / _files.MODEL / source, model.to_folder)
+    with replacing(folder / _files.MODEL / source) as temporary:
+        model.to_folder(temporary)
 
 
 def _write_history(folder: Path) -> None:
@@ -661,7 +663,7 @@ def _write_history(folder: Path) -> None:
 
 
 def _write_table(file: Path, table: pd.DataFrame, *, index: bool = False) -> None:
-    with _files.replacing(file) as temporary:
+    with replacing(file) as temporary:
         table.to_csv(temporary, index=index, index_label="gene" if index else None)
 
 

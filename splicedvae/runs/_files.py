@@ -1,23 +1,19 @@
 """Writing so that a reader never sees half a file, and reading with errors in words.
 
-A page polls a run while its worker writes it. Each file is therefore written under another
-name in the same folder and then put in place by one ``os.replace``.
+A page polls a run while its worker writes it, so each file is put in place in one step; see
+`splicedvae._replacing.replacing`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from splicedvae._errors import RunError
-from splicedvae._replacing import replacing
+from splicedvae._replacing import replacing, write_text
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,12 +37,6 @@ OUTLINES: Final = "outlines"
 NOTES: Final = "notes.json"
 CHECKPOINT: Final = "checkpoint"
 ANNOTATION: Final = "annotation.json"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically (UTF-8)."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
@@ -125,23 +115,3 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
             "train again."
         )
     return value
-
-
-def write_folder(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a new folder and put it in place of ``path`` in one rename.
-
-    Parameters
-    ----------
-    path
-        The final folder; an older one of this name is removed.
-    write
-        Called with the name of a folder that does not exist yet.
-    """
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        write(temporary)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from scvi.model._utils import parse_device_args
 
-from splicedvae.runs import _files
+from splicedvae._replacing import replacing
 from splicedvae.runs._checkpoint import Checkpoints, Record, damaged
 
 #: Seconds between two writings of a checkpoint, once a training has gone on for a minute.
@@ -47,7 +47,7 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _write(file: Path, tensors: dict[str, torch.Tensor], record: Record) -> None:
-    with _files.replacing(file) as temporary:
+    with replacing(file) as temporary:
         save_file(tensors, temporary, metadata=record.to_header())
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae._errors import RunError
+from splicedvae._replacing import replacing
 from splicedvae.runs import Run, RunConfig, Status, _files
 from splicedvae.runs._journal import Journal
 from splicedvae.runs._manage import prepare_folder
@@ -54,7 +55,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path) -> N
     _files.write_json(file, {"a": 1})
 
     def fail() -> None:
-        with _files.replacing(file) as temporary:
+        with replacing(file) as temporary:
             temporary.write_text("half")
             raise OSError("no space")
 
