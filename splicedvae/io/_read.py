@@ -17,6 +17,7 @@ from splicedvae._keys import Ambiguous, Layers, Uns
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
+from splicedvae.io._layers import partly_predicted
 from splicedvae.io._messages import about, file_name, shown, shown_list
 from splicedvae.io._native import native
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 
 #: Layers of the package itself, which stay as they are.
 OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
+#: Layers of a prediction.
+PREDICTED = (
+    Layers.SPLICED,
+    Layers.UNSPLICED,
+    Layers.PREDICTED_SPLICED,
+    Layers.PREDICTED_UNSPLICED,
+    Layers.RATIO,
+)
 _MEASURED = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
 _SYMBOLS = ("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "feature_name")
 _IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
@@ -163,6 +172,7 @@ def _result(
     names = tuple(str(key) for key in adata.layers if key not in predicted)
     found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
+    _keep_predicted(out, notes)
     notes += empty_note(int(np.count_nonzero(np.diff(found.total.indptr) == 0)), out.n_obs)
     if digest is None:
         digest = sha256_of_anndata(out)
@@ -183,6 +193,24 @@ def _result(
     )
     record(result)
     return result
+
+
+def _keep_predicted(out: AnnData, notes: list[str]) -> None:
+    """Restore what a join of predictions dropped; leave out layers predicted in some cells only."""
+    partly = {name: n for name, n in partly_predicted(out).items() if name in out.layers}
+    for name in partly:
+        del out.layers[name]
+    if partly:
+        notes.append(
+            f"Layers {shown_list(partly)} were predicted in {max(partly.values()):,} of "
+            f"{out.n_obs:,} cells only and were left out."
+        )
+    root = out.uns.get(Uns.ROOT)
+    root = dict(root) if isinstance(root, Mapping) else {}
+    known = [name for name in PREDICTED if name in predicted_layers(out) and name in out.layers]
+    if Uns.PREDICTED not in root and known:
+        root[Uns.PREDICTED] = {"layers": known}
+        out.uns[Uns.ROOT] = root
 
 
 def empty_note(n_empty: int, n_cells: int) -> list[str]:
