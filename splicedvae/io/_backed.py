@@ -22,7 +22,7 @@ from splicedvae.io import _gate, _hdf5, _zarr
 from splicedvae.io._digest import sha256
 from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
-from splicedvae.io._messages import about, file_name, shown
+from splicedvae.io._messages import about, file_name, keeping, shown
 from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
 from splicedvae.io._recognise import Asked, predicted_layers, recognise
@@ -121,11 +121,11 @@ def read_backed(
     """
     name = file_name(os.fspath(path))
     closing = ExitStack()
-    with ExitStack() as guard, about(name), _gate.sentences():
+    notes: list[str] = []
+    with ExitStack() as guard, about(name), keeping(notes), _gate.sentences():
         guard.callback(closing.close)
         limits = Limits.of(max_bytes)
         place = _gate.existing(path)
-        notes: list[str] = []
         root = _root(place, limits, closing, notes)
         parts = None if root is None else _parts(root)
         if parts is None:

@@ -18,7 +18,7 @@ from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._layers import partly_predicted
-from splicedvae.io._messages import about, file_name, shown, shown_list
+from splicedvae.io._messages import about, file_name, keeping, shown, shown_list
 from splicedvae.io._native import native
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
@@ -98,10 +98,11 @@ def read(
     name = file_name(os.fspath(path))
     opened = open_checked(path, max_bytes=max_bytes)
     digest = sha256(path)
-    with about(name):
+    notes = list(opened.notes)
+    with about(name), keeping(notes):
         return _result(
             opened.adata,
-            list(opened.notes),
+            notes,
             name=name,
             digest=digest,
             asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),
@@ -139,13 +140,14 @@ def from_anndata(
     DataError
         It holds no raw counts, or a sparse matrix in it is damaged.
     """
-    with about(shown(name)):
+    notes: list[str] = []
+    with about(shown(name)), keeping(notes):
         if adata.isbacked:
             adata = adata.to_memory()
         check_all(adata)
         return _result(
             adata,
-            [],
+            notes,
             name=shown(name),
             digest=None,
             asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),

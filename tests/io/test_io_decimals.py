@@ -243,7 +243,7 @@ def test_predictions_joined_are_still_predictions(tmp_path, join, counts):
         assert not result.has_measured_layers
         assert (sparse.csr_matrix(both.X) != result.adata.X).nnz == 0
         assert any("marked as predicted" in note for note in result.notes)
-        assert abs(result.adata.layers["spliced"] - both.layers["spliced"]).max() < 1e-5
+        assert abs(result.adata.layers["spliced"] - both.layers["spliced"]).max() < 1e-3
         assert set(predicted_layers(result.adata)) >= {"spliced", "unspliced"}
         assert result.adata.uns["splicedvae"]["predicted"]["layers"] == list(PREDICTED)
 
