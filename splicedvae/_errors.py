@@ -10,6 +10,9 @@ from __future__ import annotations
 class SplicedVAEError(ValueError):
     """Base of all errors that a user can cause and mend."""
 
+    #: What was noted before it happened, one sentence each, such as which folder was chosen.
+    notes: tuple[str, ...] = ()
+
 
 class DataError(SplicedVAEError):
     """A file or AnnData does not hold what is needed."""

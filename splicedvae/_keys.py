@@ -60,9 +60,16 @@ class Layers:
     TRUE_VELOCITY: Final = "true_velocity"
 
 
+#: Stands between names of layers in one text.
+LAYERS_JOINED: Final = ", "
+
+
 class Obs:
     """Columns of ``adata.obs``."""
 
+    #: Names of a cell's layers that were predicted, joined by `LAYERS_JOINED`: joining files
+    #: keeps columns of cells, and drops ``uns``.
+    PREDICTED: Final = "splicedvae_predicted"
     CLUSTERS: Final = "clusters"
     BATCH: Final = "batch"
     #: "train" or "held-out".

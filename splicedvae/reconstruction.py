@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Counts, Layers, Uns
+from splicedvae._keys import LAYERS_JOINED, Counts, Layers, Obs, Uns
 
 #: Exonic counts are divided by the ratio; below this the quotient is noise.
 MIN_RATIO_EXONIC = 0.01
@@ -123,7 +124,8 @@ def add_predicted_layers(
     Measured layers are never overwritten: where ``spliced`` or ``unspliced`` exist and are not
     marked as predicted, the predictions go to ``predicted_spliced`` and
     ``predicted_unspliced``. All written layers are named in
-    ``uns["splicedvae"]["predicted"]``.
+    ``uns["splicedvae"]["predicted"]``, and for each cell in ``obs["splicedvae_predicted"]``, which
+    joining files keeps.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def mark_predicted(
     Parameters
     ----------
     adata
-        Data with its measured layers, if any. Its ``uns`` is changed in place.
+        Data with its measured layers, if any. Its ``uns`` and ``obs`` are changed in place.
     counts, predictor, details
         As for `add_predicted_layers`.
 
@@ -200,4 +202,6 @@ def mark_predicted(
         "measured_layers_kept": sorted(measured),
     }
     adata.uns[Uns.ROOT] = root
+    layers = LAYERS_JOINED.join(root[Uns.PREDICTED]["layers"])
+    adata.obs[Obs.PREDICTED] = pd.Categorical([layers] * adata.n_obs)
     return names

@@ -66,6 +66,8 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except SplicedVAEError as error:
+            for note in error.notes:
+                typer.echo(f"- {note}", err=True)
             fail(str(error))
         except KeyboardInterrupt:
             typer.echo("Stopped.", err=True)

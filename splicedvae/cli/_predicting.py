@@ -189,6 +189,7 @@ def velocity(
     """
     output_file(out, ".h5ad", overwrite=overwrite)
     from splicedvae import io
+    from splicedvae.io._messages import keeping
     from splicedvae.velocity import VelocityAccount, VelocitySettings, compute_velocity
 
     console = stderr()
@@ -201,7 +202,8 @@ def velocity(
             ambiguous_layer=ambiguous_layer,
             ambiguous=ambiguous,
         )
-    source, spliced, unspliced = _layers(result, use)
+    with keeping(result.notes):
+        source, spliced, unspliced = _layers(result, use)
     settings = VelocitySettings(
         mode=mode,
         n_top_genes=n_top_genes or None,

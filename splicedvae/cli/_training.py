@@ -193,6 +193,7 @@ def train(
     """
     from splicedvae import io
     from splicedvae._labels import batch_labels
+    from splicedvae.io._messages import keeping
     from splicedvae.runs import RunConfig, estimate, execute, need_layers
 
     earlier = _earlier(out, overwrite=overwrite)
@@ -207,7 +208,8 @@ def train(
             ambiguous=ambiguous,
         )
         # Before there is a folder.
-        need_layers(result.has_measured_layers)
+        with keeping(result.notes):
+            need_layers(result.has_measured_layers)
         if batch_key and batch_key in result.adata.obs:
             batch_labels(result.adata.obs[batch_key])
         if cluster_key is None:

@@ -60,8 +60,10 @@ def progress(status: Status) -> None:
 
 
 def error(failure: SplicedVAEError) -> None:
-    """Show what went wrong, in the one sentence that the error is."""
+    """Show what went wrong, in the one sentence that the error is, and what was noted before."""
     st.error(plain(failure, 600), icon=":material/error:")
+    for note in failure.notes:
+        st.caption(plain(note, 400))
 
 
 @contextmanager

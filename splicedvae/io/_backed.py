@@ -22,11 +22,11 @@ from splicedvae.io import _gate, _hdf5, _zarr
 from splicedvae.io._digest import sha256
 from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
-from splicedvae.io._messages import about, file_name, shown
+from splicedvae.io._messages import about, file_name, keeping, shown
 from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
 from splicedvae.io._recognise import Asked, predicted_layers, recognise
-from splicedvae.io._stored import StoredMatrix
+from splicedvae.io._stored import NotInBlocksError, StoredMatrix
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def read_backed(
     Returns
     -------
     The data, or ``None`` where the file has to be read as a whole: it is no h5ad file or zarr
-    folder, a matrix is stored gene by gene (CSC), features that are no genes are among its genes,
-    or it has layers of measured or predicted counts.
+    folder, a matrix is stored gene by gene (CSC) or has missing values, features that are no genes
+    are among its genes, or it has layers of measured or predicted counts.
 
     Raises
     ------
@@ -121,16 +121,19 @@ def read_backed(
     """
     name = file_name(os.fspath(path))
     closing = ExitStack()
-    with ExitStack() as guard, about(name), _gate.sentences():
+    notes: list[str] = []
+    with ExitStack() as guard, about(name), keeping(notes), _gate.sentences():
         guard.callback(closing.close)
         limits = Limits.of(max_bytes)
         place = _gate.existing(path)
-        notes: list[str] = []
         root = _root(place, limits, closing, notes)
         parts = None if root is None else _parts(root)
         if parts is None:
             return None
-        found = recognise(parts, notes, asked=Asked(total), copy=False)
+        try:
+            found = recognise(parts, notes, asked=Asked(total), copy=False)
+        except NotInBlocksError:
+            return None
         totals = found.total
         cells = assemble(parts, found, notes, copy=False, counts=None)
         if totals.shape != cells.shape:

@@ -104,7 +104,7 @@ def _grouping(adata: AnnData, *, numbers_of: set[str]) -> list[str]:
     found = []
     for name in map(str, adata.obs.columns):
         column = adata.obs[name]
-        if isinstance(column, pd.DataFrame):  # the name occurs twice
+        if isinstance(column, pd.DataFrame) or name == Obs.PREDICTED:  # the name occurs twice
             continue
         is_text = isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object
         is_text = is_text or isinstance(column.dtype, pd.StringDtype)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from splicedvae._errors import DataError
+from splicedvae.io._gaps import Gaps, filled, gaps_of, of_a_join
+from splicedvae.io._rounding import Rounder
 from splicedvae.io._sparse import to_csr
-from splicedvae.io._stored import StoredMatrix
-from splicedvae.io._values import Values, look_at
+from splicedvae.io._stored import NotInBlocksError, StoredMatrix
+from splicedvae.io._values import WITH_DECIMALS, Values, look_at
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,19 @@ class Candidate:
     values: Values
     #: Entries that were stored more than once and summed.
     repeated: int
+    rounder: Rounder
+    #: Missing values that became 0.
+    gaps: Gaps | None = None
+
+    @property
+    def has_decimals(self) -> bool:
+        """Whether it holds counts that are not whole."""
+        return self.values.kind in WITH_DECIMALS
 
 
-def candidate(matrix: Any, source: str, *, copy: bool) -> Candidate:
+def candidate(
+    matrix: Any, source: str, names: tuple[pd.Index, pd.Index], *, copy: bool
+) -> Candidate:
     """Bring a matrix into canonical form and look at its values.
 
     Parameters
@@ -36,22 +48,34 @@ def candidate(matrix: Any, source: str, *, copy: bool) -> Candidate:
         Dense or sparse, cells x genes; a stored one stays where it is.
     source
         Where it stands in the file.
+    names
+        Of its cells and genes.
     copy
         Whether the given matrix must stay untouched.
 
     Returns
     -------
-    The matrix and what it holds.
+    The matrix and what it holds; missing values of a join are 0.
 
     Raises
     ------
     DataError
         It holds no numbers, or its structure is damaged.
+    NotInBlocksError
+        It is a stored one with missing values, which have to be looked at as a whole.
     """
+    rounder = Rounder(*names)
     if isinstance(matrix, StoredMatrix):
-        return Candidate(source, matrix, matrix.seen.values, matrix.seen.repeated)
+        seen = matrix.seen
+        if seen.values.kind == "nan":
+            raise NotInBlocksError
+        return Candidate(source, matrix, seen.values, seen.repeated, rounder)
     csr, repeated = to_csr(matrix, where=source, copy=copy)
-    return Candidate(source, csr, look_at(csr.data), repeated)
+    values, gaps = look_at(csr), None
+    if values.kind == "nan" and of_a_join(csr):
+        gaps, csr = gaps_of(csr), filled(csr)
+        values = look_at(csr)
+    return Candidate(source, csr, values, repeated, rounder, gaps)
 
 
 def as_counts(found: Candidate, notes: list[str], *, named: bool = False) -> Any:
@@ -64,8 +88,7 @@ def as_counts(found: Candidate, notes: list[str], *, named: bool = False) -> Any
     notes
         Gets a sentence for whatever was changed.
     named
-        Whether a person asked for this very matrix: then estimated counts, such as alevin's
-        or STARsolo's expectation maximisation gives, are rounded.
+        Whether a person asked for this very matrix: then decimals of unclear origin are rounded.
 
     Returns
     -------
@@ -77,24 +100,26 @@ def as_counts(found: Candidate, notes: list[str], *, named: bool = False) -> Any
         The numbers are no raw counts.
     """
     kind = found.values.kind
-    if kind not in ("counts", "empty") and not (kind == "estimated" and named):
-        hint = (
-            "name it explicitly to have it rounded, or give the unique counts"
-            if kind == "estimated"
-            else "give the counts from before normalisation"
-        )
+    decimals = found.has_decimals or (kind == "fractional" and named)
+    if kind not in ("counts", "empty") and not decimals:
         raise DataError(
-            f"{found.source} {found.values.words}, raw integer counts were expected; {hint}."
+            f"{found.source} {found.values.words}, raw integer counts were expected; "
+            f"{found.values.advice}."
         )
     matrix = found.matrix
-    rounded = kind == "estimated" or found.values.inexact
-    if kind == "estimated":
-        before, after = found.values.sums
+    if found.gaps is not None:
         notes.append(
-            f"{found.source} held estimated counts such as {found.values.example:.4g}; they were "
-            f"rounded to whole numbers, which changed their sum from {before:,.1f} to {after:,.0f}."
+            f"{found.source} had missing values (NaN) for {found.gaps.n_genes:,} genes in "
+            f"{found.gaps.n_cells:,} cells, as an outer join of samples leaves them; they were "
+            "read as 0 (join='inner' would leave these genes out)."
         )
-    elif rounded:
+    if decimals:
+        notes.append(
+            f"{found.source} held counts with decimals such as {found.values.example:.4g}, as "
+            "ambient removal or estimation leaves them; each was rounded up or down at random in "
+            "proportion to its decimals, the same way each time."
+        )
+    elif found.values.inexact:
         notes.append(
             f"{found.source} was off from whole numbers by rounding error and was rounded."
         )
@@ -102,13 +127,13 @@ def as_counts(found: Candidate, notes: list[str], *, named: bool = False) -> Any
         notes.append(
             f"{found.source} stored {found.repeated:,} entries more than once; they were summed."
         )
+    rounder = found.rounder if decimals or found.values.inexact else None
     if isinstance(matrix, StoredMatrix):
-        matrix.rounded = rounded
+        matrix.rounder = rounder
         return matrix
-    if rounded:
-        matrix.data = np.rint(matrix.data)
-        matrix.eliminate_zeros()
-    out = sparse.csr_matrix(matrix.astype(np.float32, copy=False))
+    if rounder is not None:
+        rounder.round(matrix)
+    out = sparse.csr_matrix(matrix.astype("float32", copy=False))
     out.has_sorted_indices = True
     out.has_canonical_format = True
     return out

@@ -45,6 +45,9 @@ _SHALLOW, _MANY_GENES = 1_000, 2_000
 #: Barcodes of fewer counts are taken for empty droplets by emptyDrops (``lower``; Lun et al. 2019,
 #: Genome Biology 20:63). Own convention: from a tenth of the cells on, they were not filtered.
 EMPTY_DROPLET, _MANY_EMPTY = 100, 0.1
+#: Where a file holds a choice of genes, droplets of less than this share of the deepest cells'
+#: counts. Own convention; Cell Ranger takes a tenth of the 99th percentile of called cells.
+_OF_DEEPEST = 0.02
 #: La Manno et al. 2018 (Nature 560:494) found 15 to 25% of the reads of four protocols to be
 #: unspliced; nuclei hold mostly unspliced RNA. Bounds around it are our own.
 _LOW, _HIGH, _NONE = 0.05, 0.6, 0.001
@@ -67,6 +70,21 @@ _DIVIDING: Final = 0.2
 _ONE_BATCH, _CONFOUNDED = 0.95, 0.5
 #: Shares of names between which both ways of naming count as mixed. Own convention.
 _MIXED: Final = 0.05
+
+
+def empty_below(umis: np.ndarray, n_genes: int) -> float:
+    """Return the counts below which a droplet is taken for empty.
+
+    Parameters
+    ----------
+    umis
+        Total counts of each cell.
+    n_genes
+        Number of genes.
+    """
+    if n_genes >= _MANY_GENES:
+        return EMPTY_DROPLET
+    return float(min(EMPTY_DROPLET, _OF_DEEPEST * np.quantile(umis, 0.99)))
 
 
 @dataclass(frozen=True)
@@ -223,10 +241,10 @@ def _depth(summary: DataSummary) -> Iterator[Doubt]:
             "you can.",
             "doubt" if many_genes else "remark",
         )
-    if many_genes and summary.empty_droplets > _MANY_EMPTY:
+    if summary.empty_droplets > _MANY_EMPTY:
         yield Doubt(
-            f"{summary.empty_droplets:.0%} of the cells have fewer than {EMPTY_DROPLET} UMIs, as "
-            "empty droplets have: take the filtered matrix, or leave them out.",
+            f"{summary.empty_droplets:.0%} of the cells have fewer than {summary.empty_below:,.0f} "
+            "UMIs, as empty droplets have: take the filtered matrix, or leave them out.",
             "doubt",
         )
     if summary.depth_variation < _EVEN_DEPTH and summary.n_cells >= _NEIGHBOURS:

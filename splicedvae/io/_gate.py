@@ -31,10 +31,11 @@ from scipy import sparse
 from splicedvae._errors import DataError
 from splicedvae.io import _hdf5, _zarr, _zip
 from splicedvae.io._chunks import values
+from splicedvae.io._folders import choose_folder
 from splicedvae.io._limits import Limits
 from splicedvae.io._loom import read_loom
-from splicedvae.io._market import choose_folder, read_market_folder
-from splicedvae.io._messages import about, file_name, shown
+from splicedvae.io._market import read_market_folder
+from splicedvae.io._messages import about, file_name, keeping, shown
 from splicedvae.io._sparse import check_arrays, check_matrix
 from splicedvae.io._tenx import read_10x, tenx_groups
 
@@ -203,8 +204,9 @@ def _open_folder(folder: Path, limits: Limits) -> Opened:
                 "AnnData.write_zarr."
             )
         return Opened(read_zarr(group), "zarr", notes)
-    chosen = choose_folder(folder, notes)
-    return Opened(read_market_folder(chosen, limits, notes), "mtx folder", notes)
+    with keeping(notes):
+        chosen = choose_folder(folder, limits, notes)
+        return Opened(read_market_folder(chosen, limits, notes), "mtx folder", notes)
 
 
 def _open_zip(place: Path, limits: Limits) -> Opened:

@@ -17,17 +17,22 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._errors import DataError
-from splicedvae._keys import Ambiguous, Layers, Uns
+from splicedvae._keys import LAYERS_JOINED, Ambiguous, Layers, Obs, Uns
 from splicedvae.io._counts import Candidate, as_counts
+from splicedvae.io._decimals import TOLERANCE
 from splicedvae.io._matrices import Matrices
 from splicedvae.io._messages import shown, shown_list
 from splicedvae.io._names import Pair, find_pairs, half_pair
 from splicedvae.io._sparse import add
+from splicedvae.io._values import WITH_DECIMALS, Kind
 
 SUM = "spliced + unspliced"
 ALL = "spliced + unspliced + ambiguous"
 #: Names under which sums of layers can be asked for as totals.
 SUMS = (SUM, ALL)
+#: Error of a sum of two numbers in float32, and the share of sums that must be whole to tell that
+#: both come from one count.
+_ROUNDING, _MOST = 1e-4, 0.9
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,28 @@ def predicted_layers(adata: AnnData) -> set[str]:
     root = adata.uns.get(Uns.ROOT)
     entry = root.get(Uns.PREDICTED) if isinstance(root, Mapping) else None
     named = entry.get("layers", ()) if isinstance(entry, Mapping) else ()
-    return {str(name) for name in np.atleast_1d(np.asarray(named, dtype=object))}
+    of_all = {str(name) for name in np.atleast_1d(np.asarray(named, dtype=object))}
+    return of_all.union(*_marks(adata))
+
+
+def _marks(adata: AnnData) -> list[set[str]]:
+    """Layers that were predicted in some cells, as marked there, one set for each mark."""
+    if Obs.PREDICTED not in adata.obs:
+        return []
+    marks = adata.obs[Obs.PREDICTED].dropna().astype(str).unique()
+    return [set(mark.split(LAYERS_JOINED)) for mark in marks]
+
+
+def partly_predicted(adata: AnnData) -> dict[str, int]:
+    """Layers that were predicted in some cells and not in others, with the numbers of the first."""
+    if Obs.PREDICTED not in adata.obs:
+        return {}
+    marks = adata.obs[Obs.PREDICTED].astype(object).map(str, na_action="ignore").value_counts()
+    cells: dict[str, int] = {}
+    for mark, n in marks.items():
+        for name in str(mark).split(LAYERS_JOINED):
+            cells[name] = cells.get(name, 0) + int(n)
+    return {name: n for name, n in cells.items() if n < adata.n_obs}
 
 
 def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measured | None:
@@ -156,18 +182,17 @@ def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measu
                 "without spliced and unspliced counts."
             )
         return None
-    usable = [pair for pair in pairs if _are_counts(matrices, pair)]
-    if not usable:
-        return _taken(matrices, pairs[0], asked, notes, named=False)  # raises with the reason
-    if usable[0] is not pairs[0]:
-        notes.append(
-            f"Layers {shown(pairs[0].spliced)} and {shown(pairs[0].unspliced)} hold no raw "
-            "counts and were left out."
-        )
-    pair = usable[0]
+    best = min(pairs, key=lambda pair: _rank(matrices, pair))
+    for pair in pairs:
+        if _rank(matrices, pair) == _UNUSABLE or (pair is pairs[0] and pair is not best):
+            why = _why_not(matrices, pair)
+            notes.append(f"{why}, so this pair of layers was left out.")
+            matrices.left_out.append(why)
+    if _rank(matrices, best) == _UNUSABLE:
+        return None
     if asked.ambiguous is not None:
-        pair = Pair(pair.spliced, pair.unspliced, asked.ambiguous, pair.joined)
-    return _taken(matrices, pair, asked, notes, named=False)
+        best = Pair(best.spliced, best.unspliced, asked.ambiguous, best.joined)
+    return _taken(matrices, best, asked, notes, named=False)
 
 
 def _check_named(asked: Asked, adata: AnnData) -> None:
@@ -194,9 +219,44 @@ def _check_named(asked: Asked, adata: AnnData) -> None:
         seen[name] = role
 
 
-def _are_counts(matrices: Matrices, pair: Pair) -> bool:
-    kinds = [matrices.layer(name).values.kind for name in (pair.spliced, pair.unspliced)]
-    return set(kinds) <= {"counts", "empty"} and "counts" in kinds
+_WHOLE, _DECIMALS, _UNUSABLE = range(3)
+
+
+def _rank(matrices: Matrices, pair: Pair) -> int:
+    """Whole counts before those with decimals, before what is no pair of counts."""
+    found = [matrices.layer(name) for name in (pair.spliced, pair.unspliced)]
+    kinds: set[Kind] = {one.values.kind for one in found}
+    if kinds <= {"counts", "empty"}:
+        return _WHOLE if "counts" in kinds else _UNUSABLE
+    if kinds <= {"counts", "empty"} | WITH_DECIMALS and not _divided(*found):
+        return _DECIMALS
+    return _UNUSABLE
+
+
+def _why_not(matrices: Matrices, pair: Pair) -> str:
+    found = [matrices.layer(name) for name in (pair.spliced, pair.unspliced)]
+    if _divided(*found):
+        return (
+            f"{found[0].source} and {found[1].source} have decimals that add up to whole numbers, "
+            "as predicted (not measured) counts have"
+        )
+    refused = [one for one in found if one.values.kind not in ("counts", "empty")]
+    worst = (refused or found)[0]
+    return f"{worst.source} {worst.values.words}"
+
+
+def _divided(spliced: Candidate, unspliced: Candidate) -> bool:
+    """Whether whole counts were divided by a ratio, as a prediction does, and not counted."""
+    if spliced.values.example == 0 or spliced.matrix.shape != unspliced.matrix.shape:
+        return False
+    place = np.abs(spliced.matrix.data - np.rint(spliced.matrix.data)) > TOLERANCE
+    fractions = spliced.matrix.copy()
+    fractions.data = place.astype(np.float64)
+    fractions.eliminate_zeros()
+    if fractions.nnz == 0:
+        return False
+    sums = sparse.csr_matrix(spliced.matrix + unspliced.matrix).multiply(fractions).tocsr().data
+    return bool(np.mean(np.abs(sums - np.rint(sums)) <= _ROUNDING * np.maximum(1, sums)) > _MOST)
 
 
 def _taken(
@@ -234,7 +294,7 @@ def _ambiguous(
     kind = found.values.kind
     if kind == "empty":
         return None
-    if kind == "counts" or by_name or (named and kind == "estimated"):
+    if kind == "counts" or by_name or found.has_decimals:
         counts: sparse.csr_matrix = as_counts(found, notes, named=named)
         return counts
     notes.append(f"{found.source} {found.values.words}, so ambiguous counts were left out.")

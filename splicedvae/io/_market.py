@@ -20,102 +20,30 @@ from scipy import sparse
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers
 from splicedvae.io._features import kinds_of
+from splicedvae.io._folders import Chosen
 from splicedvae.io._limits import Limits
-from splicedvae.io._market_files import Reader
+from splicedvae.io._market_files import CELL_FILE, MATRIX_FILE, Reader
 from splicedvae.io._messages import file_name, shown, shown_list
 from splicedvae.io._names import find_pairs, total_names
 
-_MATRIX = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
-_CELLS = re.compile(
-    r"^(?P<stem>.*?)(barcodes?|cells|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$", re.IGNORECASE
-)
 _GENES = re.compile(
     r"^(?P<stem>.*?)(features?|genes(?P<names>\.names)?|quants_mat_cols)\.(tsv|txt|csv)(\.gz)?$",
     re.IGNORECASE,
 )
 #: alevin-fry's own words for its three matrices.
 _USA = ("S", "U", "A")
-_DEEPEST = 5
-_MOST_FILES = 10_000
 #: What the three counts on each line of STARsolo's Velocyto/raw/matrix.mtx are.
 _OF_LINE = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
 _SKIPPED = re.compile(r"^uniqueandmult", re.IGNORECASE)
 
 
-def matrix_folders(folder: Path) -> list[Path]:
-    """Folders at or below the given one that hold Matrix Market files, nearest first."""
-    found: list[Path] = []
-    level = [folder]
-    seen = 0
-    for _ in range(_DEEPEST):
-        below: list[Path] = []
-        for here in level:
-            items = sorted(here.iterdir())
-            seen += len(items)
-            if seen > _MOST_FILES:
-                raise DataError(
-                    f"the folder holds more than {_MOST_FILES:,} files, one matrix folder was "
-                    "expected; give the folder that holds the .mtx files."
-                )
-            if any(_MATRIX.search(item.name) and item.is_file() for item in items):
-                found.append(here)
-            below += [item for item in items if item.is_dir()]
-        level = below
-    return found
-
-
-def choose_folder(folder: Path, notes: list[str]) -> Path:
-    """Find the folder to read; among several of one run Velocyto's is taken.
-
-    Parameters
-    ----------
-    folder
-        Folder given by a person.
-    notes
-        Gets a sentence when a choice was made.
-
-    Returns
-    -------
-    The folder itself or one below it.
-
-    Raises
-    ------
-    DataError
-        No matrix, or several folders between which nothing decides.
-    """
-    found = matrix_folders(folder)
-    if not found:
-        raise DataError(
-            "the folder holds no Matrix Market (.mtx) file and is no zarr store, one of them was "
-            "expected; give the folder that holds matrix.mtx or spliced.mtx."
-        )
-    if found[0] == folder or len(found) == 1:
-        return found[0]
-    names = {here: here.relative_to(folder).as_posix() for here in found}
-    left = found
-    for word in ("velocyto", "filtered"):
-        hits = [here for here in left if word in names[here].lower()]
-        left = hits or left
-    if len(left) > 1:
-        raise DataError(
-            f"the folder holds several matrices ({shown_list(names.values())}), one was expected; "
-            "give one of these folders."
-        )
-    others = [names[here] for here in found if here != left[0]]
-    notes.append(
-        f"Of several matrices in the folder, {shown(names[left[0]])} was taken and "
-        f"{shown_list(others)} left out."
-    )
-    return left[0]
-
-
-def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnData:
+def read_market_folder(chosen: Chosen, limits: Limits, notes: list[str]) -> AnnData:
     """Read the matrices of one folder.
 
     Parameters
     ----------
-    folder
-        Folder that directly holds the ``.mtx`` files.
+    chosen
+        Folder that directly holds the ``.mtx`` files, and the cells to keep.
     limits
         Bound on the unpacked bytes of all its files.
     notes
@@ -131,9 +59,16 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
     DataError
         Names are missing, sizes do not fit together, or a file is damaged.
     """
+    adata = _read_folder(chosen.folder, limits, notes)
+    if chosen.cells is None:
+        return adata
+    return adata[[name in chosen.cells for name in adata.obs_names]].copy()
+
+
+def _read_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnData:
     reader = Reader(limits)
     files = sorted(item for item in folder.iterdir() if item.is_file())
-    matrices = {_stem(f.name): f for f in files if _MATRIX.search(f.name)}
+    matrices = {_stem(f.name): f for f in files if MATRIX_FILE.search(f.name)}
     for stem in [s for s in matrices if _SKIPPED.search(s)]:
         if len(matrices) > 1:
             notes.append(f"{shown(stem)}.mtx holds estimated counts and was left out.")
@@ -143,8 +78,8 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
         return _read_alevin(reader, quants, files)
     roles, total = _roles(matrices)
     parts: dict[str | None, _Part] = {}
-    chosen = [*([total] if total is not None else []), *roles]
-    for stem in chosen:
+    stems = [*([total] if total is not None else []), *roles]
+    for stem in stems:
         read = _read_parts(reader, matrices[stem], stem, files, alone=len(matrices) == 1)
         if len(read) == 1:
             parts[roles.get(stem)] = read[0]
@@ -159,7 +94,7 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
                 f"{shown(stem)}.mtx holds three counts on each line and other matrices lie beside "
                 "it, one count or one such file was expected; keep one of them in the folder."
             )
-    unused = sorted(set(matrices) - set(chosen))
+    unused = sorted(set(matrices) - set(stems))
     if unused:
         notes.append(f"Matrices {shown_list(unused)} were left out: their names say no role.")
     cells = _common(list(parts.values()), notes)
@@ -175,7 +110,7 @@ def read_market_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnDat
 
 
 def _stem(name: str) -> str:
-    return _MATRIX.sub("", name)
+    return MATRIX_FILE.sub("", name)
 
 
 def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
@@ -264,7 +199,7 @@ def _read_parts(
     reader: Reader, file: Path, stem: str, files: list[Path], *, alone: bool
 ) -> list[_Part]:
     """Read one file: one matrix, or three where each line holds three counts."""
-    cell_file = _names_for(stem, files, _CELLS, "barcodes", alone=alone)
+    cell_file = _names_for(stem, files, CELL_FILE, "barcodes", alone=alone)
     gene_file = _names_for(stem, files, _GENES, "genes", alone=alone)
     cells = [line.split("\t")[0].strip() for line in reader.lines(cell_file)]
     var = _genes(reader, gene_file, files)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +25,10 @@ from splicedvae._errors import DataError
 from splicedvae.io._limits import Limits
 from splicedvae.io._messages import file_name, shown
 
+MATRIX_FILE = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
+CELL_FILE = re.compile(
+    r"^(?P<stem>.*?)(barcodes?|cells|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$", re.IGNORECASE
+)
 _BANNER = b"%%matrixmarket"
 _BLOCK = 1 << 20
 #: Row, column and count; or row, column and three counts.
@@ -170,8 +176,8 @@ class Reader:
                 f"{name} is a damaged Matrix Market file ({reason}); copy or write it again."
             ) from error
 
-    def n_entries(self, file: Path) -> int:
-        """Read how many entries a Matrix Market file declares.
+    def has_counts(self, file: Path) -> bool:
+        """Look for an entry of a Matrix Market file that is not zero.
 
         Raises
         ------
@@ -180,7 +186,12 @@ class Reader:
         """
         name = file_name(file)
         try:
-            return self._header(file, name).entries
+            header = self._header(file, name)
+            if not header.entries:
+                return False
+            with self._open(file) as stream:
+                entries = islice(_lines(stream), header.lines, None)
+                return any(field.strip(b"0.") for line in entries for field in line.split()[2:])
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{name} cannot be unpacked or read; copy it again.") from error
 

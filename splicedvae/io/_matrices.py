@@ -32,14 +32,17 @@ class Matrices:
         self.adata = adata
         #: Layers that were taken as measured counts.
         self.used: set[str] = set()
+        #: Why pairs of layers with usual names were left out.
+        self.left_out: list[str] = []
         #: Genes of ``raw`` where its matrix was looked at with all of them.
         self.raw_var: pd.DataFrame | None = None
         self._copy = copy
         self._seen: dict[str, Candidate] = {}
 
-    def _candidate(self, source: str, matrix: Any) -> Candidate:
+    def _candidate(self, source: str, matrix: Any, genes: pd.Index | None = None) -> Candidate:
         if source not in self._seen:
-            self._seen[source] = candidate(matrix, source, copy=self._copy)
+            names = (self.adata.obs_names, self.adata.var_names if genes is None else genes)
+            self._seen[source] = candidate(matrix, source, names, copy=self._copy)
         return self._seen[source]
 
     def layer(self, name: str) -> Candidate:
@@ -56,17 +59,18 @@ class Matrices:
         if raw is None or raw.X is None:
             return None
         if raw.var_names.equals(self.adata.var_names):
-            return self._candidate(RAW_X, raw.X)
+            return self._candidate(RAW_X, raw.X, raw.var_names)
         if not like_x:
             self.raw_var = raw.var
-            return self._candidate(RAW_X, raw.X)
+            return self._candidate(RAW_X, raw.X, raw.var_names)
         place = raw.var_names.get_indexer(self.adata.var_names) if raw.var_names.is_unique else None
         if place is None or np.any(place < 0):
             return None
-        found = self._candidate(RAW_X, raw.X)
+        found = self._candidate(RAW_X, raw.X, raw.var_names)
         if found.matrix.shape[1] != self.adata.n_vars:
             cut = sparse.csr_matrix(found.matrix[:, place])
-            found = candidate(cut, RAW_X, copy=False)
+            names = (self.adata.obs_names, self.adata.var_names)
+            found = candidate(cut, RAW_X, names, copy=False)
             self._seen[RAW_X] = found
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
 
@@ -52,4 +52,16 @@ def about(name: str) -> Iterator[None]:
         message = str(error)
         if message.startswith(f"{name}: "):
             raise
-        raise DataError(f"{name}: {message}") from error
+        named = DataError(f"{name}: {message}")
+        named.notes = error.notes
+        raise named from error
+
+
+@contextmanager
+def keeping(notes: Sequence[str]) -> Iterator[None]:
+    """Give a `DataError` raised inside the notes so far, unless it has its own."""
+    try:
+        yield
+    except DataError as error:
+        error.notes = error.notes or tuple(notes)
+        raise

@@ -26,7 +26,8 @@ from splicedvae._notes import Note
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
-from splicedvae.io._messages import about, file_name, shown, shown_list
+from splicedvae.io._layers import partly_predicted
+from splicedvae.io._messages import about, file_name, keeping, shown, shown_list
 from splicedvae.io._native import native
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 
 #: Layers of the package itself, which stay as they are.
 OWN_LAYERS = {value for key, value in vars(Layers).items() if key.isupper()}
+#: Layers of a prediction.
+PREDICTED = (
+    Layers.SPLICED,
+    Layers.UNSPLICED,
+    Layers.PREDICTED_SPLICED,
+    Layers.PREDICTED_UNSPLICED,
+    Layers.RATIO,
+)
 _MEASURED = (Layers.SPLICED, Layers.UNSPLICED, Layers.AMBIGUOUS)
 #: Columns that hold names where an index only numbers the genes, after the usual ones.
 _INDEXES = ("_index", "index", "gene", "genes", "name", "names", "feature", "features", "row_names")
@@ -100,10 +109,11 @@ def read(
     name = file_name(os.fspath(path))
     opened = open_checked(path, max_bytes=max_bytes)
     digest = sha256(path)
-    with about(name):
+    notes = list(opened.notes)
+    with about(name), keeping(notes):
         return _result(
             opened.adata,
-            list(opened.notes),
+            notes,
             name=name,
             digest=digest,
             asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),
@@ -141,13 +151,14 @@ def from_anndata(
     DataError
         It holds no raw counts, or a sparse matrix in it is damaged.
     """
-    with about(shown(name)):
+    notes: list[str] = []
+    with about(shown(name)), keeping(notes):
         if adata.isbacked:
             adata = adata.to_memory()
         check_all(adata)
         return _result(
             adata,
-            [],
+            notes,
             name=shown(name),
             digest=None,
             asked=Asked(total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous),
@@ -174,6 +185,7 @@ def _result(
     names = tuple(str(key) for key in adata.layers if key not in predicted)
     found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
+    _keep_predicted(out, notes)
     notes += empty_note(int(np.count_nonzero(np.diff(found.total.indptr) == 0)), out.n_obs)
     if digest is None:
         digest = sha256_of_anndata(out)
@@ -194,6 +206,24 @@ def _result(
     )
     record(result)
     return result
+
+
+def _keep_predicted(out: AnnData, notes: list[str]) -> None:
+    """Restore what a join of predictions dropped; leave out layers predicted in some cells only."""
+    partly = {name: n for name, n in partly_predicted(out).items() if name in out.layers}
+    for name in partly:
+        del out.layers[name]
+    if partly:
+        notes.append(
+            f"Layers {shown_list(partly)} were predicted in {max(partly.values()):,} of "
+            f"{out.n_obs:,} cells only and were left out."
+        )
+    root = out.uns.get(Uns.ROOT)
+    root = dict(root) if isinstance(root, Mapping) else {}
+    known = [name for name in PREDICTED if name in predicted_layers(out) and name in out.layers]
+    if Uns.PREDICTED not in root and known:
+        root[Uns.PREDICTED] = {"layers": known}
+        out.uns[Uns.ROOT] = root
 
 
 def empty_note(n_empty: int, n_cells: int) -> list[str]:

@@ -143,10 +143,10 @@ def _search(
     matrices: Matrices, layers: Measured | None, notes: list[str]
 ) -> tuple[sparse.csr_matrix, str]:
     """Take the first of X, raw.X and the usual layers that holds counts, else all layers."""
-    refused: list[str] = []
+    refused: list[Candidate] = []
     for found in _proposed(matrices, layers):
         if found.values.kind != "counts":
-            refused.append(f"{found.source} {found.values.words}")
+            refused.append(found)
             continue
         values = as_counts(found, notes)
         part = None if layers is None else _part_of(values, layers)
@@ -157,19 +157,34 @@ def _search(
                 "as total counts."
             )
             return layers.all, layers.all_words
-        because = f", because {refused[0]}" if refused else ""
+        because = f", because {_words(refused[0])}" if refused else ""
         notes.append(f"Total counts were taken from {found.source}{because}.")
         return values, found.source
     if layers is not None:
-        because = f"because {refused[0]}" if refused else "because no other matrix is there"
-        notes.append(f"Total counts are {layers.all_words}, {because}.")
+        because = _words(refused[0]) if refused else "no other matrix is there"
+        notes.append(f"Total counts are {layers.all_words}, because {because}.")
         return layers.all, layers.all_words
-    what = ", ".join(refused) if refused else "there is no X"
+    decimals = next((found for found in refused if found.has_decimals), None)
+    if decimals is not None:
+        values = as_counts(decimals, notes)
+        notes.append(f"Total counts were taken from {decimals.source}, as no matrix is whole.")
+        return values, decimals.source
+    raise DataError(_none_found(matrices, refused))
+
+
+def _words(found: Candidate) -> str:
+    return f"{found.source} {found.values.words}"
+
+
+def _none_found(matrices: Matrices, refused: list[Candidate]) -> str:
+    """Say that there are no totals, and what to do."""
+    what = ", ".join([*map(_words, refused), *matrices.left_out]) or "there is no X"
     if refused and matrices.adata.raw is None:
         what += " and there is no raw.X"
-    raise DataError(
-        f"{what}; raw integer counts were expected in X, raw.X or a layer such as counts; save "
-        "them there or name their layer as total."
+    told = next((found for found in refused if found.values.kind in ("fractional", "nan")), None)
+    advice = "save them there or name their layer as total" if told is None else told.values.advice
+    return (
+        f"{what}; raw integer counts were expected in X, raw.X or a layer such as counts; {advice}."
     )
 
 

@@ -17,12 +17,17 @@ from scipy import sparse
 
 from splicedvae.io._chunks import PackedArray
 from splicedvae.io._native import native
+from splicedvae.io._rounding import Rounder
 from splicedvae.io._sparse import check_indices, check_lengths, check_pointers, to_csr
 from splicedvae.io._values import Look, Values
 
 #: Stored entries, or cells x genes of a dense matrix, that are in memory at a time.
 MAX_ENTRIES = 1 << 21
 _DENSE_ENTRIES = 1 << 23
+
+
+class NotInBlocksError(Exception):
+    """A matrix has to be looked at as a whole."""
 
 
 class Seen(NamedTuple):
@@ -62,8 +67,8 @@ class StoredMatrix:
         Its name for messages.
     """
 
-    #: Whether values are rounded to whole numbers as they are read.
-    rounded = False
+    #: What rounds values to whole numbers as they are read, if they are.
+    rounder: Rounder | None = None
 
     def __init__(self, element: Any, where: str) -> None:
         self.where = where
@@ -101,7 +106,7 @@ class StoredMatrix:
             repeated += twice
             nnz += block.nnz
             n_empty += int(np.count_nonzero(np.diff(block.indptr) == 0))
-            look.add(block.data)
+            look.add(block)
             if look.is_decided:
                 break
         return Seen(look.values, repeated, nnz, n_empty)
@@ -114,10 +119,11 @@ class StoredMatrix:
         DataError
             The structure is damaged, or it holds no numbers.
         """
+        first = 0
         for block, _ in self._read():
-            if self.rounded:
-                block.data = np.rint(block.data)
-                block.eliminate_zeros()
+            if self.rounder is not None:
+                self.rounder.round(block, first)
+            first += block.shape[0]
             yield sparse.csr_matrix(block.astype(np.float32, copy=False))
 
     def _read(self) -> Iterator[tuple[sparse.csr_matrix, int]]:

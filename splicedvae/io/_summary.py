@@ -15,7 +15,7 @@ from splicedvae._errors import DataError
 from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Ambiguous, Layers
 from splicedvae.io._columns import batch_candidates, cluster_candidates
-from splicedvae.io._doubts import EMPTY_DROPLET, MIN_SHARED_COUNTS, Doubt, doubts
+from splicedvae.io._doubts import MIN_SHARED_COUNTS, Doubt, doubts, empty_below
 from splicedvae.io._messages import about, shown, shown_list
 from splicedvae.io._quality import layer_sums, marker_sums
 from splicedvae.io._result import Counts, ReadResult
@@ -109,8 +109,10 @@ class DataSummary:
     zero_fraction: float
     empty_cells: int
     empty_genes: int
-    #: Share of cells with fewer than 100 counts, as empty droplets have.
+    #: Share of cells with fewer than `empty_below` counts, as empty droplets have.
     empty_droplets: float
+    #: 100, and less where a file holds a choice of genes.
+    empty_below: float
     #: Standard deviation of the cells' depths over their mean.
     depth_variation: float
     #: Largest entry of the total matrix.
@@ -227,6 +229,7 @@ def inspect(
     positive = umis[umis > 0]
     edges = np.geomspace(max(1.0, positive.min()), max(2.0, positive.max() * 1.0001), _BINS + 1)
     markers = marker_sums(total, umis, adata.var)
+    below = empty_below(umis, adata.n_vars)
     ids = GeneIdentity.of(adata.var).identifiers
     summary = DataSummary(
         name=result.name,
@@ -247,7 +250,8 @@ def inspect(
         zero_fraction=1.0 - total.nnz / (total.shape[0] * total.shape[1]),
         empty_cells=int(np.count_nonzero(umis == 0)),
         empty_genes=int(np.count_nonzero(gene_counts == 0)),
-        empty_droplets=float(np.mean(umis < EMPTY_DROPLET)),
+        empty_droplets=float(np.mean(umis < below)),
+        empty_below=below,
         depth_variation=float(umis.std() / umis.mean()),
         largest_count=float(total.data.max()),
         unspliced_fraction=overall,

@@ -6,16 +6,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
+from splicedvae.io._decimals import TOLERANCE, Sample
 from splicedvae.io._sparse import LARGEST_COUNT
 
-Kind = Literal["counts", "estimated", "fractional", "negative", "nan", "infinite", "huge", "empty"]
+#: Numbers with decimals are ``"normalised"``, ``"estimated"`` where most are whole, ``"corrected"``
+#: where they look like counts of which something was taken, and ``"fractional"`` where that is not
+#: clear.
+Kind = Literal[
+    "counts",
+    "estimated",
+    "corrected",
+    "fractional",
+    "normalised",
+    "negative",
+    "nan",
+    "infinite",
+    "huge",
+    "empty",
+]
+#: Counts with decimals, which become counts by rounding.
+WITH_DECIMALS: frozenset[Kind] = frozenset({"estimated", "corrected"})
 
-#: Counts that went through floating point may be off by this much and are still counts.
-TOLERANCE = 1e-3
-#: Estimated counts (from expectation maximisation) are integers for most entries;
-#: normalised or log-transformed values almost nowhere.
-_INTEGER_SHARE = 0.5
 _BLOCK = 1 << 22
 
 
@@ -26,12 +39,8 @@ class Values:
     kind: Kind
     #: A value that shows why.
     example: float = 0.0
-    #: Share of the non-zero entries that are whole numbers.
-    integer_share: float = 1.0
     #: Whether some are off from whole numbers by less than `TOLERANCE`.
     inexact: bool = False
-    #: Sum of the values where some are fractional, and of the values rounded.
-    sums: tuple[float, float] = (0.0, 0.0)
 
     @property
     def words(self) -> str:
@@ -43,7 +52,11 @@ class Values:
             return "holds nothing but zeros"
         if self.kind == "estimated":
             return f"holds estimated counts such as {value}"
+        if self.kind == "corrected":
+            return f"holds counts with decimals such as {value} (ambient RNA removed?)"
         if self.kind == "fractional":
+            return f"holds fractional values such as {value} (ambient RNA removed, or normalised?)"
+        if self.kind == "normalised":
             guess = "log-normalised?" if self.example < 15 else "normalised?"
             return f"holds fractional values such as {value} ({guess})"
         if self.kind == "negative":
@@ -54,30 +67,44 @@ class Values:
             return "holds infinite values"
         return f"holds {value}, more than one molecule count can be"
 
+    @property
+    def advice(self) -> str:
+        """What to do where these are not taken for counts."""
+        if self.kind == "fractional":
+            return (
+                "name it if these are counts from ambient removal (SoupX, DecontX) or estimation, "
+                "to have them rounded, else give the counts from before normalisation"
+            )
+        if self.kind == "nan":
+            return (
+                "join samples with fill_value=0 or join='inner', and give 0 where nothing was "
+                "counted"
+            )
+        return "give the counts from before normalisation"
+
 
 class Look:
-    """What kind of numbers stand in an array, found a block at a time.
-
-    Blocks are stored values of canonical sparse matrices, so without zeros.
-    """
+    """What kind of numbers stand in a matrix, found a block at a time."""
 
     def __init__(self) -> None:
         self._decided: Values | None = None
         self._size = self._whole = 0
         self._inexact = False
         self._fraction: float | None = None
-        self._before = self._after = 0.0
+        self._sample = Sample()
 
     @property
     def is_decided(self) -> bool:
         """Whether more blocks cannot change what was found."""
         return self._decided is not None
 
-    def add(self, data: np.ndarray) -> None:
-        """Look at the next values."""
-        for start in range(0, data.size, _BLOCK):
+    def add(self, matrix: sparse.csr_matrix) -> None:
+        """Look at the next cells, canonical and so without zeros."""
+        for start in range(0, matrix.data.size, _BLOCK):
             if self._decided is None:
-                self._add(data[start : start + _BLOCK])
+                self._add(matrix.data[start : start + _BLOCK])
+        if self._decided is None and self._fraction is not None:
+            self._sample.add(matrix)
 
     def _add(self, block: np.ndarray) -> None:
         self._size += block.size
@@ -95,15 +122,12 @@ class Look:
         elif block.dtype.kind != "f":
             self._whole += block.size
         else:
-            whole = np.rint(block)
-            off = np.abs(block - whole)
+            off = np.abs(block - np.rint(block))
             wrong = off > TOLERANCE
             self._whole += int(block.size - np.count_nonzero(wrong))
             self._inexact = self._inexact or bool(off.max() > 0)
             if self._fraction is None and wrong.any():
                 self._fraction = float(block[np.argmax(wrong)])
-            self._before += float(block.sum(dtype=np.float64))
-            self._after += float(whole.sum(dtype=np.float64))
 
     @property
     def values(self) -> Values:
@@ -114,27 +138,22 @@ class Look:
             return Values("empty")
         if self._fraction is None:
             return Values("counts", inexact=self._inexact)
-        share = self._whole / self._size
-        return Values(
-            "estimated" if share >= _INTEGER_SHARE else "fractional",
-            self._fraction,
-            share,
-            sums=(self._before, self._after),
-        )
+        origin = self._sample.origin(self._whole / self._size)
+        return Values("fractional" if origin == "unclear" else origin, self._fraction)
 
 
-def look_at(data: np.ndarray) -> Values:
-    """Say what kind of numbers stand in an array.
+def look_at(matrix: sparse.csr_matrix) -> Values:
+    """Say what kind of numbers stand in a matrix.
 
     Parameters
     ----------
-    data
-        Stored values of a canonical sparse matrix, so without zeros.
+    matrix
+        Canonical CSR, so without stored zeros.
 
     Returns
     -------
     The kind, and a value that shows it.
     """
     look = Look()
-    look.add(data)
+    look.add(matrix)
     return look.values

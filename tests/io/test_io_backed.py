@@ -147,7 +147,7 @@ def zeros(adata: AnnData) -> None:
 @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
 @pytest.mark.parametrize(
     "change",
-    [beyond, missing, infinite, negative, fractional, huge, zeros],
+    [beyond, infinite, negative, fractional, huge, zeros],
     ids=lambda change: change.__name__,
 )
 def test_what_reading_refuses_is_refused_in_the_same_words(
@@ -165,6 +165,15 @@ def test_what_reading_refuses_is_refused_in_the_same_words(
     if kind == "h5ad":
         with h5py.File(file, "r+"):
             pass
+
+
+def test_missing_values_are_for_reading_as_a_whole(tmp_path: Path) -> None:
+    adata = cells()
+    missing(adata)
+    file = written(adata, tmp_path, "h5ad")
+    assert io.read_backed(file) is None
+    with h5py.File(file, "r+"):  # the file was closed
+        pass
 
 
 @pytest.mark.parametrize("pointers", ["first", "falling", "last"])

@@ -207,24 +207,22 @@ def test_numbers_that_are_no_counts_are_refused_with_the_reason(counts, value, m
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("value", [-1, np.nan, np.inf, 0.5])
-def test_measured_layers_that_are_no_counts_are_refused(counts, value):
+@pytest.mark.parametrize(
+    ("value", "words"), [(-1, "negative"), (np.nan, "NaN"), (np.inf, "infinite")]
+)
+def test_measured_layers_that_are_no_counts_are_left_out(counts, value, words):
     layer = counts.layers["unspliced"].toarray()
     layer[0, 0] = value
     counts.layers["unspliced"] = layer
+    result = from_anndata(counts)
+    assert not result.has_measured_layers
+    assert (result.adata.X != counts.X).nnz == 0
+    assert told(result, "layers/unspliced holds", words, "left out")
+    with pytest.raises(DataError, match="layers/unspliced holds"):
+        from_anndata(counts, spliced_layer="spliced", unspliced_layer="unspliced")
+    counts.X = log_normalised(counts.X)
     with pytest.raises(DataError, match="layers/unspliced holds"):
         from_anndata(counts)
-
-
-def test_estimated_counts_are_rounded_only_when_named(counts):
-    spliced = counts.layers["spliced"].astype(np.float64)
-    spliced.data[:5] += 0.4
-    counts.layers["spliced"] = spliced
-    with pytest.raises(DataError, match=r"estimated counts .* name it explicitly"):
-        from_anndata(counts)
-    result = from_anndata(counts, spliced_layer="spliced", unspliced_layer="unspliced")
-    assert (result.adata.layers["spliced"] != sparse.csr_matrix(np.rint(spliced))).nnz == 0
-    assert told(result, "rounded to whole numbers")
 
 
 def test_normalised_layers_are_refused_even_when_named(counts):
@@ -250,7 +248,7 @@ def test_raw_counts_are_preferred_to_a_normalised_pair(counts):
     result = from_anndata(data)
     assert result.spliced_source == "layers/spliced_counts"
     assert (result.adata.layers["unspliced"] != counts.layers["unspliced"]).nnz == 0
-    assert told(result, "hold no raw counts")
+    assert told(result, "layers/spliced holds", "this pair of layers was left out")
 
 
 @pytest.mark.parametrize(
