@@ -70,7 +70,7 @@ def write_run(
     _execute._write_predictions(folder, cells)
     (folder / _files.VELOCITY).mkdir(exist_ok=True)
     for name in SOURCES:
-        _execute._write_h5ad(
+        _files.write_h5ad(
             folder / _files.VELOCITY / f"{name}.h5ad",
             _velocity(demo.velocity(name), cells, source, rng),
         )
