@@ -10,7 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "user-guide"
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 JOURNEYS = (
     "first-visit",
     "triage",
@@ -53,6 +57,15 @@ def test_the_guide_has_a_page_for_each_journey_and_its_index_leads_there() -> No
 def test_every_page_of_the_dashboard_is_in_the_guide(title: str) -> None:
     index = (GUIDE / "index.md").read_text(encoding="utf-8")
     assert title in index, f"the guide's index does not name the page {title!r}"
+
+
+def test_files_that_contributing_names_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`([\w./]+/[\w./]+)`", text) if "localhost" not in name}
+    assert len(named) > 15
+    for name in named:
+        places = [ROOT / name, ROOT / "splicedvae" / name]
+        assert any(place.exists() for place in places), f"{name} is not there"
 
 
 def test_titles_are_found() -> None:

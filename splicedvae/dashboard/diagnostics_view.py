@@ -105,7 +105,7 @@ def _accuracy(run: Run) -> int | None:
         tables.ACCURACY,
         "RMSE, Pearson r, skill and within-gene r of each predictor, and what is possible.",
     )
-    n = tables.value_of(metrics, Sources.SPLICEDVAE, "rmse", coverage, column="n")
+    n = views.value_of(metrics, Sources.SPLICEDVAE, "rmse", coverage, column="n")
     if np.isfinite(n):
         st.caption(f"{n:,.0f} entries of held-out cells.{_ridge_words(metrics)}")
     sentence = cautions.gene_mean_sentence(run, coverage)

@@ -23,6 +23,7 @@ from splicedvae.dashboard import (
     welcome,
 )
 from splicedvae.dashboard.text import plain
+from splicedvae.report import views
 from splicedvae.runs import Run, find_run
 
 #: Preferred least S + U of an entry.
@@ -204,7 +205,7 @@ def _number(
     limit: str = tables.CEILING,
 ) -> None:
     """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
-    ours = tables.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
+    ours = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
     if not np.isfinite(ours):
         return
     said = []
@@ -213,10 +214,10 @@ def _number(
         (Sources.GENE_MEAN, "gene mean"),
         (Sources.SHUFFLED, "shuffled"),
     ):
-        theirs = tables.value_of(metrics, source, key, coverage)
+        theirs = views.value_of(metrics, source, key, coverage)
         if np.isfinite(theirs):
             said.append(f"{words_for_it} {theirs:z.2f}")
-    ceiling = tables.value_of(metrics, Sources.SPLICEDVAE, key, coverage, column="ceiling")
+    ceiling = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage, column="ceiling")
     if np.isfinite(ceiling):
         said.append(f"{limit} {ceiling:.2f}")
     label = metric_of(key).at(coverage)

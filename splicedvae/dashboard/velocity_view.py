@@ -13,7 +13,6 @@ from splicedvae._keys import Obs, Sources
 from splicedvae.dashboard import (
     address,
     cards,
-    cautions,
     choice,
     downloads,
     export,
@@ -23,7 +22,7 @@ from splicedvae.dashboard import (
     theme,
 )
 from splicedvae.dashboard.text import defuse, plain
-from splicedvae.report import FigureCall, views
+from splicedvae.report import FigureCall, stream_cautions, views
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def show(run: Run, color: str) -> None:
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
         _grounds(run, picked)
-        said_of = held.once(cautions.stream_cautions, run)
+        said_of = held.once(stream_cautions, run)
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
 

@@ -1,7 +1,7 @@
 """One HTML file from a run, and the figures and tables that the pages share with it."""
 
 from splicedvae.report import views
-from splicedvae.report._cautions import reading_cautions, run_cautions
+from splicedvae.report._cautions import reading_cautions, run_cautions, stream_cautions
 from splicedvae.report._export import export_h5ad
 from splicedvae.report._figures import FIGURES, FigureCall, figure_caution, run_name
 from splicedvae.report._reproduce import command_line, python_call
@@ -20,6 +20,7 @@ __all__ = [
     "run_cautions",
     "run_name",
     "run_settings",
+    "stream_cautions",
     "views",
     "write_report",
 ]

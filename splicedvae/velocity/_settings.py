@@ -100,7 +100,13 @@ class VelocitySettings:
         return _SMOOTHING_STEPS.get(self.mode, 1)
 
     def neighbors_among(self, n_cells: int) -> int:
-        """Return how many neighbours a cell has among so many cells."""
+        """Return how many neighbours a cell has.
+
+        Parameters
+        ----------
+        n_cells
+            All cells among which they are found.
+        """
         if self.mode != "balanced":
             return self.n_neighbors
         return min(self.n_neighbors, max(_LEAST_NEIGHBORS, n_cells // _CELLS_PER_NEIGHBOR))

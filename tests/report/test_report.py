@@ -21,7 +21,13 @@ from splicedvae._keys import Layers, Obs, Obsm, Sources, Split
 from splicedvae._metrics import METRICS
 from splicedvae.cli._options import pairs_of
 from splicedvae.cli._training import velocity_apart
-from splicedvae.report import command_line, python_call, views, write_report
+from splicedvae.report import (
+    command_line,
+    python_call,
+    stream_cautions,
+    views,
+    write_report,
+)
 from splicedvae.runs import Run, RunConfig, execute
 from splicedvae.runs._manage import prepare_folder
 from splicedvae.velocity import VelocitySettings
@@ -199,6 +205,14 @@ def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder
     assert parsed(first)["data"].name == "totals only.h5ad"
     assert parsed(first)["run"] == "trained"
     assert parsed(second)["data"] == parsed(first)["out"]
+
+
+def test_page_and_report_list_the_same_cautions(run: Run, page: str) -> None:
+    said = stream_cautions(run)
+    assert any("cells trained the models" in sentence for sentence in said)
+    assert any(sentence.startswith("Smoothness") for sentence in said)
+    _, text = parse(page)
+    assert all(sentence in text for sentence in said)
 
 
 def asked_for(folder: Path, config: RunConfig) -> Run:

@@ -57,7 +57,13 @@ from splicedvae.report.views._genes import (
     share_inside,
 )
 from splicedvae.report.views._latents import latent_figure, latent_maps
-from splicedvae.report.views._parts import BEST_POSSIBLE, MEASURED_HALVES, N_VALUES, judged_cells
+from splicedvae.report.views._parts import (
+    BEST_POSSIBLE,
+    MEASURED_HALVES,
+    N_VALUES,
+    judged_cells,
+    value_of,
+)
 from splicedvae.report.views._ratios import (
     PUBLISHED,
     coverage_figure,
@@ -192,6 +198,7 @@ __all__ = [
     "training_figure",
     "training_sentences",
     "unspliced_figure",
+    "value_of",
     "velocity_drawn",
     "velocity_flow",
     "velocity_table",

@@ -15,7 +15,7 @@ from splicedvae._errors import RunError
 from splicedvae._keys import Obs, Sources, Split
 from splicedvae._metrics import metric_of
 from splicedvae.report._reproduce import file_name
-from splicedvae.report.views._parts import plain_label
+from splicedvae.report.views._parts import plain_label, value_of
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -214,13 +214,11 @@ def compared_metrics(first: Run, second: Run) -> pd.DataFrame:
 def _value(
     table: pd.DataFrame | None,
     predictor: str,
-    metric: str,
+    key: str,
     coverage: int | None,
     *,
     column: str = "value",
 ) -> float:
     if table is None:
         return float("nan")
-    rows = table[(table["predictor"] == predictor) & (table["metric"] == metric)]
-    rows = rows.sort_values("coverage") if coverage is None else rows[rows["coverage"] == coverage]
-    return float(rows[column].iloc[0]) if len(rows) else float("nan")
+    return value_of(table, predictor, key, coverage, column=column)
