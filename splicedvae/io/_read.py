@@ -22,6 +22,7 @@ from splicedvae._gene_identity import (
     texts_of,
 )
 from splicedvae._keys import Layers, Uns, Var
+from splicedvae._writable import make_writable
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._messages import about, file_name, shown, shown_list
@@ -237,6 +238,8 @@ def assemble(
     dropped = _other_layers(adata, found, out, copy=copy)
     if dropped:
         notes.append(f"Layers {shown_list(dropped)} were left out.")
+    # What has no bearing on the counts must not stop their job when its result is written.
+    notes += make_writable(out, shown=shown_list)
     return out
 
 
