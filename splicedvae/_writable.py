@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from anndata._io.specs.registry import IORegistryError
 from anndata.io import write_elem
 from scipy import sparse
 
@@ -309,6 +310,20 @@ def _texts(column: pd.Series, place: str, told: _Told) -> pd.Series:
 # --- Trying -------------------------------------------------------------------------------------
 
 
+#: What writers raise for values that they do not know.
+_REFUSALS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IORegistryError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def _h5ad_takes(value: Any) -> bool:
     with h5py.File("tried.h5", "w", driver="core", backing_store=False) as file:
         return _takes(file, value)
@@ -333,6 +348,6 @@ def _takes(group: Any, value: Any) -> bool:
             warnings.simplefilter("ignore")
             write_elem(group, "tried", value)
             anndata.io.read_elem(group["tried"])
-    except Exception:  # noqa: BLE001 - writers raise every type for what they do not know
+    except _REFUSALS:
         return False
     return True
