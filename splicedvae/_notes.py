@@ -23,6 +23,7 @@ LEVELS: Final[dict[str, Level]] = {
     "counts-other-than-asked": "warning",
     "cells-empty": "warning",
     "genes-only-numbered": "warning",
+    "truth-left-out": "warning",
     "genes-unnamed": "warning",
     # Training and predicting.
     "resumed": "info",

@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 
 from splicedvae._errors import DataError
 from splicedvae._keys import LAYERS_JOINED, Counts, Layers, Obs, Uns
+from splicedvae._records import own_record, own_root
 
 #: Exonic counts are divided by the ratio; below this the quotient is noise.
 MIN_RATIO_EXONIC = 0.01
@@ -185,9 +186,8 @@ def mark_predicted(
     -------
     Names for the layers with spliced and unspliced counts.
     """
-    root = dict(adata.uns.get(Uns.ROOT, {}))
-    earlier = root.get(Uns.PREDICTED, {})
-    ours = {str(name) for name in earlier.get("layers", [])}
+    root = own_root(adata.uns)
+    ours = {str(name) for name in own_record(adata.uns, Uns.PREDICTED).get("layers", [])}
     measured = {Layers.SPLICED, Layers.UNSPLICED} & set(adata.layers) - ours
     names = (
         (Layers.PREDICTED_SPLICED, Layers.PREDICTED_UNSPLICED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,14 @@ def test_a_code_that_is_not_declared_is_refused() -> None:
         Note("x", "no-such-code")
 
 
-def test_the_shipped_run_has_notes_of_the_earlier_form() -> None:
-    stored = json.loads((runs.demo_run().path / "notes.json").read_text(encoding="utf-8"))["notes"]
-    assert runs.demo_run().notes == tuple(stored)
-    assert all(isinstance(note, Note) for note in runs.demo_run().notes)
+def test_a_run_with_notes_of_the_earlier_form_is_read(tmp_path: Path) -> None:
+    shutil.copytree(runs.demo_run().path, tmp_path / "run")
+    file = tmp_path / "run" / "notes.json"
+    texts = [str(note) for note in runs.demo_run().notes]
+    file.write_text(json.dumps({"notes": texts}), encoding="utf-8")
+    read = runs.Run(tmp_path / "run").notes
+    assert read == tuple(texts)
+    assert all(isinstance(note, Note) for note in read)
 
 
 def test_a_run_keeps_each_note_once_with_its_code(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Layers, Sources, Uns
+from splicedvae._records import own_record
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -264,13 +265,13 @@ def _said_then(adata: AnnData) -> list[str]:
 
 
 def _said_in(account: Mapping[str, Any]) -> list[str]:
-    return [str(account[name]) for name in ("genes", "intercepts") if account.get(name)]
+    names = ("genes", "intercepts", "annotation")
+    return [str(account[name]) for name in names if account.get(name)]
 
 
 def _account(adata: AnnData) -> Mapping[str, Any]:
     """Return how the layers of a file were predicted; nothing where they were not."""
-    account: Mapping[str, Any] = adata.uns.get(Uns.ROOT, {}).get(Uns.PREDICTED, {})
-    return account
+    return own_record(adata.uns, Uns.PREDICTED)
 
 
 def _predicted(adata: AnnData) -> tuple[str, str, str] | None:

@@ -10,6 +10,7 @@ from splicedvae.io._digest import sha256
 from splicedvae.io._doubts import NOT_LOOKED_FOR
 from splicedvae.io._gate import open_checked
 from splicedvae.io._layers import SUMS
+from splicedvae.io._memory import CountsSeen, is_in_memory, see_counts
 from splicedvae.io._read import from_anndata, read
 from splicedvae.io._result import Counts, ReadResult
 from splicedvae.io._species import SpeciesGuess, guess_species
@@ -30,6 +31,7 @@ __all__ = [
     "BackedCounts",
     "ClusterRow",
     "Counts",
+    "CountsSeen",
     "DataSummary",
     "Histogram",
     "ModelFit",
@@ -42,9 +44,11 @@ __all__ = [
     "from_anndata",
     "guess_species",
     "inspect",
+    "is_in_memory",
     "judge_with_model",
     "open_checked",
     "read",
     "read_backed",
+    "see_counts",
     "sha256",
 ]

@@ -23,6 +23,7 @@ from splicedvae._gene_identity import (
 )
 from splicedvae._keys import Ambiguous, Layers, Uns, Var
 from splicedvae._notes import Note
+from splicedvae._writable import make_writable
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
@@ -280,6 +281,8 @@ def assemble(
     dropped = _other_layers(adata, found, out, copy=copy)
     if dropped:
         notes.append(f"Layers {shown_list(dropped)} were left out.")
+    # What has no bearing on the counts must not stop their job when its result is written.
+    notes += make_writable(out, shown=shown_list)
     return out
 
 

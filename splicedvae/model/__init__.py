@@ -5,6 +5,7 @@ from __future__ import annotations
 from splicedvae._epochs import default_epochs
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._minibatches import whole_batches
 from splicedvae.model._model import RatioInterval, SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
 from splicedvae.model._schedule import (
@@ -28,4 +29,5 @@ __all__ = [
     "default_epochs",
     "plan_options",
     "rate_left",
+    "whole_batches",
 ]

@@ -18,8 +18,9 @@ from scvi.data import _constants as scvi_constants
 from scvi.data.fields import BaseAnnDataField, LayerField
 
 from splicedvae._gene_identity import GeneIdentity
+from splicedvae._keys import Counts
 
-_IDENTIFIERS, _SYMBOLS = "identifiers", "symbols"
+_IDENTIFIERS, _SYMBOLS, _CONTENTS = "identifiers", "symbols", "contents"
 
 
 class TotalsField(LayerField):
@@ -31,10 +32,15 @@ class TotalsField(LayerField):
         Key of the totals in the data loader.
     layer
         Name of the layer, or ``None`` for ``X``.
+    contents
+        What the totals contain; ``None`` where nothing tells.
     """
 
-    def __init__(self, registry_key: str, layer: str | None) -> None:
+    def __init__(
+        self, registry_key: str, layer: str | None, contents: Counts | None = None
+    ) -> None:
         super().__init__(registry_key, layer, is_count_data=True)
+        self._contents = contents
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Register the totals and the identity of their genes.
@@ -49,6 +55,7 @@ class TotalsField(LayerField):
             **super().register_field(adata),
             _IDENTIFIERS: identity.identifiers,
             _SYMBOLS: identity.symbols,
+            _CONTENTS: self._contents,
         }
 
     def transfer_field(
@@ -66,7 +73,7 @@ class TotalsField(LayerField):
             As for scvi-tools.
         """
         state = super().transfer_field(state_registry, adata_target, **kwargs)
-        known = (_IDENTIFIERS, _SYMBOLS)
+        known = (_IDENTIFIERS, _SYMBOLS, _CONTENTS)
         return {**state, **{key: state_registry[key] for key in known if key in state_registry}}
 
 
@@ -86,6 +93,19 @@ def identity_in(registry: dict[str, Any]) -> GeneIdentity:
         np.asarray(state[key], dtype=object) for key in (_IDENTIFIERS, _SYMBOLS)
     )
     return GeneIdentity(names, identifiers, symbols)
+
+
+def contents_in(registry: dict[str, Any]) -> Counts | None:
+    """Return what the totals contained that a model was set up on; ``None`` where nothing tells.
+
+    Parameters
+    ----------
+    registry
+        Of scvi-tools, as a model holds it.
+    """
+    state = registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+    contents: Counts | None = state.get(_CONTENTS)
+    return contents
 
 
 class OptionalLayerField(LayerField):

@@ -41,6 +41,28 @@ _COVARIATES = (
 )
 
 
+def whole_batches(n_cells: int, batch_size: int) -> int:
+    """Return the next batch size whose last minibatch is one that batch normalisation can use.
+
+    Parameters
+    ----------
+    n_cells
+        Cells to train on.
+    batch_size
+        Wanted cells per minibatch.
+
+    Returns
+    -------
+    ``batch_size`` itself for most numbers of cells, and hardly more for others.
+    """
+    if n_cells <= batch_size:
+        return batch_size
+    size = max(batch_size, FEWEST)
+    while 0 < n_cells % size < FEWEST:
+        size += 1
+    return size
+
+
 @dataclass(frozen=True)
 class Fixed:
     """What does not change of a cell while a module trains; None where it does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, vstack
 from scipy.special import logit
 from scvi import REGISTRY_KEYS, settings
-from scvi.data._utils import _get_adata_minify_type
+from scvi.data._utils import _check_if_view, _get_adata_minify_type
 from scvi.data.fields import (
     CategoricalJointObsField,
     CategoricalObsField,
@@ -36,6 +37,7 @@ from splicedvae._errors import DataError
 from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
 from splicedvae._novelty import NOVEL
+from splicedvae._writable import make_writable
 from splicedvae.model import _folder
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
@@ -44,9 +46,22 @@ from splicedvae.model._fields import (
     OptionalLayerField,
     OptionalLayersManager,
     TotalsField,
+    contents_in,
     identity_in,
 )
-from splicedvae.model._minibatches import BlockSplitter, Fixed, SparseCells, covariates_of
+from splicedvae.model._looking import (
+    look_before_setup,
+    looked_at,
+    refuse_missing_labels,
+    with_known_batches,
+)
+from splicedvae.model._minibatches import (
+    BlockSplitter,
+    Fixed,
+    SparseCells,
+    covariates_of,
+    whole_batches,
+)
 from splicedvae.model._plan import BlockTrainingPlan, RatioTrainingPlan
 from splicedvae.model._schedule import LearningRateDecay, plan_options
 from splicedvae.model._streaming import (
@@ -76,6 +91,8 @@ _NEEDS_PLAIN_STEPS = frozenset(
     {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "strategy"}
 )
 
+#: Share of the cells that scvi-tools trains on where none is named.
+DEFAULT_TRAIN_SIZE = 0.9
 #: Draws behind the mean of a logistic normal latent state, as in scvi-tools.
 N_LATENT_DRAWS = 5_000
 
@@ -268,10 +285,32 @@ class SplicedVAE(SCVI):
             Numerical columns of obs to condition on.
         **kwargs
             scvi-tools' own, such as ``source_registry``.
+
+        Raises
+        ------
+        DataError
+            If the counts are not in memory, or a cell has no batch.
+
+        Warns
+        -----
+        UserWarning
+            In the words of `splicedvae.io.read`, if the totals are no raw counts, which `train`
+            refuses, or equal the spliced counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
+        minified = _get_adata_minify_type(adata)
+        contents: Counts | None = None
+        if minified is None:
+            _check_if_view(adata, copy_if_view=True)
+            contents = look_before_setup(
+                adata,
+                layer=layer,
+                spliced_layer=spliced_layer,
+                unspliced_layer=unspliced_layer,
+                batch_key=batch_key,
+            )
         fields = [
-            TotalsField(REGISTRY_KEYS.X_KEY, layer),
+            TotalsField(REGISTRY_KEYS.X_KEY, layer, contents),
             OptionalLayerField(SPLICED_KEY, spliced_layer),
             OptionalLayerField(UNSPLICED_KEY, unspliced_layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -280,7 +319,6 @@ class SplicedVAE(SCVI):
             CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys),
             NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys),
         ]
-        minified = _get_adata_minify_type(adata)
         if minified is not None:
             fields += cls._get_fields_for_adata_minification(minified)
         manager = OptionalLayersManager(fields=fields, setup_method_args=setup_method_args)
@@ -455,8 +493,17 @@ class SplicedVAE(SCVI):
                 "the name of the file."
             )
         _refuse_minified(adata, "be divided")
+
+    def _looked_at(self, adata: AnnData) -> tuple[AnnData, Counts | None]:
+        """Look at data that is not the model's own as a file is looked at that is read."""
+        contents = contents_in(self.registry_)
+        if adata is self.adata or _get_adata_minify_type(adata) is not None:
+            return adata, contents
         self._check_layer(adata)
-        _refuse_no_counts(self._totals(adata))
+        setup = self.registry_["setup_args"]
+        names = ("layer", "spliced_layer", "unspliced_layer")
+        adata, told = looked_at(adata, **{name: setup[name] for name in names}, contents=contents)
+        return adata, told or contents
 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
         if adata is None and self.adata is None:
@@ -466,10 +513,10 @@ class SplicedVAE(SCVI):
             )
         if adata is None or adata is self.adata:
             return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        adata, _ = self._looked_at(adata)
         adata, alignment = self.align(adata)
         if not alignment.is_identity:
             warnings.warn(str(alignment), UserWarning, stacklevel=4)
-        _refuse_no_counts(self._totals(adata))
         setup = self.registry_["setup_args"]
         batch_key = setup["batch_key"]
         if batch_key is not None:
@@ -480,12 +527,14 @@ class SplicedVAE(SCVI):
                     f"The data has no column '{batch_key}' in obs, which the model was trained "
                     f"with; add it, with one of its batches ({', '.join(known[:5])})."
                 )
+            refuse_missing_labels(adata, batch_key)
             strange = sorted(set(adata.obs[batch_key].astype(str)) - set(known))
             if strange:
                 raise DataError(
                     f"The batch '{strange[0]}' in obs['{batch_key}'] is not one the model was "
                     f"trained with ({', '.join(known[:5])}); name one of those."
                 )
+            adata = with_known_batches(adata, batch_key, list(state["categorical_mapping"]))
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
     def train(
@@ -572,6 +621,9 @@ class SplicedVAE(SCVI):
             trainer_kwargs["callbacks"] = [*callbacks, LearningRateDecay()]
         if in_blocks:
             trainer_kwargs.setdefault("log_every_n_steps", 1)
+        else:
+            n_train = _n_training(self.adata.n_obs, train_size, datasplitter_kwargs)
+            batch_size = whole_batches(n_train, batch_size)
         with self._blocks(cells) if cells is not None and in_blocks else nullcontext():
             super().train(
                 max_epochs=max_epochs,
@@ -817,15 +869,25 @@ class SplicedVAE(SCVI):
                 "make the model from one to train it."
             )
         totals = self.get_from_registry(self.adata, REGISTRY_KEYS.X_KEY)
-        _refuse_no_counts(totals)
+        setup = self.registry_["setup_args"]
+        names = (setup["spliced_layer"], setup["unspliced_layer"])
+        looked_at(
+            self.adata,
+            layer=setup["layer"],
+            spliced_layer=names[0],
+            unspliced_layer=names[1],
+            contents="exonic",
+        )
+        if self.adata.n_obs < 2:
+            raise DataError(
+                "There is 1 cell to train on, at least 2 were expected; give more cells."
+            )
         empty = int((np.asarray(totals.sum(axis=1)).ravel() <= 0).sum())
         if empty:
             raise DataError(
                 f"{empty:,} cells have no counts in the chosen genes, at least one count each was "
                 "expected; leave those cells out."
             )
-        setup = self.registry_["setup_args"]
-        names = (setup["spliced_layer"], setup["unspliced_layer"])
         if self.head_fitted_ and not any(name in self.adata.layers for name in names):
             return None
         layers = []
@@ -1165,7 +1227,7 @@ class SplicedVAE(SCVI):
         self,
         adata: AnnData | None = None,
         *,
-        counts: Counts = "with-introns",
+        counts: Counts | None = None,
         batch_size: int | None = None,
         adapt: bool | None = None,
     ) -> AnnData:
@@ -1178,7 +1240,8 @@ class SplicedVAE(SCVI):
             model was made with.
         counts
             What the totals contain: ``"with-introns"`` or ``"exonic"``; see
-            `splicedvae.reconstruction.reconstruct_counts`.
+            `splicedvae.reconstruction.reconstruct_counts`. ``None`` takes what measured layers of
+            the data say, else those of training, else ``"with-introns"``.
         batch_size
             Cells at a time.
         adapt
@@ -1204,9 +1267,13 @@ class SplicedVAE(SCVI):
                 "expected; pass one."
             )
         _refuse_minified(adata, "be divided")
+        adata, contents = self._looked_at(adata)
         aligned, alignment = self.align(adata)
         if aligned is adata:
             aligned = adata.copy()
+        changed = make_writable(aligned)
+        for note in changed:
+            warnings.warn(note, UserWarning, stacklevel=2)
         # The aligned data has the model's genes, so nothing below warns again.
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
         self._check_if_trained(warn=False)
@@ -1227,8 +1294,12 @@ class SplicedVAE(SCVI):
         add_predicted_layers(
             result,
             predicted.ratio[:, found],
-            counts=counts,
-            details={"genes": str(alignment), "intercepts": told},
+            counts=counts or contents or "with-introns",
+            details={
+                "genes": str(alignment),
+                "intercepts": told,
+                "annotation": " ".join(changed),
+            },
         )
         return result
 
@@ -1259,8 +1330,7 @@ class SplicedVAE(SCVI):
             File to write, ``.h5ad`` or ``.zarr``. It is written under a temporary name and put in
             place at the end, so that a failure leaves an older file of this name as it was.
         counts
-            As for `reconstruct`; ``None`` takes what reading the file told, else
-            ``"with-introns"``.
+            As for `reconstruct`.
         batch_size
             Cells in a forward pass; ``None`` takes scvi-tools' setting.
         adapt
@@ -1440,22 +1510,12 @@ class SplicedVAE(SCVI):
         return _folder.read(cls, Path(folder))
 
 
-def _refuse_no_counts(totals: Any) -> None:
-    """Refuse what cannot be raw counts before a network makes smooth nonsense of it."""
-    values = totals.data if issparse(totals) else np.asarray(totals).ravel()
-    if not np.isfinite(values).all() or (values < 0).any():
-        raise DataError(
-            "The total counts hold negative or non-finite values, raw counts were expected; name "
-            "the layer that holds them in `setup_anndata`."
-        )
-    counted = values[values > 0]
-    fractional = counted[counted != np.round(counted)]
-    # Counts estimated by EM are fractional here and there, normalised values nearly everywhere.
-    if 2 * len(fractional) > len(counted):
-        raise DataError(
-            f"Most total counts are fractional, such as {fractional[0]:.4g}, raw counts were "
-            "expected; name the layer with counts before normalisation in `setup_anndata`."
-        )
+def _n_training(n_obs: int, train_size: float | None, options: Mapping[str, Any] | None) -> int:
+    """Count the cells that scvi-tools' splitter trains on."""
+    indices = (options or {}).get("external_indexing")
+    if indices:
+        return len(indices[0])
+    return math.ceil(n_obs * (DEFAULT_TRAIN_SIZE if train_size is None else train_size))
 
 
 def _refuse_minified(

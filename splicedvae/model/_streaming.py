@@ -26,8 +26,10 @@ from splicedvae import io
 from splicedvae._errors import DataError
 from splicedvae._keys import Counts, Layers, Obsm, Uns
 from splicedvae._replacing import replacing
+from splicedvae._writable import make_writable
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, canonical
+from splicedvae.model._fields import contents_in
 from splicedvae.reconstruction import mark_predicted, reconstruct_counts
 
 if TYPE_CHECKING:
@@ -74,17 +76,24 @@ def reconstruct_to(
     """Do the work of `SplicedVAE.reconstruct_to`, which says what is given and returned."""
     out = _checked(Path(out))
     model._check_if_trained(warn=False)
-    with _opened(model, source) as (shell, blocks, opened):
+    with _opened(model, source) as (shell, blocks, opened, contents):
         result, cells, found, alignment = _aligned(model, shell, blocks)
+        changed = make_writable(result, zarr=out.suffix == ".zarr")
+        for note in changed:
+            warnings.warn(note, UserWarning, stacklevel=3)
         adaptation = model._adaptation_for(cells, adapt, batch_size=batch_size)
         told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=3)
-        how: Counts = counts or (opened.counts if opened else None) or "with-introns"
+        how: Counts = counts or contents or "with-introns"
         names = mark_predicted(
             result,
             counts=how,
-            details={"genes": str(alignment), "intercepts": told},
+            details={
+                "genes": str(alignment),
+                "intercepts": told,
+                "annotation": " ".join(changed),
+            },
         )
         marked = result.uns[Uns.ROOT][Uns.PREDICTED]
         marked.update(account or {})
@@ -133,8 +142,9 @@ def _checked(out: Path) -> Path:
 @contextmanager
 def _opened(
     model: SplicedVAE, source: Source
-) -> Iterator[tuple[AnnData, Blocks, io.BackedCounts | io.ReadResult | None]]:
-    """Open a source: its data without X, its totals in blocks, and what reading it said."""
+) -> Iterator[tuple[AnnData, Blocks, io.BackedCounts | io.ReadResult | None, Counts | None]]:
+    """Open a source: data without X, totals in blocks, what reading said, what totals contain."""
+    trained = contents_in(model.registry_)
     opened: io.BackedCounts | io.ReadResult | None = None
     if isinstance(source, str | Path):
         total = model.registry_["setup_args"]["layer"]
@@ -145,17 +155,17 @@ def _opened(
         opened = source
     if isinstance(opened, io.BackedCounts):
         try:
-            yield opened.adata, opened.blocks, opened
+            yield opened.adata, opened.blocks, opened, opened.counts or trained
         finally:
             if opened is not source:
                 opened.close()
         return
     if opened is not None:
-        adata, totals = opened.adata, opened.adata.X
+        adata, totals, contents = opened.adata, opened.adata.X, opened.counts or trained
     else:
         assert isinstance(source, AnnData)
-        adata = source
-        model._check_to_predict(adata)
+        model._check_to_predict(source)
+        adata, contents = model._looked_at(source)
         totals = model._totals(adata)
     whole = canonical(totals)
 
@@ -163,7 +173,7 @@ def _opened(
         for start in range(0, whole.shape[0], _ROWS):
             yield whole[start : start + _ROWS]
 
-    yield _without_x(adata), blocks, opened
+    yield _without_x(adata), blocks, opened, contents
 
 
 def _without_x(adata: AnnData) -> AnnData:

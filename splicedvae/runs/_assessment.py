@@ -36,6 +36,7 @@ from splicedvae.runs._prediction import (
     totals_only,
 )
 from splicedvae.runs._run import Run
+from splicedvae.runs._truth import true_time
 
 #: Order of the table's columns.
 COLUMNS = ("predictor", "metric", "coverage", "value", "ceiling", "n", "note")
@@ -366,8 +367,9 @@ def assess_on(
                 f"The file has no column {cluster_key[:40]!r} in obs: name one that it has."
             )
         test.obs[Obs.CLUSTERS] = categories(cells.obs[cluster_key])
-    if Obs.TRUE_TIME in cells.obs:
-        test.obs[Obs.TRUE_TIME] = np.asarray(cells.obs[Obs.TRUE_TIME], dtype=np.float32)
+    time = true_time(cells, notes.append)
+    if time is not None:
+        test.obs[Obs.TRUE_TIME] = time
     note = groups_note(train, test)
     if note is not None:
         notes.append(note)

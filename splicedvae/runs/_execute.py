@@ -34,6 +34,7 @@ from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._labels import batch_labels
+from splicedvae._records import own_record
 from splicedvae._replacing import replacing
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.model import Adaptation, SplicedVAE
@@ -43,6 +44,7 @@ from splicedvae.runs import (
     _prediction,
     _stages,
     _training,
+    _truth,
     _velocities,
     _verdict,
 )
@@ -271,8 +273,9 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
                 f"The file has no column {key[:60]!r} in obs: choose one of those it has ({known})."
             )
         obs[name] = _prediction.categories(cells.obs[key])
-    if Obs.TRUE_TIME in cells.obs:
-        obs[Obs.TRUE_TIME] = np.asarray(cells.obs[Obs.TRUE_TIME], dtype=np.float32)
+    time = _truth.true_time(cells, journal.note)
+    if time is not None:
+        obs[Obs.TRUE_TIME] = time
     if config.split_by is not None:
         if config.split_by not in cells.obs:
             raise DataError(
@@ -295,8 +298,9 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if result.has_measured_layers:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
             layers[name] = _prediction.counts(cells.layers[name])[kept]
-    if Layers.TRUE_VELOCITY in cells.layers:
-        layers[Layers.TRUE_VELOCITY] = cells.layers[Layers.TRUE_VELOCITY][kept]
+    velocity = _truth.true_velocity(cells, journal.note)
+    if velocity is not None:
+        layers[Layers.TRUE_VELOCITY] = velocity[kept]
     var = _identified(cells.var, result.sha256, journal)
     return _Input(
         AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers),
@@ -337,7 +341,7 @@ def _identified(var: pd.DataFrame, sha256: str, journal: Journal) -> pd.DataFram
 
 def _known_transitions(cells: AnnData, config: RunConfig) -> tuple[tuple[str, str], ...]:
     """Return the pairs of groups that a simulation says follow each other."""
-    told = cells.uns.get(Uns.ROOT, {}).get(Uns.SIMULATION, {}).get(Uns.TRANSITIONS)
+    told = own_record(cells.uns, Uns.SIMULATION).get(Uns.TRANSITIONS)
     if told is None or config.cluster_key != Obs.CLUSTERS:
         return ()
     return tuple((str(first), str(second)) for first, second in told)

@@ -15,7 +15,7 @@ from scvi.model import SCVI
 
 from splicedvae._errors import DataError, RunError, SplicedVAEError
 from splicedvae._keys import Layers, Sources
-from splicedvae.model import LearningRateDecay, SplicedVAE, plan_options
+from splicedvae.model import LearningRateDecay, SplicedVAE, plan_options, whole_batches
 from splicedvae.runs._checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs._config import RunConfig
 from splicedvae.runs._journal import Journal
@@ -255,7 +255,8 @@ class _Trainings:
         try:
             model.train(
                 max_epochs=self._epochs,
-                batch_size=config.batch_size,
+                # SplicedVAE joins a last minibatch that is too small, scvi-tools does not.
+                batch_size=whole_batches(model.adata.n_obs, config.batch_size),
                 # The run's held-out cells judge; none is kept from training besides them.
                 train_size=1.0,
                 callbacks=callbacks,

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from splicedvae._errors import DataError
 from splicedvae._keys import Uns, VelocityMode
+from splicedvae._records import own_record
 from splicedvae.velocity._settings import VelocitySettings
 
 
@@ -95,8 +96,8 @@ class VelocityAccount:
         DataError
             If there is none.
         """
-        values = adata.uns.get(Uns.ROOT, {}).get(Uns.VELOCITY)
-        if values is None:
+        values = own_record(adata.uns, Uns.VELOCITY)
+        if not values:
             raise DataError(
                 "The data hold no account of a velocity, expected a result of compute_velocity; "
                 "compute the velocity first."

@@ -13,6 +13,7 @@ from scipy import sparse
 from splicedvae._counts import count_matrix, normalise
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
+from splicedvae._records import own_root
 from splicedvae._shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._fit import (
@@ -311,7 +312,7 @@ def _assemble(ground: AnnData, work: AnnData) -> AnnData:
     for name in work.layers:
         result.layers[name] = work.layers[name]
     result.uns = _copied(ground.uns)
-    result.uns.setdefault(Uns.ROOT, {})
+    result.uns[Uns.ROOT] = own_root(result.uns)
     return result
 
 

@@ -27,6 +27,7 @@ from splicedvae._counts import (
 )
 from splicedvae._errors import DataError, VelocityError
 from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns
+from splicedvae._records import own_record, own_root
 from splicedvae._umap import load_umap
 from splicedvae.velocity._settings import VelocitySettings
 
@@ -163,7 +164,7 @@ def prepare(
             warnings.simplefilter("ignore")
             sc.tl.umap(ground, random_state=settings.seed)
         ground.obsm[Obsm.UMAP] = np.asarray(ground.obsm[Obsm.UMAP], dtype=np.float32)
-    root = dict(ground.uns.get(Uns.ROOT, {}))
+    root = own_root(ground.uns)
     root[Uns.GROUND] = {
         "settings": settings.to_uns(),
         "n_genes": int(chosen.size),
@@ -183,7 +184,7 @@ def is_prepared(adata: AnnData) -> bool:
         Any object, fresh or back from a file.
     """
     return (
-        Uns.GROUND in adata.uns.get(Uns.ROOT, {})
+        bool(own_record(adata.uns, Uns.GROUND))
         and Obsp.CONNECTIVITIES in adata.obsp
         and Obsp.DISTANCES in adata.obsp
     )

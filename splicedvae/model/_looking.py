@@ -1,0 +1,153 @@
+"""An AnnData that a person holds, looked at before a model is set up on it or asked about it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import pandas as pd
+from anndata import AnnData
+from scipy.sparse import csr_matrix
+
+from splicedvae import io
+from splicedvae._errors import DataError
+from splicedvae._keys import Counts
+
+
+def look_before_setup(
+    adata: AnnData,
+    *,
+    layer: str | None,
+    spliced_layer: str,
+    unspliced_layer: str,
+    batch_key: str | None,
+) -> Counts | None:
+    """Look at an AnnData that a model is to be set up on, and warn of what its counts are not.
+
+    Returns
+    -------
+    What its totals contain; ``None`` where nothing tells.
+
+    Raises
+    ------
+    DataError
+        If its counts are not in memory, or a cell has no batch.
+    """
+    if not io.is_in_memory(adata):
+        raise DataError(
+            "The counts of the AnnData are not in memory (backed or dask arrays), counts in memory "
+            "were expected to train on; call `adata = adata.to_memory()` first."
+        )
+    refuse_missing_labels(adata, batch_key)
+    if adata.X is None if layer is None else layer not in adata.layers:
+        return None  # scvi-tools says what is missing
+    seen = io.see_counts(
+        adata, layer=layer, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+    )
+    if seen.refusal is not None:
+        warnings.warn(seen.refusal, UserWarning, stacklevel=3)
+    elif seen.is_spliced:
+        warnings.warn(
+            f"{seen.source} equals the spliced counts, so the totals are taken as exonic: "
+            "predicted unspliced counts come in addition to them. For totals with introns, "
+            "spliced + unspliced, set up `splicedvae.io.from_anndata(adata).adata`.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return seen.counts
+
+
+def refuse_missing_labels(adata: AnnData, batch_key: str | None) -> None:
+    """Refuse cells without a batch.
+
+    Raises
+    ------
+    DataError
+        If there are some.
+    """
+    if batch_key is None or batch_key not in adata.obs:
+        return
+    missing = int(adata.obs[batch_key].isna().sum())
+    if missing:
+        raise DataError(
+            f"{missing:,} of {adata.n_obs:,} cells have no batch in obs['{batch_key}'], one for "
+            "each was expected; leave those cells out, or give them a batch of their own."
+        )
+
+
+def looked_at(
+    adata: AnnData,
+    *,
+    layer: str | None,
+    spliced_layer: str,
+    unspliced_layer: str,
+    contents: Counts | None,
+) -> tuple[AnnData, Counts | None]:
+    """Look at an AnnData that a model is asked about as `splicedvae.io.read` looks at a file.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes. It is not changed.
+    layer, spliced_layer, unspliced_layer
+        Where the model looks for counts.
+    contents
+        What the totals of training contained.
+
+    Returns
+    -------
+    The AnnData, or one with its counts in memory, or with spliced + unspliced as totals where its
+    ``X`` is the spliced matrix and the model knows totals with introns; and what its totals
+    contain, ``None`` where nothing tells.
+
+    Raises
+    ------
+    DataError
+        If its totals are no raw counts.
+    """
+    if not io.is_in_memory(adata):
+        adata = adata.to_memory()
+    seen = io.see_counts(
+        adata, layer=layer, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
+    )
+    if seen.refusal is not None:
+        elsewhere = (
+            " `splicedvae.io.from_anndata` looks for counts in raw.X and layers as well."
+            if adata.raw is not None or len(adata.layers)
+            else ""
+        )
+        raise DataError(
+            "The total counts hold fractional, negative or non-finite values: "
+            f"{seen.refusal}{elsewhere}"
+        )
+    if not seen.is_spliced or contents == "exonic" or layer is not None:
+        return adata, seen.counts
+    warnings.warn(
+        "X equals the spliced counts, so spliced + unspliced was taken as total counts.",
+        UserWarning,
+        stacklevel=4,
+    )
+    made = adata.copy()
+    made.X = csr_matrix(adata.layers[spliced_layer]) + csr_matrix(adata.layers[unspliced_layer])
+    return made, "with-introns"
+
+
+def with_known_batches(adata: AnnData, batch_key: str, known: Sequence[object]) -> AnnData:
+    """Write batches as the model does where they were read as another type, such as 1 for "1".
+
+    Parameters
+    ----------
+    adata
+        Its batches are among the known ones by their texts; it is not changed.
+    batch_key
+        Column of obs.
+    known
+        Batches of the model.
+    """
+    values = adata.obs[batch_key]
+    if set(values.unique()) <= set(known):
+        return adata
+    by_text = {str(batch): batch for batch in known}
+    out = adata.copy()
+    out.obs[batch_key] = pd.Categorical(values.astype(str).map(by_text), categories=list(known))
+    return out
