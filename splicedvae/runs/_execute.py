@@ -273,7 +273,7 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
                 f"The file has no column {key[:60]!r} in obs: choose one of those it has ({known})."
             )
         obs[name] = _prediction.categories(cells.obs[key])
-    time = _truth.true_time(cells, journal.note)
+    time = _truth.true_time(cells, lambda note: journal.note(note, note.code))
     if time is not None:
         obs[Obs.TRUE_TIME] = time
     if config.split_by is not None:
@@ -298,7 +298,7 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if result.has_measured_layers:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
             layers[name] = _prediction.counts(cells.layers[name])[kept]
-    velocity = _truth.true_velocity(cells, journal.note)
+    velocity = _truth.true_velocity(cells, lambda note: journal.note(note, note.code))
     if velocity is not None:
         layers[Layers.TRUE_VELOCITY] = velocity[kept]
     var = _identified(cells.var, result.sha256, journal)

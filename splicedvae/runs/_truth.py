@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from splicedvae._keys import Layers, Obs
+from splicedvae._notes import Note
 from splicedvae._records import is_simulation
 
 #: Code of the notes made here.
 LEFT_OUT: Final = "truth-left-out"
 
 
-def true_time(cells: AnnData, tell: Callable[[str, str], None]) -> NDArray[np.float32] | None:
+def true_time(cells: AnnData, tell: Callable[[Note], None]) -> NDArray[np.float32] | None:
     """Return each cell's time in a simulation, shape (n_cells,); None where it is not known.
 
     Parameters
@@ -26,28 +27,29 @@ def true_time(cells: AnnData, tell: Callable[[str, str], None]) -> NDArray[np.fl
     cells
         As read from a file.
     tell
-        Gets a sentence and the code of a note where a column of that name is left out.
+        Gets a note where a column of that name is left out.
     """
     if Obs.TRUE_TIME not in cells.obs:
         return None
     if not is_simulation(cells.uns):
         tell(
-            f"The column {Obs.TRUE_TIME} of obs was left out, as the file does not say that "
-            "splicedvae simulated it.",
-            LEFT_OUT,
+            Note(
+                f"The column {Obs.TRUE_TIME} of obs was left out, as the file does not say that "
+                "splicedvae simulated it.",
+                LEFT_OUT,
+            )
         )
         return None
     time = pd.to_numeric(cells.obs[Obs.TRUE_TIME].astype(object), errors="coerce")
     if not np.isfinite(time.to_numpy(dtype=float)).all():
         tell(
-            f"The column {Obs.TRUE_TIME} of obs was left out, as not all of it are numbers.",
-            LEFT_OUT,
+            Note(f"The column {Obs.TRUE_TIME} of obs was left out: not all are numbers.", LEFT_OUT)
         )
         return None
     return time.to_numpy(dtype=np.float32)
 
 
-def true_velocity(cells: AnnData, tell: Callable[[str, str], None]) -> Any | None:
+def true_velocity(cells: AnnData, tell: Callable[[Note], None]) -> Any | None:
     """Return the velocity of a simulation, cells x genes; None where it is not known.
 
     Parameters
@@ -65,5 +67,5 @@ def true_velocity(cells: AnnData, tell: Callable[[str, str], None]) -> Any | Non
         reason = "not all of it are finite numbers"
     else:
         return layer
-    tell(f"The layer {Layers.TRUE_VELOCITY} was left out, as {reason}.", LEFT_OUT)
+    tell(Note(f"The layer {Layers.TRUE_VELOCITY} was left out, as {reason}.", LEFT_OUT))
     return None
