@@ -1,9 +1,9 @@
 """From the upload of 3,000 cells without S/U to their streams, with a trained model at hand.
 
 A model is trained on some cells of the real pancreas. A real server is started, a browser opens
-the data page, uploads the totals of 3,000 other cells, presses "Predict with this model" as soon as
-the button is there, then "Compare", until the streams are drawn. Each round has a fresh server and
-other cells. It needs playwright and a Chromium.
+the data page, uploads the totals of 3,000 other cells and presses "Predict with this model" as soon
+as the button is there; the first streams open by themselves, and the page fills in as the run goes
+on. Each round has a fresh server and other cells. It needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TARGET = 20.0
 N_TRAINED = 500
 EPOCHS = 30
 #: Steps in their order: what the visitor sees, and within it the run's stages.
-SEEN = ("upload and first look", "the run", "opening the results")
+SEEN = ("upload and first look", "the first streams", "the whole run")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,9 +79,10 @@ def train(folder: str, runs: str) -> None:
 
 
 def visit(browser: Browser, url: str, runs: Path, file: str) -> dict[str, float]:
-    """Go from the file to its streams; seconds of each step."""
+    """Go from the file to its streams and the end of the run; seconds of each step."""
     from benchmarks.dashboard import LONG, VIEWS, quiet
     from splicedvae.runs import Run
+    from splicedvae.runs._stages import STAGE_VELOCITIES
 
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(LONG)
@@ -94,29 +95,35 @@ def visit(browser: Browser, url: str, runs: Path, file: str) -> dict[str, float]
     button.wait_for()
     looked = time.time()
     button.click()
-    compare = page.locator(".st-key-to-compare button")
-    used = 0.0
-    while not compare.is_visible():
-        used = max(used, processor_time(runs))
+    streams = page.locator(VIEWS["Velocity"]).first
+    at_first = at_last = 0.0
+    while not streams.is_visible():
+        at_first = max(at_first, processor_time(runs))
         page.wait_for_timeout(100)
-    done = time.time()
-    compare.click()
-    page.wait_for_selector(VIEWS["Velocity"], state="visible")
     drawn = time.time()
-    page.close()
     (name,) = {path.name for path in runs.iterdir() if not path.name.startswith(".")} - known
-    made = Run(runs / name).provenance
-    steps = {
+    run = Run(runs / name)
+    while not run.is_finished:
+        at_last = max(at_last, processor_time(runs))
+        page.wait_for_timeout(200)
+    page.wait_for_selector(".st-key-underway", state="hidden")
+    filled = time.time()
+    page.close()
+    made = run.provenance
+    order = list(made["stages"])
+    before = order[: order.index(STAGE_VELOCITIES) + 1]
+    return {
         SEEN[0]: looked - start,
         "  starting the worker": made["started"] - looked,
-        **{f"  {stage}": seconds for stage, seconds in made["stages"].items()},
-        "  telling the page": done - made["finished"],
-        "  processor time of the worker": used,
-        SEEN[1]: done - looked,
-        SEEN[2]: drawn - done,
-        "in all": drawn - start,
+        **{f"  {stage}": made["stages"][stage] for stage in before},
+        "  opening the page": drawn - made["started"] - sum(made["stages"][s] for s in before),
+        "  processor time of the worker": at_first,
+        SEEN[1]: drawn - start,
+        **{f"  {stage}": made["stages"][stage] for stage in order[len(before) :]},
+        "  filling in the page": filled - made["finished"],
+        "  processor time of the worker in all": max(at_first, at_last),
+        SEEN[2]: filled - start,
     }
-    return steps
 
 
 def processor_time(runs: Path) -> float:
@@ -176,10 +183,11 @@ def tables(rows: list[Row]) -> str:
         shown.append({"step": step, "median, s": f"{row['seconds']:.1f}", "rounds, s": rounds})
     told = [table(shown)]
     for row in rows:
-        if row["step"] == "in all":
+        if row["step"] == SEEN[1]:
             reached = "reached" if row["seconds"] < TARGET else "missed"
             told.append(
-                f"{row['cells']:,} cells: {row['seconds']:.1f} s, {TARGET / row['seconds']:.2f} x "
-                f"the speed of the target of {TARGET:.0f} s, which is {reached}."
+                f"{row['cells']:,} cells: first streams after {row['seconds']:.1f} s, "
+                f"{TARGET / row['seconds']:.2f} x the speed of the target of {TARGET:.0f} s, "
+                f"which is {reached}."
             )
     return "\n\n".join(told)

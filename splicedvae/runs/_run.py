@@ -125,7 +125,10 @@ class Run:
     @property
     def is_judged(self) -> bool:
         """Whether all is done that a verdict on a velocity rests on."""
-        return JUDGING.isdisjoint(self.status.pending)
+        status = self.status
+        return status.state == "finished" or (
+            status.written is not None and JUDGING.isdisjoint(status.pending)
+        )
 
     def _need(self, name: str, what: str) -> Path:
         file = self._path / name

@@ -26,7 +26,7 @@ TRAIN = "pages/model/train.py"
 VELOCITY = "pages/results/velocity.py"
 DIAGNOSTICS = "pages/results/diagnostics.py"
 #: Seconds after which something never happens.
-NEVER = 180.0
+NEVER = 300.0
 
 
 def settings(file: Path, name: str, **more: object) -> runs.RunConfig:

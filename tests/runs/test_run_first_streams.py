@@ -25,7 +25,7 @@ from splicedvae.runs._stages import STAGE_EVIDENCE, STAGE_MEASURED, STAGE_VELOCI
 from splicedvae.runs._status import read_worker
 
 #: Seconds after which something never happens.
-NEVER = 180.0
+NEVER = 300.0
 ARROWS = f"{Layers.VELOCITY}_{Obsm.UMAP.removeprefix('X_')}"
 
 
