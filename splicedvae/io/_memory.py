@@ -18,11 +18,12 @@ from splicedvae.io._counts import candidate
 from splicedvae.io._messages import shown
 from splicedvae.io._recognise import predicted_layers
 from splicedvae.io._sparse import add, equal
+from splicedvae.io._values import WITH_DECIMALS
 
 #: Up to this share of all counts may differ for totals of another counting tool to be
 #: called alike with spliced + unspliced, or with spliced alone.
 _ALIKE = 0.25
-_COUNTS = ("counts", "estimated", "empty")
+_COUNTS = {"counts", "empty"} | WITH_DECIMALS
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,17 @@ def see_counts(
     matrix = adata.X if layer is None else adata.layers[layer]
     names = (adata.obs_names, adata.var_names)
     totals = candidate(matrix, source, names, copy=True)
+    if totals.gaps is not None:
+        return CountsSeen(
+            source,
+            f"{source} holds NaN (missing values of a join), raw integer counts were expected; "
+            "pass `splicedvae.io.from_anndata(adata).adata`, where they are 0.",
+        )
     if totals.values.kind not in _COUNTS:
         return CountsSeen(
             source,
-            f"{source} {totals.values.words}, raw integer counts were expected; give the counts "
-            "from before normalisation.",
+            f"{source} {totals.values.words}, raw integer counts were expected; "
+            f"{totals.values.advice}.",
         )
     measured = {spliced_layer, unspliced_layer} - predicted_layers(adata)
     if len(measured) < 2 or not measured <= set(adata.layers):
@@ -94,7 +101,7 @@ def see_counts(
         candidate(adata.layers[name], f"layers/{shown(name)}", names, copy=True)
         for name in (spliced_layer, unspliced_layer)
     ]
-    if any(found.values.kind not in _COUNTS for found in pair):
+    if any(found.values.kind not in _COUNTS or found.gaps is not None for found in pair):
         return CountsSeen(source, None)
     spliced, unspliced = (sparse.csr_matrix(found.matrix) for found in pair)
     if unspliced.nnz == 0:

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from splicedvae import io
 from splicedvae._errors import DataError
 from splicedvae._keys import Counts
+from splicedvae._labels import batch_labels, label_texts
 
 
 def look_before_setup(
@@ -65,14 +66,8 @@ def refuse_missing_labels(adata: AnnData, batch_key: str | None) -> None:
     DataError
         If there are some.
     """
-    if batch_key is None or batch_key not in adata.obs:
-        return
-    missing = int(adata.obs[batch_key].isna().sum())
-    if missing:
-        raise DataError(
-            f"{missing:,} of {adata.n_obs:,} cells have no batch in obs['{batch_key}'], one for "
-            "each was expected; leave those cells out, or give them a batch of their own."
-        )
+    if batch_key is not None and batch_key in adata.obs:
+        batch_labels(adata.obs[batch_key])
 
 
 def looked_at(
@@ -147,7 +142,9 @@ def with_known_batches(adata: AnnData, batch_key: str, known: Sequence[object]) 
     values = adata.obs[batch_key]
     if set(values.unique()) <= set(known):
         return adata
-    by_text = {str(batch): batch for batch in known}
+    texts = label_texts(pd.Series(list(known), dtype=object))
+    by_text = dict(zip(texts, known, strict=True))
     out = adata.copy()
-    out.obs[batch_key] = pd.Categorical(values.astype(str).map(by_text), categories=list(known))
+    written = [by_text[text] for text in batch_labels(values)]
+    out.obs[batch_key] = pd.Categorical(written, categories=list(known))
     return out

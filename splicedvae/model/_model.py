@@ -36,6 +36,7 @@ from splicedvae._epochs import default_epochs
 from splicedvae._errors import DataError
 from splicedvae._gene_identity import GeneIdentity
 from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
+from splicedvae._labels import batch_labels, label_texts
 from splicedvae._novelty import NOVEL
 from splicedvae._writable import make_writable
 from splicedvae.model import _folder
@@ -52,7 +53,6 @@ from splicedvae.model._fields import (
 from splicedvae.model._looking import (
     look_before_setup,
     looked_at,
-    refuse_missing_labels,
     with_known_batches,
 )
 from splicedvae.model._minibatches import (
@@ -527,8 +527,8 @@ class SplicedVAE(SCVI):
                     f"The data has no column '{batch_key}' in obs, which the model was trained "
                     f"with; add it, with one of its batches ({', '.join(known[:5])})."
                 )
-            refuse_missing_labels(adata, batch_key)
-            strange = sorted(set(adata.obs[batch_key].astype(str)) - set(known))
+            of_model = label_texts(pd.Series(list(state["categorical_mapping"]), dtype=object))
+            strange = sorted(set(batch_labels(adata.obs[batch_key])) - set(of_model))
             if strange:
                 raise DataError(
                     f"The batch '{strange[0]}' in obs['{batch_key}'] is not one the model was "
