@@ -8,6 +8,7 @@ is also remembered and looked at between batches and stages.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,8 +59,17 @@ def stop_signals() -> Iterator[StopSignal]:
         return
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, stop.handle) for number in numbers}
+    hook = sys.unraisablehook
+
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        # Raised inside a callback from C, as of a compiler: it is remembered, not lost.
+        if found.exc_type is not StopRequested:
+            hook(found)
+
+    sys.unraisablehook = unraisable
     try:
         yield stop
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from splicedvae.runs import Run, RunConfig, Status, _files
 from splicedvae.runs._journal import Journal
 from splicedvae.runs._manage import prepare_folder
 from splicedvae.runs._status import STALE, is_lost, read_status, write_status, write_worker
-from splicedvae.runs._stopping import StopRequested, StopSignal
+from splicedvae.runs._stopping import StopRequested, StopSignal, stop_signals
 
 json_values = st.recursive(
     st.none()
@@ -196,3 +198,31 @@ def test_swallowed_stop_request_is_found_at_the_next_word(tmp_path: Path) -> Non
             stop.handle(15, None)
         with pytest.raises(StopRequested):
             journal.advance(0.1)
+
+
+def test_a_stop_inside_a_callback_of_another_library_prints_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    @ctypes.CFUNCTYPE(None)
+    def from_c() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    @ctypes.CFUNCTYPE(None)
+    def broken() -> None:
+        raise ValueError("of another kind")
+
+    hook = sys.unraisablehook
+    with stop_signals() as stop:
+        from_c()
+        with pytest.raises(StopRequested):
+            stop.check()
+    assert "Traceback" not in capfd.readouterr().err
+    assert sys.unraisablehook is hook
+    seen: list[str] = []
+    try:
+        sys.unraisablehook = lambda found: seen.append(str(found.exc_value))
+        with stop_signals():
+            broken()
+    finally:
+        sys.unraisablehook = hook
+    assert seen == ["of another kind"]
