@@ -79,8 +79,9 @@ def read(
         raw.X and layers under the usual names; where X holds only some of the measured layers,
         such as the spliced one, the sum of all of them is taken.
     spliced_layer, unspliced_layer, ambiguous_layer
-        Names of the layers; ``None`` finds them under their usual names. Estimated (fractional)
-        counts are rounded when named here, and refused otherwise.
+        Names of the layers; ``None`` finds them under their usual names. Decimals left by ambient
+        removal or estimation are rounded, those of unclear origin only when named here; layers
+        with usual names that hold no counts are left out, and refused when named.
     ambiguous
         Where ambiguous counts go: ``"spliced"`` adds them to the spliced ones, ``"apart"`` keeps
         them in a layer of their own; totals made of layers hold them either way. ``None`` does as

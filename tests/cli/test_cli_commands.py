@@ -46,6 +46,43 @@ def test_inspect_tells_people_and_scripts_the_same(
     assert "Not looked for: doublets" in command("inspect", totals).stdout
 
 
+def test_ambiguous_counts_are_shown_and_placed_by_options(
+    command: Command, cells: Path, trained: Trained, tmp_path: Path
+) -> None:
+    """Three layers as kb writes them, then under names of no tool."""
+    simulated = ad.read_h5ad(cells)
+    spliced, unspliced = (
+        csr_matrix(simulated.layers[key]) for key in (Layers.SPLICED, Layers.UNSPLICED)
+    )
+    mature = spliced.copy()
+    mature.data = np.floor(mature.data / 3)
+    parts = {"mature": mature, "nascent": unspliced, "ambiguous": spliced - mature}
+    file, strange = tmp_path / "adata.h5ad", tmp_path / "strange.h5ad"
+    ad.AnnData(mature, obs=simulated.obs, var=simulated.var, layers=parts).write_h5ad(file)
+    named = dict(zip(("one", "two", "three"), parts.values(), strict=True))
+    ad.AnnData(mature, obs=simulated.obs, var=simulated.var, layers=named).write_h5ad(strange)
+    layers = ["--spliced-layer", "one", "--unspliced-layer", "two", "--ambiguous-layer", "three"]
+    added = json.loads(command("inspect", file, "--json").stdout)
+    apart = json.loads(command("inspect", file, "--ambiguous", "apart", "--json").stdout)
+    by_name = [strange, *layers, "--ambiguous", "spliced"]
+    third = json.loads(command("inspect", *by_name, "--json").stdout)
+    whole = (spliced + unspliced).sum()
+    for found in (added, apart, third):
+        assert found["total_source"] == "spliced + unspliced + ambiguous"
+        assert found["ambiguous_share"] == pytest.approx((spliced - mature).sum() / whole)
+    assert added["unspliced_fraction"] == pytest.approx(unspliced.sum() / whole)
+    assert third["unspliced_fraction"] == added["unspliced_fraction"]
+    assert apart["unspliced_fraction"] > added["unspliced_fraction"]
+    assert f"{added['ambiguous_share']:.1%} of the counts, added" in command("inspect", file).stdout
+    out, clean = tmp_path / "out.h5ad", tmp_path / "clean.h5ad"
+    assert command("predict", trained[0], *by_name, "--out", out).exit_code == 0
+    assert command("predict", trained[0], cells, "--out", clean).exit_code == 0
+    kept, expected = ad.read_h5ad(out), ad.read_h5ad(clean)
+    assert abs(kept.X - expected.X).max() == 0
+    assert abs(kept.layers[Layers.RATIO] - expected.layers[Layers.RATIO]).max() < 1e-6
+    assert abs(kept.layers[Layers.SPLICED] - expected.layers[Layers.SPLICED]).max() == 0
+
+
 def test_inspect_asks_a_model_about_cells_without_layers(
     command: Command, trained: Trained, totals: Path
 ) -> None:
