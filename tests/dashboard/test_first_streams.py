@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import anndata
-import psutil
 import pytest
 from app_pages import open_page
+from held_runs import held_at_first_streams, stop_all, wait_until, write_totals
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
 from splicedvae._keys import Obs
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
-from splicedvae.runs._status import read_worker
 from splicedvae.velocity import VelocitySettings
 
 INSPECT = "pages/data/inspect.py"
 TRAIN = "pages/model/train.py"
 VELOCITY = "pages/results/velocity.py"
 DIAGNOSTICS = "pages/results/diagnostics.py"
-#: Seconds after which something never happens.
-NEVER = 300.0
 
 
 def settings(file: Path, name: str, **more: object) -> runs.RunConfig:
@@ -52,30 +46,7 @@ def folder(runs_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     runs_folder.mkdir()
     yield runs_folder
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        left = runs.list_runs()
-    for run in left:
-        runs.stop(run, timeout=1)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + NEVER
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)
-
-
-def held_at_first_streams(run: runs.Run) -> psutil.Process:
-    """Let the worker go on until streams are there, and hold it there."""
-    wait_until(lambda: run.has_streams, "streams")
-    worker = read_worker(run.path)
-    assert worker is not None
-    process = worker.process()
-    assert process is not None
-    process.suspend()
-    assert run.status.state == "running"
-    return process
+    stop_all()
 
 
 def told(app: AppTest) -> str:
@@ -86,9 +57,7 @@ def told(app: AppTest) -> str:
 def test_a_prediction_opens_its_streams_while_it_is_running(cells_file: Path, folder: Path) -> None:
     config = settings(cells_file, "model", max_epochs=2, min_shared_counts=10)
     model = runs.execute(config, folder / config.digest())
-    cells = anndata.read_h5ad(cells_file)
-    file = folder.parent / "totals.h5ad"
-    anndata.AnnData(X=cells.X, obs=cells.obs[["clusters"]].copy(), var=cells.var[[]]).write(file)
+    file = write_totals(cells_file, folder.parent / "totals.h5ad")
     stored = uploads.add_upload("totals.h5ad", BytesIO(file.read_bytes()))
     app = open_page(INSPECT, data=stored.id)
     assert "Takes " in told(app)

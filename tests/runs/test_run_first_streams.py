@@ -5,27 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import anndata
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
+from held_runs import held_at_first_streams, stop_all, wait_until, write_totals
 
 from splicedvae import io
 from splicedvae._errors import RunError
 from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
 from splicedvae.report import views
-from splicedvae.runs import Run, RunConfig, execute, list_runs, resume, start, stop
+from splicedvae.runs import Run, RunConfig, execute, resume, start
 from splicedvae.runs._stages import STAGE_EVIDENCE, STAGE_MEASURED, STAGE_VELOCITIES
-from splicedvae.runs._status import read_worker
 
-#: Seconds after which something never happens.
-NEVER = 300.0
 ARROWS = f"{Layers.VELOCITY}_{Obsm.UMAP.removeprefix('X_')}"
 
 
@@ -34,11 +28,7 @@ def own_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield tmp_path / "runs"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        left = list_runs()
-    for run in left:
-        stop(run, timeout=1)
+    stop_all()
 
 
 @pytest.fixture
@@ -46,9 +36,7 @@ def totals_config(
     simulated_file: Path, small_config: RunConfig, finished_run: Run, tmp_path: Path
 ) -> RunConfig:
     """A prediction of the simulated cells without their S/U."""
-    cells = anndata.read_h5ad(simulated_file)
-    file = tmp_path / "totals.h5ad"
-    anndata.AnnData(X=cells.X, obs=cells.obs[["clusters"]].copy(), var=cells.var[[]]).write(file)
+    file = write_totals(simulated_file, tmp_path / "totals.h5ad")
     return RunConfig(
         data=str(file),
         data_sha256=io.sha256(file),
@@ -60,27 +48,8 @@ def totals_config(
     )
 
 
-def held_at_first_streams(run: Run) -> psutil.Process:
-    """Let the worker go on until streams are there, and hold it there."""
-    deadline = time.monotonic() + NEVER
-    while not run.has_streams:
-        assert not run.status.is_final, run.log_tail(30)
-        assert time.monotonic() < deadline, "no streams ever came"
-        time.sleep(0.01)
-    worker = read_worker(run.path)
-    assert worker is not None
-    process = worker.process()
-    assert process is not None
-    process.suspend()
-    assert run.status.state == "running"
-    return process
-
-
 def ended(run: Run) -> Run:
-    deadline = time.monotonic() + NEVER
-    while not run.status.is_final:
-        assert time.monotonic() < deadline, "the run never ended"
-        time.sleep(0.1)
+    wait_until(lambda: run.status.is_final, "the end of the run")
     assert run.is_finished, run.log_tail(30)
     return Run(run.path)
 
@@ -127,10 +96,7 @@ def test_a_training_killed_after_its_first_streams_goes_on_to_the_same_end(
     for source in (Sources.MEASURED, Sources.SPLICEDVAE):
         assert views.verdict(run, source).answer == "not judged yet"
     os.killpg(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + NEVER
-    while run.status.state != "lost":
-        assert time.monotonic() < deadline, "the loss was never seen"
-        time.sleep(0.05)
+    wait_until(lambda: run.status.state == "lost", "the loss of the worker")
     assert not run.has_streams
     run = ended(resume(run))
     assert views.verdict(run, Sources.MEASURED) == views.verdict(finished_run, Sources.MEASURED)

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from held_runs import stop_all
 
 from splicedvae._errors import RunError
 from splicedvae.runs import (
@@ -46,11 +46,7 @@ def own_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield tmp_path / "runs"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        left = list_runs()
-    for run in left:
-        stop(run, timeout=1)
+    stop_all()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
