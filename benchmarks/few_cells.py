@@ -18,7 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
-from velocity_transform import VARIANTS, Source, _mean_cosine, _Settings, drawn
+from velocity_transform import (
+    TOPOLOGIES,
+    VARIANTS,
+    Source,
+    _mean_cosine,
+    _Settings,
+    drawn,
+    with_true_velocity,
+)
 
 from splicedvae import datasets
 from splicedvae._counts import cell_sizes
@@ -27,7 +35,6 @@ from splicedvae._keys import Layers, Obsm
 from splicedvae.velocity import prepare
 from splicedvae.velocity._neighbours import Neighbours
 
-TOPOLOGIES = ("linear", "bifurcation", "tree", "cycle")
 SEEDS = (11, 12, 13)
 DEPTHS = {"deep": {"n_genes": 180}, "shallow": {"n_genes": 400, "mean_depth": 344}}
 GRAPHS = (
@@ -59,10 +66,7 @@ def one(n_cells: int, topology: str, seed: int, depth: str, n_neighbors: int) ->
     sources = {
         steps: Source(ground, neighbours, pair, sizes, own, seed) for steps, own in settings.items()
     }
-    true = sources[1].cells.copy()
-    known = ground[:, true.var_names].layers[Layers.TRUE_VELOCITY]
-    known = known.toarray() if hasattr(known, "toarray") else known
-    true.layers[Layers.VELOCITY] = np.asarray(known, dtype=np.float32)
+    true = with_true_velocity(sources[1].cells, ground)
     reference = VARIANTS["square root"]
     arrows = drawn(true, reference, sources[1].genes, neighbours, settings[1], points)
     return {

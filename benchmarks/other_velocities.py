@@ -27,24 +27,22 @@ import numpy as np
 import pandas as pd
 from accuracy import _totals, _trained, _write
 from anndata import AnnData
-from scipy import sparse
+from plain_scvelo import for_scvelo
+from velocity_transform import DEPTH, TOPOLOGIES, _mean_cosine
 
 from splicedvae import datasets
 from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
 from splicedvae.evaluation import (
-    cell_cosines,
     select_genes,
     shuffle_within_genes,
     split_cells,
     time_order,
 )
+from splicedvae.evaluation._velocity import _in_own_units
 from splicedvae.reconstruction import reconstruct_counts
 from splicedvae.velocity import VelocitySettings, compute_velocity, prepare, true_velocity
 from splicedvae.velocity._scvelo import quiet_scvelo
 
-TOPOLOGIES = ("linear", "bifurcation", "tree", "cycle")
-#: Counts per cell and gene of the pancreas data.
-DEPTH = 0.86
 N_CELLS, N_GENES = 1600, 400
 MEASURES = ("genes", "genes equal", "embedding", "time")
 
@@ -107,33 +105,15 @@ def against(true: AnnData, found: AnnData) -> dict[str, float]:
         own.obsm[Obsm.VELOCITY_UMAP] = found.obsm[Obsm.VELOCITY_UMAP]
         order = time_order(own, Obs.TRUE_TIME, basis="umap")
     return {
-        "genes": _mean(first, second),
-        "genes equal": _mean(_own_units(first), _own_units(second)),
-        "embedding": _mean(true.obsm[Obsm.VELOCITY_UMAP], found.obsm[Obsm.VELOCITY_UMAP]),
+        "genes": _mean_cosine(first, second),
+        "genes equal": _mean_cosine(_in_own_units(first), _in_own_units(second)),
+        "embedding": _mean_cosine(true.obsm[Obsm.VELOCITY_UMAP], found.obsm[Obsm.VELOCITY_UMAP]),
         "time": order,
     }
 
 
-def _mean(first: np.ndarray, second: np.ndarray) -> float:
-    return float(np.nanmean(cell_cosines(first, second)))
-
-
-def _own_units(velocity: np.ndarray) -> np.ndarray:
-    spread = np.sqrt(np.square(velocity).mean(axis=0))
-    return velocity / np.where(spread > 0, spread, 1)
-
-
-def _for_scvelo(ground: AnnData) -> AnnData:
-    """Give scVelo its own normalised layers and moments on the common neighbours."""
-    own = AnnData(obs=ground.obs[[]].copy(), var=ground.var[[]].copy())
-    for name in (Layers.SPLICED, Layers.UNSPLICED):
-        sizes = ground.obs[Obs.INITIAL_SIZE + name].to_numpy(dtype=float)
-        factors = np.median(sizes) / np.maximum(sizes, 1)
-        own.layers[name] = sparse.csr_matrix(sparse.diags(factors) @ ground.layers[name])
-    for name in (Obsp.DISTANCES, Obsp.CONNECTIVITIES):
-        own.obsp[name] = ground.obsp[name]
-    own.uns[Uns.NEIGHBORS] = dict(ground.uns[Uns.NEIGHBORS])
-    own.obsm[Obsm.UMAP] = ground.obsm[Obsm.UMAP]
+def _with_moments(ground: AnnData) -> AnnData:
+    own = for_scvelo(ground)
     with quiet_scvelo() as scvelo:
         scvelo.pp.moments(own, n_neighbors=None, n_pcs=None)
     return own
@@ -157,7 +137,7 @@ def _drawn(own: AnnData, ground: AnnData) -> AnnData:
 
 def dynamical(ground: AnnData) -> AnnData:
     """Fit scVelo's dynamical model to all genes."""
-    own = _for_scvelo(ground)
+    own = _with_moments(ground)
     with quiet_scvelo() as scvelo:
         scvelo.tl.recover_dynamics(own, var_names="all", n_jobs=1, show_progress_bar=False)
         scvelo.tl.velocity(own, mode="dynamical")
@@ -169,7 +149,7 @@ def velovi(ground: AnnData, seed: int) -> AnnData:
     import scvi
     from scvi.external import VELOVI
 
-    own = _for_scvelo(ground)
+    own = _with_moments(ground)
     with quiet_scvelo() as scvelo:
         scvelo.tl.velocity(own, mode="deterministic")
     good = own.var["velocity_r2"].to_numpy() > 0

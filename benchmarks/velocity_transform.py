@@ -261,6 +261,15 @@ def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDA
     return found
 
 
+def with_true_velocity(fitted: AnnData, ground: AnnData) -> AnnData:
+    """Copy what was fitted with the velocity of the simulation in place of the residuals."""
+    true = fitted.copy()
+    known = ground[:, fitted.var_names].layers[Layers.TRUE_VELOCITY]
+    known = known.toarray() if hasattr(known, "toarray") else known
+    true.layers[Layers.VELOCITY] = np.asarray(known, dtype=np.float32)
+    return true
+
+
 def _mean_cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return float(np.nanmean(cell_cosines(first, second)))
 
@@ -336,11 +345,7 @@ def simulated(seed: int, names: list[str], n_neighbors: int = 30) -> pd.DataFram
             for steps in {VARIANTS[name].steps for name in names} | {1}
         }
         source = sources[1]
-        true = source.cells.copy()
-        where = ground.var_names.get_indexer(true.var_names)
-        known = ground.layers[Layers.TRUE_VELOCITY]
-        known = np.asarray(known.toarray() if hasattr(known, "toarray") else known)[:, where]
-        true.layers[Layers.VELOCITY] = known.astype(np.float32)
+        true = with_true_velocity(source.cells, ground)
         points = np.asarray(ground.obsm[Obsm.UMAP])
         others = {
             name: drawn(true, VARIANTS[name], source.genes, neighbours, settings, points)

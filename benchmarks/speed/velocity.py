@@ -19,14 +19,14 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 from anndata import AnnData
-from scipy import sparse
 
+from benchmarks.plain_scvelo import for_scvelo
 from benchmarks.speed import counts
 from benchmarks.speed.alone import alone, threads
 from benchmarks.speed.page import Row, table
 from benchmarks.speed.stages import Stage, measured, stages
 from splicedvae import velocity as vl
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
+from splicedvae._keys import Layers, Obsm, Var
 from splicedvae.datasets import simulate
 from splicedvae.velocity import _compute
 from splicedvae.velocity._scvelo import quiet_scvelo
@@ -89,16 +89,7 @@ def write_prepared(file: str, n_cells: int, n_genes: int) -> None:
 
 def plain(ground: AnnData, mode: str, n_jobs: int) -> tuple[AnnData, dict[str, Stage]]:
     """Compute a velocity by scVelo's functions, and the seconds of each stage."""
-    own = AnnData(obs=ground.obs[[]].copy(), var=ground.var[[]].copy())
-    for name in (Layers.SPLICED, Layers.UNSPLICED):
-        counts = sparse.csr_matrix(ground.layers[name], dtype=np.float32)
-        sizes = np.asarray(ground.obs[Obs.INITIAL_SIZE + name], dtype=np.float64)
-        factors = np.median(sizes[sizes > 0]) / np.maximum(sizes, 1)
-        own.layers[name] = sparse.csr_matrix(sparse.diags(factors) @ counts, dtype=np.float32)
-    for name in (Obsp.DISTANCES, Obsp.CONNECTIVITIES):
-        own.obsp[name] = ground.obsp[name]
-    own.uns[Uns.NEIGHBORS] = dict(ground.uns[Uns.NEIGHBORS])
-    own.obsm[Obsm.UMAP] = ground.obsm[Obsm.UMAP]
+    own = for_scvelo(ground)
     found = {}
     with quiet_scvelo() as scvelo:
 
