@@ -154,9 +154,8 @@ def _judged_with(
 def _ambiguous_row(summary: DataSummary) -> list[tuple[str, str]]:
     if summary.ambiguous_share is None:
         return []
-    place = "added to spliced" if summary.ambiguous == "spliced" else "kept apart"
     share = f"{summary.ambiguous_share:.1%} of the counts"
-    return [("ambiguous", f"{summary.ambiguous_source}: {share}, {place}")]
+    return [("ambiguous", f"{summary.ambiguous_source}: {share}, {summary.ambiguous_place}")]
 
 
 def _print_summary(summary: DataSummary) -> None:

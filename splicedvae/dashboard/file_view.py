@@ -100,8 +100,8 @@ def _numbers(summary: io.DataSummary) -> None:
     if summary.unspliced_source is not None:
         sources.append(f"unspliced from {summary.unspliced_source}")
     if summary.ambiguous_share is not None:
-        place = "added to spliced" if summary.ambiguous == "spliced" else "kept apart"
-        sources.append(f"{summary.ambiguous_share:.1%} of the counts are ambiguous and {place}")
+        share = f"{summary.ambiguous_share:.1%}"
+        sources.append(f"{share} of the counts are ambiguous and {summary.ambiguous_place}")
     if summary.genes_with_shared_counts is not None:
         sources.append(
             f"{summary.genes_with_shared_counts:,} genes have enough shared counts for a velocity"

@@ -156,6 +156,11 @@ class DataSummary:
     #: Share of spliced + unspliced + ambiguous counts that are ambiguous.
     ambiguous_share: float | None = None
 
+    @property
+    def ambiguous_place(self) -> str:
+        """Where ambiguous counts went, in words."""
+        return "added to spliced" if self.ambiguous == "spliced" else "kept apart"
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain numbers, text, lists and dictionaries, ready for JSON."""
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))

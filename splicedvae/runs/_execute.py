@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -264,16 +265,16 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
             "them unique, or add up the columns of one name."
         )
     obs = pd.DataFrame(index=cells.obs_names.astype(str))
-    for key, name in ((config.cluster_key, Obs.CLUSTERS), (config.batch_key, Obs.BATCH)):
-        if key is None:
-            continue
-        if key not in cells.obs:
+    for key in (config.cluster_key, config.batch_key):
+        if key is not None and key not in cells.obs:
             known = ", ".join(str(column) for column in list(cells.obs)[:8]) or "none"
             raise DataError(
                 f"The file has no column {key[:60]!r} in obs: choose one of those it has ({known})."
             )
-        obs[name] = _prediction.categories(cells.obs[key])
-    time = _truth.true_time(cells, lambda note: journal.note(note, note.code))
+    if config.cluster_key is not None:
+        obs[Obs.CLUSTERS] = _prediction.categories(cells.obs[config.cluster_key])
+    left_out = partial(journal.note, code=_truth.LEFT_OUT)
+    time = _truth.true_time(cells, left_out)
     if time is not None:
         obs[Obs.TRUE_TIME] = time
     if config.split_by is not None:
@@ -292,13 +293,14 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if not kept.any():
         raise DataError("The file holds no counts at all: choose a file with raw counts.")
     if not kept.all():
-        left_out = f"{int((~kept).sum()):,} cells without any count were left out."
-        journal.note(left_out, "cells-empty")
+        journal.note(
+            f"{int((~kept).sum()):,} cells without any count were left out.", "cells-empty"
+        )
     layers: dict[str, Any] = {}
     if result.has_measured_layers:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
             layers[name] = _prediction.counts(cells.layers[name])[kept]
-    velocity = _truth.true_velocity(cells, lambda note: journal.note(note, note.code))
+    velocity = _truth.true_velocity(cells, left_out)
     if velocity is not None:
         layers[Layers.TRUE_VELOCITY] = velocity[kept]
     var = _identified(cells.var, result.sha256, journal)
