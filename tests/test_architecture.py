@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from splicedvae import _errors, _keys
+from splicedvae._core import errors, keys
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "splicedvae"
@@ -33,7 +33,7 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 CONTAINERS = {"obs", "var", "layers", "obsm", "varm", "obsp", "varp", "uns"}
 KEYS = {
     value
-    for holder in vars(_keys).values()
+    for holder in vars(keys).values()
     if inspect.isclass(holder)
     for name, value in vars(holder).items()
     if isinstance(value, str) and name.isupper()
@@ -206,6 +206,31 @@ def rooms_import_only_their_neighbours(source: Source) -> list[str]:
     return sorted(set(found))
 
 
+def private_modules_stay_in_their_package(source: Source) -> list[str]:
+    """Packages meet at public names and plainly named modules."""
+    own = source.room
+    if own is None and Path(source.path).parts[:2] == ("splicedvae", "_core"):
+        own = "_core"
+    found = []
+    for node, name in imports(source):
+        parts = name.split(".")
+        if parts[0] != "splicedvae" or len(parts) < 3 or parts[1] in {own, "_core"}:
+            continue
+        if any(part.startswith("_") and not part.startswith("__") for part in parts[2:]):
+            found.append(source.at(node, f"imports {name}, which is private to {parts[1]}"))
+    return sorted(set(found))
+
+
+def the_core_imports_nothing_above_it(source: Source) -> list[str]:
+    if Path(source.path).parts[:2] != ("splicedvae", "_core"):
+        return []
+    return [
+        source.at(node, f"_core imports {name}")
+        for node, name in imports(source)
+        if name.startswith("splicedvae.") and name.split(".")[1] != "_core"
+    ]
+
+
 def _names_a_container(node: ast.AST) -> bool:
     """Whether an expression is ``x.obs``, ``file["obs"]``, or an entry of one of these."""
     while isinstance(node, ast.Subscript):
@@ -225,7 +250,7 @@ def _constants(node: ast.AST) -> Iterator[ast.Constant]:
 
 
 def keys_are_spelled_in_one_place(source: Source) -> list[str]:
-    if source.path == "splicedvae/_keys.py":
+    if source.path == "splicedvae/_core/keys.py":
         return []
     literals: list[ast.Constant] = []
     for node in ast.walk(source.tree):
@@ -245,7 +270,7 @@ def keys_are_spelled_in_one_place(source: Source) -> list[str]:
                 if isinstance(operator, ast.In | ast.NotIn) and _names_a_container(right):
                     literals += _constants(left)
     return [
-        source.at(literal, f'the key "{literal.value}" is spelled out: name it through _keys')
+        source.at(literal, f'the key "{literal.value}" is spelled out: name it through _core.keys')
         for literal in literals
         if literal.value in KEYS
     ]
@@ -345,10 +370,10 @@ def no_logic_reads_a_sentence(source: Source) -> list[str]:
 
 
 def files_are_put_in_place_by_one_function(source: Source) -> list[str]:
-    if source.path == "splicedvae/_replacing.py":
+    if source.path == "splicedvae/_core/files.py":
         return []
     return [
-        source.at(node, "calls os.replace: write through splicedvae._replacing")
+        source.at(node, "calls os.replace: write through splicedvae._core.files")
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and dotted(node.func) == "os.replace"
     ]
@@ -359,6 +384,8 @@ RULES: list[Rule] = [
     only_the_dashboard_imports_streamlit,
     plotting_imports_nothing_that_computes,
     rooms_import_only_their_neighbours,
+    private_modules_stay_in_their_package,
+    the_core_imports_nothing_above_it,
     keys_are_spelled_in_one_place,
     nothing_loads_a_pickle,
     nothing_evaluates_text,
@@ -377,7 +404,11 @@ def sources() -> list[Source]:
 
 def test_every_file_is_read(sources: list[Source]) -> None:
     paths = {source.path for source in sources}
-    assert {"splicedvae/__init__.py", "splicedvae/_keys.py", "splicedvae/_errors.py"} <= paths
+    assert {
+        "splicedvae/__init__.py",
+        "splicedvae/_core/keys.py",
+        "splicedvae/_core/errors.py",
+    } <= paths
     assert {"spliced", "X_umap", "clusters", "splicedvae"} <= KEYS
 
 
@@ -388,7 +419,11 @@ def test_repository_keeps(rule: Rule, sources: list[Source]) -> None:
 
 
 BREAKS: list[tuple[Rule, str, str]] = [
-    (only_the_dashboard_imports_streamlit, "splicedvae/runs/worker.py", "import streamlit as st"),
+    (
+        only_the_dashboard_imports_streamlit,
+        "splicedvae/pipeline/worker.py",
+        "import streamlit as st",
+    ),
     (
         only_the_dashboard_imports_streamlit,
         "splicedvae/io/_read.py",
@@ -432,6 +467,21 @@ BREAKS: list[tuple[Rule, str, str]] = [
     (nothing_loads_a_pickle, "app.py", "torch.load(path, weights_only=True)"),
     (nothing_loads_a_pickle, "app.py", "np.load(path, allow_pickle=True)"),
     (nothing_loads_a_pickle, "app.py", "np.load(path, allow_pickle=flag)"),
+    (
+        private_modules_stay_in_their_package,
+        "splicedvae/cli/_x.py",
+        "from splicedvae.io._read import assemble",
+    ),
+    (
+        private_modules_stay_in_their_package,
+        "pages/data/inspect.py",
+        "def f():\n    from splicedvae.runs import _files",
+    ),
+    (
+        the_core_imports_nothing_above_it,
+        "splicedvae/_core/notes.py",
+        "from splicedvae.io import read",
+    ),
     (nothing_evaluates_text, "app.py", "eval(text)"),
     (nothing_evaluates_text, "app.py", "def f():\n    exec(text)"),
     (no_error_is_swallowed, "app.py", "try:\n    f()\nexcept:\n    raise"),
@@ -461,7 +511,17 @@ KEEPS: list[tuple[Rule, str, str]] = [
     (
         rooms_import_only_their_neighbours,
         "splicedvae/model/_model.py",
-        "from splicedvae._keys import Obs\nfrom splicedvae.module import RatioHead",
+        "from splicedvae._core.keys import Obs\nfrom splicedvae.module import RatioHead",
+    ),
+    (
+        private_modules_stay_in_their_package,
+        "splicedvae/io/_x.py",
+        "from splicedvae._core.keys import Obs\nfrom splicedvae.io.formats import _zarr",
+    ),
+    (
+        the_core_imports_nothing_above_it,
+        "splicedvae/_core/x.py",
+        "from splicedvae._core import keys",
     ),
     (keys_are_spelled_in_one_place, "app.py", "a.layers[Layers.SPLICED]; a.obs['mine']"),
     (keys_are_spelled_in_one_place, "app.py", "labels['spliced']"),
@@ -528,7 +588,7 @@ def exists(module: str) -> bool:
         ("splicedvae", {"streamlit", "torch", "scvi", "scanpy", "scvelo"}),
         ("splicedvae.plotting", COMPUTE),
         ("splicedvae.cli", {"streamlit", "torch", "scvi", "scvelo"}),
-        ("splicedvae.runs.worker", {"streamlit"}),
+        ("splicedvae.pipeline.worker", {"streamlit"}),
     ],
 )
 def test_import_stays_light(module: str, absent: set[str]) -> None:
@@ -600,7 +660,7 @@ def own_errors(function: Callable[..., Any]) -> set[str]:
         tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(inspect.unwrap(function))))
     except (OSError, TypeError, SyntaxError):
         return set()
-    kinds = {name for name, value in vars(_errors).items() if inspect.isclass(value)}
+    kinds = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     raised = (node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc)
     return {
         dotted(error.func if isinstance(error, ast.Call) else error) for error in raised
@@ -723,7 +783,7 @@ def explained(counts: int, ratio: float = 0.5) -> int:
         If there are none.
     """
     if not counts:
-        raise _errors.DataError("There are no counts.")
+        raise errors.DataError("There are no counts.")
     return int(counts * ratio)
 
 
@@ -791,7 +851,7 @@ class _Bare:
     depth: np.ndarray
 
 
-DataError = _errors.DataError
+DataError = errors.DataError
 
 
 @pytest.mark.parametrize(
@@ -814,7 +874,7 @@ def test_docstring_check_finds(thing: Any, fault: str) -> None:
 
 def test_architecture_names_every_room_and_only_names_that_exist() -> None:
     assert len(ROOMS) >= 8
-    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"_core"}
     assert there <= set(ROOMS), f"not in the table: {sorted(there - set(ROOMS))}"
     missing = {}
     for room in sorted(set(ROOMS) & there):

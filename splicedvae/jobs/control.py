@@ -1,0 +1,286 @@
+"""Starting, stopping and resuming runs.
+
+A run is worked on by a process of its own, in a session of its own: it survives the page, the
+tab and the server, and a signal to its group reaches whatever it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import warnings
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from splicedvae._core.errors import RunError
+from splicedvae.runs import files
+from splicedvae.runs.config import RunConfig
+from splicedvae.runs.edit import clean_name, prepare_folder, remove_folder
+from splicedvae.runs.find import DEMO, list_runs, open_run, runs_folder
+from splicedvae.runs.lock import locked
+from splicedvae.runs.run import UNFINISHED, Run, lost, resumable
+from splicedvae.runs.status import (
+    Status,
+    is_lost,
+    read_status,
+    read_worker,
+    write_status,
+    write_worker,
+)
+
+#: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for
+#: milliseconds, and where other work takes a core, small matrix products take many times as long.
+#: This costs a training on an idle machine a twelfth of its time; sleeping at once costs it half.
+SPIN_COUNT: Final = "1000"
+
+
+def start(config: RunConfig, *, name: str | None = None) -> Run:
+    """Have a run worked on by a process of its own, and return at once.
+
+    Parameters
+    ----------
+    config
+        What to do. A run of the same id that waits, works or has finished is returned as it is;
+        one that failed, was stopped or was lost is begun anew.
+    name
+        Display name; None takes the configuration's.
+
+    Returns
+    -------
+    The run. Its `status` tells how far it is.
+
+    Raises
+    ------
+    RunError
+        If the data file, or the run whose model is asked, is not there.
+    """
+    if name is not None:
+        config = dataclasses.replace(config, name=clean_name(name))
+    config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
+    if not Path(config.data).exists():
+        raise RunError("The data file of the run is not there any more: upload or choose it again.")
+    if config.model_run is not None:
+        model_run = open_run(config.model_run)
+        if not model_run.is_finished:
+            raise RunError(
+                f"The run {model_run.name!r} is {model_run.status.state}, so it has no model to "
+                "ask: wait until it is finished, or choose another."
+            )
+        if model_run.path.parent != runs_folder() and config.model_run != DEMO:
+            config = dataclasses.replace(config, model_run=str(model_run.path.absolute()))
+    folder = runs_folder() / config.digest()
+    with locked(runs_folder()):
+        if folder.exists() and not _may_begin_anew(folder):
+            return Run(folder)
+        fresh = folder.with_name(f".new-{uuid.uuid4().hex[:8]}")
+        fresh.mkdir()
+        prepare_folder(fresh, config)
+        if folder.exists():
+            _keep_note(folder, fresh)
+            remove_folder(folder)
+        fresh.rename(folder)
+        process = _spawn(folder)
+        write_worker(folder, process.pid)
+    return Run(folder)
+
+
+def _keep_note(old: Path, new: Path) -> None:
+    """Bring a person's note along when a run is begun anew."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copyfile(old / files.ANNOTATION, new / files.ANNOTATION)
+
+
+def resume(run: Run) -> Run:
+    """Have a run that came to rest before its end go on from where its training was kept.
+
+    Parameters
+    ----------
+    run
+        A run that was stopped, lost or failed. One that waits or works is returned as it is.
+
+    Returns
+    -------
+    The run, worked on by a process of its own. Trainings that were finished are not repeated.
+
+    Raises
+    ------
+    RunError
+        If it is finished, nothing of it was kept, the code or a package that trains has
+        changed since, or the data file is not there any more.
+    """
+    with locked(run.path.parent):
+        if not run.status.is_final:
+            return run
+        ready_to_resume(run)
+        process = _spawn(run.path)
+        write_worker(run.path, process.pid)
+    return Run(run.path)
+
+
+def ready_to_resume(run: Run) -> None:
+    """Set a run's status so that a worker takes it up again.
+
+    Parameters
+    ----------
+    run
+        The run.
+
+    Raises
+    ------
+    RunError
+        As for `resume`; also if the run waits or works.
+    """
+    status = run.status
+    record, reason = resumable(run)
+    if record is None:
+        if reason:
+            raise RunError(reason)
+        if status.state in UNFINISHED:
+            raise RunError(
+                f"Nothing of the run {run.name!r} was kept that it could go on from: start it "
+                "again."
+            )
+        raise RunError(
+            f"The run {run.name!r} is {status.state}, and only a run that was stopped, failed or "
+            "lost can go on: choose such a run, or start a new one."
+        )
+    if not Path(run.config.data).exists():
+        raise RunError("The data file of the run is not there any more: upload or choose it again.")
+    write_status(
+        run.path,
+        Status(stage=status.stage, fraction=status.fraction, updated=time.time()),
+    )
+
+
+def _may_begin_anew(folder: Path) -> bool:
+    try:
+        return Run(folder).status.state in UNFINISHED
+    except RunError:
+        # Not readable: nothing in it can be kept.
+        return True
+
+
+def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the worker of a run, and a thread that waits for it so that no zombie is left."""
+    package_parent = str(Path(__file__).parents[2])
+    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        environment.setdefault(variable, str(available_threads()))
+    environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    with (folder / files.LOG).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "splicedvae.pipeline.worker", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+            env=environment,
+        )
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return process
+
+
+def available_threads() -> int:
+    """Return how many threads a run takes: those it may use, at most 8.
+
+    Matrices of one step are small; more threads wait for each other.
+    """
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, 8))
+
+
+def stop(run: Run, timeout: float = 10.0) -> Status:
+    """Stop a run: ask its process group to end, and end it if it does not.
+
+    Parameters
+    ----------
+    run
+        The run. One that is at rest is left as it is.
+    timeout
+        Seconds to wait between asking and ending.
+
+    Returns
+    -------
+    The status afterwards: ``"stopped"``, or what the run had become by itself.
+    """
+    with locked(run.path.parent):
+        # start() notes its worker under the same lock.
+        worker = read_worker(run.path)
+    if read_status(run.path).is_final:
+        return run.status
+    process = worker.process() if worker is not None else None
+    if process is not None:
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(timeout)
+        except psutil.TimeoutExpired:
+            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(5)
+    status = read_status(run.path)
+    if not status.is_final:
+        status = dataclasses.replace(
+            status,
+            state="stopped",
+            message="Stopped before it was finished.",
+            seconds_left=None,
+            updated=time.time(),
+        )
+        write_status(run.path, status)
+    return status
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    """Signal a worker's group; a worker without a group of its own is signalled alone."""
+    try:
+        if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        # It ended by itself in the meantime, which is what was asked for.
+        return
+
+
+def reconcile() -> list[Run]:
+    """Find runs that claim to be at work but whose process is gone, and mark them as lost.
+
+    Called when a server starts. Also removes what an interrupted start or delete left behind.
+
+    Returns
+    -------
+    The runs that were found lost.
+    """
+    found: list[Run] = []
+    if not runs_folder().is_dir():
+        return found
+    with locked(runs_folder()):
+        for leftover in runs_folder().glob(".*-*"):
+            if leftover.name.startswith((".new-", ".trash-")):
+                shutil.rmtree(leftover, ignore_errors=True)
+        for run in list_runs():
+            try:
+                status = read_status(run.path)
+                if is_lost(run.path, status):
+                    status = read_status(run.path)
+                    if not status.is_final:
+                        write_status(run.path, lost(status))
+                        found.append(run)
+            except RunError as error:
+                warnings.warn(f"The run {run.id} is left out: {error}", stacklevel=2)
+    return found
