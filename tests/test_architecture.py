@@ -738,7 +738,7 @@ def docstring_faults(name: str, thing: Any) -> list[str]:
 
 
 def public_things() -> Iterator[tuple[str, Any]]:
-    """What every room exports, and the public methods of its classes that it defines itself."""
+    """What every room exports, and the public methods of its classes that this package defines."""
     rooms = sorted(
         {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
         | {path.stem for path in PACKAGE.glob("[a-z]*.py")}
@@ -749,7 +749,11 @@ def public_things() -> Iterator[tuple[str, Any]]:
             thing = getattr(module, name)
             yield f"{room}.{name}", thing
             if inspect.isclass(thing) and thing.__module__.startswith("splicedvae"):
-                for attribute, value in vars(thing).items():
+                own = [cls for cls in thing.__mro__ if cls.__module__.startswith("splicedvae")]
+                members = {
+                    name: value for cls in reversed(own) for name, value in vars(cls).items()
+                }
+                for attribute, value in members.items():
                     if attribute.startswith("_"):
                         continue
                     if isinstance(value, classmethod | staticmethod):
