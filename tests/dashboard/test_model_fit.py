@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from splicedvae import pipeline, runs
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Obs
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = "pages/data/inspect.py"
+DATA = pages.INSPECT.script
 
 
 def totals_of(cells: AnnData) -> AnnData:

@@ -11,36 +11,9 @@ from typing import Final
 
 import streamlit as st
 
+from splicedvae.dashboard.pages import PARAMETERS
 from splicedvae.dashboard.text import plain
 
-#: Every name a page of this app may put into the address.
-KNOWN: Final = frozenset(
-    {
-        "run",
-        "data",
-        "color",
-        "color-gene",
-        "density",
-        "coverage",
-        "shown",
-        "clusters",
-        "other",
-        "gene",
-        "gene-cells",
-        "find-genes",
-        "part",
-        "details",
-        "driver-source",
-        "driver-group",
-        "time-source",
-        "cells-of",
-        "find-runs",
-        "order-runs",
-        "slide",
-        "style",
-        "basis",
-    }
-)
 _REMARKS: Final = "_address_remarks"
 
 
@@ -59,7 +32,7 @@ def show_remarks() -> None:
 
 def drop_unknown() -> None:
     """Take parameters that no page knows out of the address and say so."""
-    for name in [name for name in st.query_params if name not in KNOWN]:
+    for name in [name for name in st.query_params if name not in PARAMETERS]:
         remark(f"The address holds “{plain(name, 40)}”, which no page here knows; it was ignored.")
         del st.query_params[name]
 

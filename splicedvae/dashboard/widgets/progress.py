@@ -12,7 +12,7 @@ import streamlit as st
 
 from splicedvae import plotting, views
 from splicedvae._core.errors import DataError, RunError
-from splicedvae.dashboard import cache, cards, theme, uploads
+from splicedvae.dashboard import cache, cards, pages, theme, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import plain
 from splicedvae.jobs import estimate_rest, resume, start, stop
@@ -129,7 +129,7 @@ def _at_work(run: Run, status: Status) -> None:
 
 
 def _show_streams(run: Run) -> None:
-    st.switch_page(cards.VELOCITY, query_params={"run": selection.run_id(run)})
+    st.switch_page(pages.VELOCITY.script, query_params={"run": selection.run_id(run)})
 
 
 def _ask(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from splicedvae.dashboard import cards
+from splicedvae.dashboard import cards, pages
 from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.text import duration, moment, paragraph, plain, size
 from splicedvae.runs import NOTE_LENGTH, Run, annotate, delete, rename
@@ -105,7 +105,7 @@ def _row(run: Run, chosen: Run | None) -> None:
 def _actions(run: Run, key: str, *, is_open: bool) -> None:
     if run.is_finished:
         if st.button("Compare", key=f"compare-{key}"):
-            st.switch_page(cards.VELOCITY, query_params={"run": key})
+            st.switch_page(pages.VELOCITY.script, query_params={"run": key})
     elif st.button(
         "Open" if run.status.is_final else "Watch", key=f"watch-{key}", disabled=is_open
     ):
@@ -136,7 +136,7 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
         if run.is_finished and st.button(
             "Beside another run", icon=":material/difference:", key=f"beside-{key}"
         ):
-            st.switch_page(cards.TWO_RUNS, query_params={"run": key})
+            st.switch_page(pages.TWO_RUNS.script, query_params={"run": key})
         if not run.status.is_final:
             st.caption("Stop the run before deleting it.")
             return
