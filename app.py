@@ -54,7 +54,7 @@ def _visit() -> None:
         query_params.show_remarks()
     if not is_slide:
         cards.footer()
-    server.settle()
+    server.freeze_imports()
 
 
 if __name__ == "__main__":

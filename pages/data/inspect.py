@@ -31,7 +31,7 @@ def _page() -> None:
             icon=":material/upload_file:",
         )
         return
-    with cards.told():
+    with cards.show_errors():
         contents = reading.contents(stored)
         found = model_fit.candidates(stored, contents)
         summary = file_summary.show(stored, contents, model_fit.best(found))

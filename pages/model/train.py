@@ -67,7 +67,7 @@ def _new(stored: StoredFile) -> None:
 @st.fragment
 def _form(stored: StoredFile, summary: DataSummary) -> None:
     # A fragment: a changed setting draws the form again, with how long the run would take.
-    with cards.told():
+    with cards.show_errors():
         config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
         if config is not None:
             selection.choose_run(start(config))

@@ -13,10 +13,10 @@ from splicedvae import views
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Sources
 from splicedvae._core.metrics import metric_of
-from splicedvae.dashboard import cache, cache_diagnostics, cards, pages, theme
+from splicedvae.dashboard import cache, cards, pages, theme
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import defuse, plain
-from splicedvae.dashboard.theme import numbers_table, shown_or_told
+from splicedvae.dashboard.theme import numbers_table, show_or_explain
 from splicedvae.dashboard.widgets import cautions, downloads, progress, result, save_figure, tables
 from splicedvae.dashboard.widgets.result import default_coverage
 from splicedvae.report import FigureCall
@@ -31,7 +31,7 @@ def _page() -> None:
     if opened is None:
         return
     run, _ = opened
-    with cards.told():
+    with cards.show_errors():
         _diagnostics(run)
 
 
@@ -122,7 +122,7 @@ def _density(run: Run, coverage: int | None) -> None:
         st.caption("This run keeps no measured counts to draw its predictions against.")
         return
     theme.show(
-        cache.ratio_figure(run, sources, coverage),
+        cache.figure(views.ratio_figure, run, sources, coverage=coverage),
         key="ratios",
         name=f"{downloads.file_stem(run)}-predicted-measured",
     )
@@ -136,18 +136,17 @@ def _density(run: Run, coverage: int | None) -> None:
 
 
 def _by_coverage(run: Run) -> None:
-    dark = theme.is_dark()
-    shown_or_told(lambda: cache.coverage_figure(run), "coverage-curves")
+    show_or_explain(lambda: cache.figure(views.coverage_figure, run), "coverage-curves")
     save_figure.buttons(run, FigureCall("coverage"))
     st.caption(
         "With few counts the measured fraction is mostly noise, and every predictor has a large "
         "error; where many are asked for, every predictor looks good. What a model adds is the gap "
         "to the gene mean, as a share of the gap between gene mean and best possible:"
     )
-    shown_or_told(lambda: views.gain_figure(run, dark=dark), "gain-curves")
+    show_or_explain(lambda: cache.figure(views.gain_figure, run), "gain-curves")
     st.markdown("#### The two published numbers")
     try:
-        table = cache_diagnostics.published_table(run)
+        table = cache.cached(views.published_table, run)
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
         return
@@ -177,7 +176,7 @@ def _published_words(table: pd.DataFrame) -> list[str]:
 
 
 def _within_genes(run: Run) -> None:
-    shown_or_told(lambda: cache.within_gene_figure(run), "within-genes")
+    show_or_explain(lambda: cache.figure(views.within_gene_figure, run), "within-genes")
     save_figure.buttons(run, FigureCall("within-gene"))
     st.caption(
         "Each gene's own correlation between predicted and measured ratio over held-out cells; a "
@@ -189,7 +188,7 @@ def _within_genes(run: Run) -> None:
 
 def _calibration(run: Run) -> None:
     try:
-        figure = cache_diagnostics.reliability_figure(run)
+        figure = cache.figure(views.reliability_figure, run)
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
         return
@@ -204,7 +203,7 @@ def _calibration(run: Run) -> None:
         "more than was dared; flatter: less. Error bars hold 90% of the sampling noise."
     )
     st.markdown("#### Intervals of counts")
-    shown_or_told(lambda: views.interval_figure(run, dark=theme.is_dark()), "interval-coverage")
+    show_or_explain(lambda: cache.figure(views.interval_figure, run), "interval-coverage")
     st.caption(
         "Each held-out count has an interval that should hold it with 90%. Below the line, the "
         "model is surer than it should be; above, less sure. The gene mean and the other baselines "
@@ -235,7 +234,7 @@ def _calibration_words(table: pd.DataFrame) -> list[str]:
 
 def _cells(run: Run) -> None:
     try:
-        table = cache_diagnostics.cell_table(run)
+        table = cache.cached(views.cell_table, run)
         figure = views.cell_figure(table, run, dark=theme.is_dark())
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
@@ -310,7 +309,7 @@ def _training(run: Run) -> None:
     if run.config.kind != "train":
         st.caption(_NO_TRAINING)
         return
-    shown_or_told(lambda: cache.training_figure(run), "training-curves")
+    show_or_explain(lambda: cache.figure(views.training_figure, run), "training-curves")
     st.caption(
         "Losses of the cells that the models learn from; all training cells are. They cannot show "
         "learning by heart, the watched cells below can."

@@ -12,11 +12,10 @@ import streamlit as st
 from splicedvae import views
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Obs, Sources
-from splicedvae.dashboard import cache_genes, cards, pages
-from splicedvae.dashboard.cache_genes import Cells
+from splicedvae.dashboard import cache, cards, pages
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import plain
-from splicedvae.dashboard.theme import draw_ahead, shown_or_told
+from splicedvae.dashboard.theme import draw_ahead, show_or_explain
 from splicedvae.dashboard.widgets import downloads, result, tables
 from splicedvae.pipeline import RatioIntervals
 from splicedvae.runs import Run
@@ -28,7 +27,7 @@ _GENE: Final = "gene"
 #: How often the table has been made anew, so that a row chosen in it is forgotten.
 _ROUND: Final = "_genes_round"
 _WHOLE: Final = {"spliced", "unspliced", "counts", "cells"}
-_WHICH: Final[dict[str, Cells]] = {"held-out cells": "held-out", "all cells": "all"}
+_WHICH: Final[dict[str, views.Cells]] = {"held-out cells": "held-out", "all cells": "all"}
 
 
 def _page() -> None:
@@ -36,18 +35,18 @@ def _page() -> None:
     if opened is None:
         return
     run, _ = opened
-    with cards.told():
+    with cards.show_errors():
         _genes(run)
 
 
 def _genes(run: Run) -> None:
     """Show the genes of a run as a table, and the chosen one in figures."""
-    table = cache_genes.gene_table(run)
+    table = cache.cached(views.gene_table, run)
     if table.empty:
         st.info("This run has no genes to show.", icon=":material/info:")
         return
     gene = _choose(run, table)
-    facts = cache_genes.gene_facts(run, gene)
+    facts = cache.cached(cache.gene_facts, run, gene)
     st.subheader(plain(gene, 60), anchor=False)
     _numbers(facts)
     with st.container(border=True):
@@ -55,7 +54,7 @@ def _genes(run: Run) -> None:
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in facts.sentences))
     draw_ahead()
     st.markdown("#### Phase portrait")
-    shown_or_told(lambda: cache_genes.phase_figure(run, gene), "phase")
+    show_or_explain(lambda: cache.figure(views.phase_figure, run, gene), "phase")
     st.caption(
         "One dot a cell, counts smoothed over its neighbours. Above the dashed line there is more "
         "unspliced RNA than in the steady state, and the gene is read as rising; below it, as "
@@ -239,7 +238,7 @@ def _metric(label: str, value: str, beside: str, words: str) -> None:
     )
 
 
-def _which_cells(run: Run) -> Cells:
+def _which_cells(run: Run) -> views.Cells:
     """Let a visitor choose between held-out cells and all, where cells were held out."""
     if Obs.SPLIT not in run.predictions.obs:
         return "all"
@@ -257,12 +256,14 @@ def _which_cells(run: Run) -> Cells:
     return _WHICH[picked or "held-out cells"]
 
 
-def _over_time(run: Run, gene: str, which: Cells) -> None:
+def _over_time(run: Run, gene: str, which: views.Cells) -> None:
     """Show the ratio over time and by cluster; what needs the model comes last."""
     time = views.cell_time(run)
     above = st.container()
     st.markdown("#### Ratio by cluster")
-    shown_or_told(lambda: cache_genes.cluster_figure(run, gene, which), "ratio-clusters")
+    show_or_explain(
+        lambda: cache.figure(views.gene_cluster_figure, run, gene, which=which), "ratio-clusters"
+    )
     st.caption(
         "Counts of the gene added up over the cells of a cluster, where noise is small; error bars "
         "hold the share of molecules with 90%. A flat line is one number for the gene and no "
@@ -277,17 +278,19 @@ def _over_time(run: Run, gene: str, which: Cells) -> None:
             return
         drawn: RatioIntervals | None = None
         try:
-            drawn = cache_genes.intervals(run, which)
+            drawn = cache.cached(cache.intervals, run, which)
         except (DataError, RunError) as failure:
             st.caption(f"Drawn without the model's intervals. {plain(failure, 400)}")
-        shown_or_told(
-            lambda: cache_genes.time_figure(run, gene, which, with_intervals=drawn is not None),
+        show_or_explain(
+            lambda: cache.figure(
+                cache.gene_over_time, run, gene, which, with_intervals=drawn is not None
+            ),
             "ratio-time",
         )
         st.caption(_time_words(run, gene, which, drawn))
 
 
-def _time_words(run: Run, gene: str, which: Cells, drawn: RatioIntervals | None) -> str:
+def _time_words(run: Run, gene: str, which: views.Cells, drawn: RatioIntervals | None) -> str:
     said = (
         f"Entries with at least {views.MIN_DRAWN} counts are drawn one by one, in at most "
         f"{views.MAX_CELLS_DRAWN:,} cells. "

@@ -38,24 +38,24 @@ def _page() -> None:
     if opened is None:
         return
     run, color = opened
-    with cards.told():
+    with cards.show_errors():
         _maps(run, color)
 
 
 @st.fragment
 def _maps(run: Run, color: str) -> None:
     # A fragment runs alone when a line was drawn: what goes wrong in it is told in it.
-    with cards.told():
+    with cards.show_errors():
         _draw(run, color)
 
 
 def _draw(run: Run, color: str) -> None:
     chosen = _chosen(run)
-    n_maps = cache.n_latent_maps(run)
+    n_maps = len(cache.cached(views.latent_maps, run))
     failed = st.session_state.pop(_FAILED, None)
     if failed:
         st.warning(plain(failed, 400), icon=":material/gesture:")
-    figure = cache.latent_figure(run, color, chosen)
+    figure = cache.figure(cache.latents, run, color, chosen)
     theme.show(
         figure,
         key=_FIGURE,
@@ -75,7 +75,7 @@ def _draw(run: Run, color: str) -> None:
             "their own numbers."
         )
         return
-    if not cache.selected(run, chosen).any():
+    if not cache.cached(cache.selected, run, chosen).any():
         st.info("No cell lies inside the line: draw it around some.", icon=":material/gesture:")
         _clear_button()
         return
@@ -141,7 +141,7 @@ def _clear() -> None:
 
 
 def _numbers(run: Run, chosen: cache.Chosen) -> None:
-    found = cache.selection_summary(run, chosen)
+    found = cache.cached(cache.selection_summary, run, chosen)
     with st.container(border=True, key="selection"):
         held_out = f", {found.n_judged:,} of them held out" if found.has_split else ""
         st.markdown(
@@ -172,7 +172,7 @@ def cells_csv(run: Run, chosen: cache.Chosen) -> bytes:
     chosen
         Lines around cells and clusters.
     """
-    table = views.selected_cells(run, cache.selected(run, chosen)).reset_index()
+    table = views.selected_cells(run, cache.cached(cache.selected, run, chosen)).reset_index()
     return defuse(table).to_csv(index=False).encode()
 
 

@@ -33,7 +33,7 @@ class _Slide:
 
 
 def _page() -> None:
-    with cards.told():
+    with cards.show_errors():
         _present()
 
 
@@ -50,7 +50,7 @@ def _present() -> None:
         st.page_link(pages.VELOCITY.script, label="To another run", icon=pages.VELOCITY.icon)
         return
     slides.clear()
-    kept = cache.hold(run)
+    kept = cache.cached_run(run)
     at = _asked()
     slide = _SLIDES[at - 1]
     with st.container(key=slides.SLIDE):
@@ -104,10 +104,10 @@ def _data(run: Run) -> None:
         st.metric("genes of the model", f"{cells.n_vars:,}", border=True)
         st.metric("cells held out", f"{held_out:,}", border=True)
     try:
-        figure = views.unspliced_figure(run, dark=theme.is_dark())
+        figure = cache.figure(views.unspliced_figure, run)
     except DataError:
         # Nothing was measured: the depth is what there is to show, and the caution says so.
-        figure = views.depth_figure(run, dark=theme.is_dark())
+        figure = cache.figure(views.depth_figure, run)
     theme.show(slides.enlarge(figure, 300), key="slide-data", name="data")
 
 
@@ -119,7 +119,7 @@ def _data_caution(run: Run) -> str:
 
 def _streams(run: Run) -> None:
     shown = [source for source in views.sources(run) if source in _STREAMS] or views.sources(run)
-    figure = cache.stream_figure(run, shown, coloring.asked(run), _DENSITY)
+    figure = cache.figure(cache.streams, run, shown, coloring.asked(run), _DENSITY)
     theme.show(slides.enlarge(figure, 430), key="slide-streams", name="streams")
 
 
@@ -128,7 +128,7 @@ def _numbers(run: Run) -> None:
         st.info("Nothing was measured in this data, so there is no number to show.")
         return
     result.headline(run)
-    figure = slides.enlarge(views.gain_figure(run, dark=theme.is_dark()), 290)
+    figure = slides.enlarge(cache.figure(views.gain_figure, run), 290)
     # The message above says what of; on a slide the whole words are longer than the axis.
     for axis, metric in ((figure.layout.yaxis, "RMSE"), (figure.layout.yaxis2, "Pearson r")):
         if axis.title.text:
@@ -137,7 +137,7 @@ def _numbers(run: Run) -> None:
 
 
 def _latents(run: Run) -> None:
-    figure = cache.latent_figure(run, coloring.asked(run))
+    figure = cache.figure(cache.latents, run, coloring.asked(run))
     theme.show(slides.enlarge(figure, 430), key="slide-latents", name="latent-spaces")
 
 

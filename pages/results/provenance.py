@@ -11,7 +11,7 @@ import streamlit as st
 from splicedvae import views
 from splicedvae.dashboard import cache, cards, pages
 from splicedvae.dashboard.text import defuse, duration, line, moment, paragraph, plain
-from splicedvae.dashboard.theme import draw_ahead, shown_or_told
+from splicedvae.dashboard.theme import draw_ahead, show_or_explain
 from splicedvae.dashboard.widgets import downloads, progress, result, save_figure
 from splicedvae.report import FigureCall
 from splicedvae.runs import Run
@@ -23,7 +23,7 @@ def _page() -> None:
     if opened is None:
         return
     run, _ = opened
-    with cards.told():
+    with cards.show_errors():
         _provenance(run)
 
 
@@ -47,7 +47,7 @@ def _provenance(run: Run) -> None:
     if config.kind == "train":
         draw_ahead()
         st.subheader("Training curves", anchor=False)
-        shown_or_told(lambda: cache.training_figure(run), "training-curves")
+        show_or_explain(lambda: cache.figure(views.training_figure, run), "training-curves")
         progress.watched_curves(run.history, run)
         save_figure.buttons(run, FigureCall("training"))
 

@@ -24,7 +24,7 @@ def _page() -> None:
     if opened is None:
         return
     run, color = opened
-    with cards.told():
+    with cards.show_errors():
         _two_runs(run, color)
 
 
@@ -33,7 +33,7 @@ def _two_runs(run: Run, color: str) -> None:
     other = _pick(run)
     if other is None:
         return
-    other = cache.hold(other)
+    other = cache.cached_run(other)
     st.caption(
         f"**{views.LEFT.capitalize()}**: {plain(run.name, 80)}, {moment(run.created)} · "
         f"**{views.RIGHT}**: {plain(other.name, 80)}, {moment(other.created)}"
@@ -90,8 +90,8 @@ def _streams(run: Run, key: str, color: str) -> None:
     if Sources.SPLICEDVAE not in views.sources(run):
         st.caption("This run has tried no SplicedVAE velocity.")
         return
-    with cards.told():
-        figure = cache.stream_figure(run, [Sources.SPLICEDVAE], color, 1.0)
+    with cards.show_errors():
+        figure = cache.figure(cache.streams, run, (Sources.SPLICEDVAE,), color, 1.0)
         theme.show(figure, key=f"streams-{key}", name=f"{downloads.file_stem(run)}-streams")
 
 

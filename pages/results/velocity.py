@@ -48,7 +48,7 @@ def _page() -> None:
     if opened is None:
         return
     run, color = opened
-    with cards.told():
+    with cards.show_errors():
         _velocities(run, color)
         if run.is_finished:
             downloads.buttons(run)
@@ -62,7 +62,7 @@ def _velocities(run: Run, color: str) -> None:
         st.info("No velocity was tried in this run.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
-    maps = cache.once(views.map_choices, run)
+    maps = cache.cached(views.map_choices, run)
     query_params.check("shown", labels, "velocity")
     query_params.check("density", _DENSITIES, "density")
     query_params.check("style", _STYLES, "style")
@@ -92,10 +92,12 @@ def _velocities(run: Run, color: str) -> None:
         )
     picked = [source for label, source in labels.items() if label in (shown or list(labels))]
     if style == _PARTICLES:
-        data = cache.particle_data(run, picked, color, _DENSITIES[density], on)
+        data = cache.cached(cache.particle_data, run, picked, color, _DENSITIES[density], on)
         particles.show(data, key="particles")
     else:
-        figure = cache.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
+        figure = cache.figure(
+            cache.streams, run, picked, color, _DENSITIES[density], style=style, on=on
+        )
         theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
     theme.draw_ahead(figure=True)
     # Moving particles are drawn as lines where nothing moves.
@@ -119,7 +121,7 @@ def _velocities(run: Run, color: str) -> None:
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
         _grounds(run, picked)
-        said_of = cache.once(stream_cautions, run)
+        said_of = cache.cached(stream_cautions, run)
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
 
@@ -145,7 +147,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
     for start in range(0, len(picked), columns):
         row = picked[start : start + columns]
         for place, source in zip(st.columns(columns), row, strict=False):
-            found = cache.once(views.verdict, run, source)
+            found = cache.cached(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             said = found.short if found.reasons else found.sentence
             place.caption(f"{_SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}")
@@ -154,7 +156,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
 def _grounds(run: Run, picked: Sequence[str]) -> None:
     """Tell the answer on each velocity with all its grounds."""
     for source in picked:
-        found = cache.once(views.verdict, run, source)
+        found = cache.cached(views.verdict, run, source)
         if not found.reasons:
             continue
         color, icon = _SIGNS[found.answer]
@@ -171,7 +173,7 @@ def _grounds(run: Run, picked: Sequence[str]) -> None:
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:
     """Say beside cosines of single cells which cells trained."""
-    said = [cache.once(views.agreement_sentence, run, source) for source in picked]
+    said = [cache.cached(views.agreement_sentence, run, source) for source in picked]
     told = " ".join(sentence for sentence in said if sentence)
     if told:
         st.caption(
@@ -212,14 +214,14 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     with left:
         source = _source(there, usual, "driver-source")
     try:
-        groups = cache.once(views.driver_groups, run, source)
+        groups = cache.cached(views.driver_groups, run, source)
         with right:
             query_params.check("driver-group", groups, "cells")
             group = (
                 st.selectbox("Cells", list(groups), key="driver-group", bind="query-params")
                 or groups[0]
             )
-        table = cache.once(views.driver_table, run, source, group)
+        table = cache.cached(views.driver_table, run, source, group)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return
@@ -275,8 +277,8 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
 def _time(run: Run, there: Sequence[str], usual: int) -> None:
     source = _source(there, usual, "time-source")
     try:
-        said = cache.once(views.time_sentences, run, source)
-        table = cache.once(views.time_table, run, source)
+        said = cache.cached(views.time_sentences, run, source)
+        table = cache.cached(views.time_table, run, source)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return

@@ -21,7 +21,7 @@ from splicedvae.cli._options import (
     UnsplicedLayer,
     pairs_of,
 )
-from splicedvae.cli._output import Json, escape, print_json, stderr, stdout, told
+from splicedvae.cli._output import Json, escape, exit_on_error, print_json, stderr, stdout
 from splicedvae.cli._progress import run_progress
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _SHOWN = (
 )
 
 
-@told
+@exit_on_error
 def benchmark(
     data: DataFile,
     out: Annotated[

@@ -52,7 +52,7 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def told(command: Callable[P, T]) -> Callable[P, T]:
+def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
     """Turn what can go wrong in a command into one sentence and an exit code.
 
     Parameters

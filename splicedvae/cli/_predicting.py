@@ -30,11 +30,11 @@ from splicedvae.cli._options import (
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     output_file,
     print_json,
     quiet_models,
     stderr,
-    told,
     write_h5ad,
 )
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from splicedvae.io import ReadResult
 
 
-@told
+@exit_on_error
 def predict(
     run: RunName,
     data: DataFile,
@@ -144,7 +144,7 @@ def predict(
     )
 
 
-@told
+@exit_on_error
 def velocity(
     data: DataFile,
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],

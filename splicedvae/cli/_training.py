@@ -33,12 +33,12 @@ from splicedvae.cli._options import (
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     number,
     print_json,
     quiet_models,
     stderr,
     stdout,
-    told,
 )
 from splicedvae.cli._progress import run_progress
 
@@ -51,7 +51,7 @@ _MODEL = "Model and training"
 _CELLS = "Cells and genes"
 
 
-@told
+@exit_on_error
 def train(
     data: DataFile,
     out: Annotated[
@@ -275,7 +275,7 @@ def train(
     console.print(f"Next: splicedvae report {escape(out)} --out report.html")
 
 
-@told
+@exit_on_error
 def evaluate(
     run: RunName,
     data: Annotated[

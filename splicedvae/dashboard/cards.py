@@ -58,7 +58,7 @@ def error(failure: SplicedVAEError) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """Show an error of the package as its sentence and go on after the block."""
     try:
         yield

@@ -60,7 +60,7 @@ def asked(run: Run) -> str:
     run
         A finished run.
     """
-    kinds, genes = _kinds(run), cache.once(_genes, run)
+    kinds, genes = _kinds(run), cache.cached(_genes, run)
     if COLOR_PARAMETER in st.query_params:
         query_params.check(COLOR_PARAMETER, kinds, "colour")
     given = {**chosen(), **st.query_params.to_dict()}
@@ -107,15 +107,15 @@ def _named(kind: str, gene: str) -> str:
 
 
 def _kinds(run: Run) -> tuple[str, ...]:
-    columns = cache.once(views.color_choices, run)
-    if not cache.once(_genes, run):
+    columns = cache.cached(views.color_choices, run)
+    if not cache.cached(_genes, run):
         return columns
     genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
     return (*columns, *(kind for kind in genes if kind not in columns))
 
 
 def _pick_gene(run: Run) -> str:
-    genes = cache.once(_genes, run)
+    genes = cache.cached(_genes, run)
     query_params.check(GENE_COLOR_PARAMETER, genes, "gene")
     if len(genes) > _MOST_OPTIONS:
         genes = _narrowed(genes)

@@ -59,7 +59,7 @@ def _row(item: StoredFile, *, is_open: bool) -> None:
             what = "Take it off this list" if item.kind == "path" else "Delete this file for good"
             sure = st.checkbox(what, key=f"drop-sure-{item.id}")
             if st.button("Delete", type="primary", disabled=not sure, key=f"drop-yes-{item.id}"):
-                with cards.told():
+                with cards.show_errors():
                     uploads.delete(item)
                     if is_open:
                         selection.forget_file()

@@ -25,7 +25,7 @@ _COVERAGE: Final = 5
 
 def frame(
     page: Page, *, greet: bool = False, early: bool = False
-) -> tuple[cache.HeldRun, str] | None:
+) -> tuple[cache.CachedRun, str] | None:
     """Open a page on the chosen run, or say why there is nothing to see.
 
     Parameters
@@ -58,8 +58,8 @@ def frame(
         underway.show(run)
     elif not has_results(run):
         return None
-    with cards.told():
-        whole = cache.hold(run)
+    with cards.show_errors():
+        whole = cache.cached_run(run)
         color = ""
         if page.is_colored:
             with right:
@@ -162,7 +162,7 @@ def headline(run: Run) -> None:
     """Show the numbers a lab asks for first."""
     cells = run.predictions
     st.caption(
-        f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.once(_held_out_words, run)}"
+        f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.cached(_held_out_words, run)}"
     )
     if not downloads.has_metrics(run):
         return

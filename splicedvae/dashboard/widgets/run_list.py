@@ -118,7 +118,7 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
     ):
         name = st.text_input("Name", run.name, max_chars=120, key=f"name-{key}")
         if st.button("Rename", key=f"rename-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 rename(run, name)
                 st.rerun()
         text = st.text_area(
@@ -130,7 +130,7 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
             help="Plain text; stands in this list, under “How it was made” and in the report.",
         )
         if st.button("Keep the note", key=f"annotate-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 annotate(run, text)
                 st.rerun()
         if run.is_finished and st.button(
@@ -142,7 +142,7 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
             return
         sure = st.checkbox("Delete the run and all its results", key=f"sure-{key}")
         if st.button("Delete", type="primary", disabled=not sure, key=f"delete-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 delete(run)
                 if is_open:
                     selection.forget_run()

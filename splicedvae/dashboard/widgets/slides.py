@@ -7,6 +7,7 @@ buttons; a presenter's remote sends Page Up and Page Down.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -127,7 +128,7 @@ def _in_two_lines(title: str) -> str:
 
 
 def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
-    """Enlarge the type of a figure for a projector, in place.
+    """Return a copy of a figure with larger type, for a projector.
 
     Parameters
     ----------
@@ -136,6 +137,8 @@ def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
     height
         In pixels of a screen of 1280 x 720.
     """
+    # The figure may be one that is kept for all visitors.
+    figure = copy.deepcopy(figure)
     for note in figure.layout.annotations:
         note.text = _in_two_lines(str(note.text or "")).replace("font-size:12px", "font-size:15px")
         note.font.size = 20
