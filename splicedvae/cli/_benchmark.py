@@ -9,17 +9,19 @@ import typer
 
 from splicedvae._core.keys import Design, Sources
 from splicedvae._core.metrics import metric_of
+from splicedvae._core.settings import RunFields, VelocityFields
 from splicedvae.cli._options import (
+    VELOCITY,
     AmbiguousLayer,
     AmbiguousPlace,
     ClusterKey,
     DataFile,
-    Mode,
     SplicedLayer,
     Total,
     Transitions,
     UnsplicedLayer,
     pairs_of,
+    takes,
 )
 from splicedvae.cli._output import Json, escape, exit_on_error, print_json, stderr, stdout
 from splicedvae.cli._progress import run_progress
@@ -48,7 +50,14 @@ _SHOWN = (
 
 
 @exit_on_error
+@takes(
+    "settings",
+    RunFields,
+    {None: ("min_cells", "min_shared_counts", "n_top_genes", "max_epochs")},
+)
+@takes("velocity", VelocityFields, {VELOCITY: ("mode",)}, renamed={"mode": "velocity_mode"})
 def benchmark(
+    *,
     data: DataFile,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder to make.", show_default=False)
@@ -76,19 +85,8 @@ def benchmark(
     ambiguous_layer: AmbiguousLayer = None,
     ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
-    min_cells: Annotated[
-        int, typer.Option(help="Training cells in which each layer must have a molecule of a gene.")
-    ] = 0,
-    min_shared_counts: Annotated[
-        int, typer.Option(help="Counts a gene needs in training cells that have both layers.")
-    ] = 20,
-    n_top_genes: Annotated[
-        int, typer.Option(help="Most variable genes to model; 0 for all that pass.")
-    ] = 2000,
-    max_epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training cells; the default if not given.")
-    ] = None,
-    velocity_mode: Mode = "balanced",
+    settings: dict[str, Any],
+    velocity: dict[str, Any],
     keep_runs: Annotated[
         bool, typer.Option(help="Keep the run folders, which the dashboard can open.")
     ] = True,
@@ -148,11 +146,8 @@ def benchmark(
             ambiguous=ambiguous,
             cluster_key=cluster_key or None,
             transitions=pairs_of(transitions),
-            min_cells=min_cells,
-            min_shared_counts=min_shared_counts,
-            n_top_genes=n_top_genes or None,
-            max_epochs=max_epochs,
-            velocity={"mode": velocity_mode},
+            velocity=velocity,
+            **settings,
         )
     if as_json:
         print_json(result.to_dict())

@@ -12,20 +12,20 @@ import typer
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Layers, Sources, Uns
 from splicedvae._core.records import own_record
+from splicedvae._core.settings import VelocityFields
 from splicedvae.cli._options import (
+    VELOCITY,
     AmbiguousLayer,
     AmbiguousPlace,
     BatchKey,
-    Components,
     DataFile,
     HowCounted,
-    Mode,
-    Neighbors,
     Overwrite,
     RunName,
     SplicedLayer,
     Total,
     UnsplicedLayer,
+    takes,
 )
 from splicedvae.cli._output import (
     Json,
@@ -145,7 +145,13 @@ def predict(
 
 
 @exit_on_error
+@takes(
+    "asked",
+    VelocityFields,
+    {VELOCITY: ("mode", "n_neighbors", "n_pcs", "n_top_genes", "min_shared_counts", "seed")},
+)
 def velocity(
+    *,
     data: DataFile,
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
     use: Annotated[
@@ -157,22 +163,7 @@ def velocity(
     unspliced_layer: UnsplicedLayer = None,
     ambiguous_layer: AmbiguousLayer = None,
     ambiguous: AmbiguousPlace = None,
-    mode: Mode = "balanced",
-    n_neighbors: Neighbors = 30,
-    n_pcs: Components = 30,
-    n_top_genes: Annotated[
-        int,
-        typer.Option(help="Most variable genes to use; 0 for all.", rich_help_panel="Velocity"),
-    ] = 2000,
-    min_shared_counts: Annotated[
-        int,
-        typer.Option(
-            help="Counts a gene needs in cells with both its layers.", rich_help_panel="Velocity"
-        ),
-    ] = 20,
-    seed: Annotated[
-        int, typer.Option(help="Seed of neighbours and map.", min=0, rich_help_panel="Velocity")
-    ] = 0,
+    asked: dict[str, Any],
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -205,14 +196,7 @@ def velocity(
         )
     with keeping(result.notes):
         source, spliced, unspliced = _layers(result, use)
-    settings = VelocitySettings(
-        mode=mode,
-        n_top_genes=n_top_genes or None,
-        min_shared_counts=min_shared_counts,
-        n_neighbors=n_neighbors,
-        n_pcs=n_pcs,
-        seed=seed,
-    )
+    settings = VelocitySettings(**asked)
     with console.status(f"computing the {escape(Sources.LABELS.get(source, source))} velocity"):
         moving = compute_velocity(
             result.adata,

@@ -9,9 +9,10 @@ import streamlit as st
 from splicedvae import io, triage
 from splicedvae._core.errors import SplicedVAEError
 from splicedvae._core.keys import HeadKind, RatioLikelihood, VelocityMode
+from splicedvae._core.settings import RunFields, VelocityFields, settings_of
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.dashboard.widgets import layer_choice
+from splicedvae.dashboard.widgets import layer_choice, setting_fields
 from splicedvae.jobs import estimate
 from splicedvae.runs import RunConfig
 
@@ -32,7 +33,7 @@ _MODES: Final[dict[VelocityMode, str]] = {
     "deterministic": "scVelo determ.",
 }
 #: Label of the setting that a refusal of shallow data speaks of.
-_SHARED: Final = "Least shared counts"
+_SHARED: Final = settings_of(RunFields)["min_shared_counts"].label
 
 
 def doubt(summary: triage.DataSummary) -> str | None:
@@ -56,18 +57,17 @@ def doubt(summary: triage.DataSummary) -> str | None:
     )
 
 
-def _column(
-    label: str, columns: tuple[str, ...], first: str | None, *, key: str, words: str
-) -> str | None:
+def _column(name: str, columns: tuple[str, ...], first: str | None, *, key: str) -> str | None:
     """Ask for a column of the cells, or none."""
+    setting = settings_of(RunFields)[name]
     names = [NONE, *columns]
     picked = st.selectbox(
-        label,
+        setting.label,
         names,
         index=names.index(first) if first in names else 0,
         format_func=lambda name: line(name, 60),
         key=key,
-        help=words,
+        help=setting.words,
     )
     return None if picked == NONE else picked
 
@@ -93,7 +93,7 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
     SplicedVAEError
         If a setting is outside what is allowed.
     """
-    defaults = RunConfig(stored.path, stored.sha256, name)
+    declared = settings_of(RunFields)
     with st.container(border=True, key="training"):
         label = st.text_input("Name of the run", name, max_chars=120, key="form-name")
         matrices = (
@@ -102,132 +102,50 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
         left, middle, right = st.columns(3)
         with left:
             clusters = _column(
-                "Clusters",
-                summary.cluster_columns,
-                summary.cluster_key,
-                key="form-clusters",
-                words="Colours the figures and keeps each cluster's share in the held-out cells.",
+                "cluster_key", summary.cluster_columns, summary.cluster_key, key="form-clusters"
             )
-            batch = _column(
-                "Batches",
-                summary.batch_columns,
-                None,
-                key="form-batch",
-                words="The models correct for it. Choose none for one experiment.",
-            )
+            batch = _column("batch_key", summary.batch_columns, None, key="form-batch")
         with middle:
-            epochs = st.number_input(
-                "Epochs",
-                min_value=1,
-                max_value=100_000,
-                value=None,
-                placeholder="auto",
-                key="form-epochs",
-                help="Passes over the training cells, the same for SplicedVAE and scVI. Left "
-                "empty: 100, and fewer above 20,000 cells.",
+            epochs = setting_fields.number(
+                "max_epochs", key="form-epochs", most=100_000, unset="auto"
             )
             held_out = st.slider(
-                "Held-out cells",
+                declared["held_out"].label,
                 5,
                 50,
-                round(100 * defaults.held_out),
+                round(100 * declared["held_out"].usual),
                 format="%d%%",
                 key="form-held-out",
-                help="Outside everything fitted; all numbers come from them.",
+                help=declared["held_out"].words,
             )
         with right:
-            genes = st.number_input(
-                "Most variable genes",
-                min_value=10,
-                max_value=100_000,
-                value=defaults.n_top_genes,
-                step=100,
-                key="form-genes",
-                help="Chosen on the training cells.",
-            )
-            seed = st.number_input(
-                "Seed",
-                min_value=0,
-                max_value=2**31 - 1,
-                value=0,
-                key="form-seed",
-                help="Where all random choices start: another seed is another run.",
-            )
+            genes = setting_fields.number("n_top_genes", key="form-genes", most=100_000, step=100)
+            seed = setting_fields.number("seed", key="form-seed", most=2**31 - 1)
         with st.expander("Advanced", icon=":material/tune:"):
             if summary.has_measured_layers and len(summary.layers) > 2:
                 matrices = layer_choice.ask(summary)
             left, middle, right = st.columns(3)
             with left:
-                likelihood = st.selectbox(
-                    "Ratio likelihood",
-                    list(_LIKELIHOODS),
-                    format_func=_LIKELIHOODS.__getitem__,
-                    key="form-likelihood",
-                    help="How far counts may scatter around the predicted ratio. Binomial: by "
-                    "sampling alone. Beta-binomial: further. Squared error: of the ratio, "
-                    "weighted by the count.",
+                likelihood = setting_fields.choice(
+                    "ratio_likelihood", _LIKELIHOODS, key="form-likelihood"
                 )
-                head = st.selectbox(
-                    "Ratio decoder",
-                    list(_HEADS),
-                    format_func=_HEADS.__getitem__,
-                    key="form-head",
-                    help="What leads from a cell's latent state to the ratio of each gene.",
-                )
-                shrinkage = st.number_input(
-                    "Ratio shrinkage",
-                    min_value=0.0,
-                    value=None,
-                    placeholder="learned",
-                    key="form-shrinkage",
-                    help="Strength of the pull to the gene's mean; more is safer and flatter. "
-                    "Learned from the data if left empty.",
+                head = setting_fields.choice("ratio_head", _HEADS, key="form-head")
+                shrinkage = setting_fields.number(
+                    "ratio_shrinkage", key="form-shrinkage", unset="learned"
                 )
             with middle:
-                n_latent = st.number_input(
-                    "Latent dimensions",
-                    min_value=1,
-                    max_value=200,
-                    value=defaults.n_latent,
-                    key="form-latent",
-                    help="How many numbers both models describe a cell by.",
+                n_latent = setting_fields.number("n_latent", key="form-latent", most=200)
+                shared = setting_fields.number(
+                    "min_shared_counts", key="form-shared", most=1_000_000
                 )
-                shared = st.number_input(
-                    _SHARED,
-                    min_value=0,
-                    max_value=1_000_000,
-                    value=defaults.min_shared_counts,
-                    key="form-shared",
-                    help="Genes with fewer are left out. Spliced and unspliced counts together, "
-                    "over the training cells that have both.",
-                )
-                batch_size = st.number_input(
-                    "Cells in one step",
-                    min_value=2,
-                    max_value=100_000,
-                    value=defaults.batch_size,
-                    key="form-batch-size",
-                    help="The batch size of training.",
+                batch_size = setting_fields.number(
+                    "batch_size", key="form-batch-size", most=100_000
                 )
             with right:
-                counts = st.selectbox(
-                    "Totals contain",
-                    list(_COUNTS),
-                    index=list(_COUNTS).index(summary.counts or defaults.counts),
-                    format_func=_COUNTS.__getitem__,
-                    key="form-counts",
-                    help="Introns too: spliced + unspliced = total. Exons only: spliced = total, "
-                    "and unspliced counts come on top. Proposed from the file's layers.",
+                counts = setting_fields.choice(
+                    "counts", _COUNTS, key="form-counts", first=summary.counts
                 )
-                mode = st.selectbox(
-                    "Velocity model",
-                    list(_MODES),
-                    format_func=_MODES.__getitem__,
-                    key="form-mode",
-                    help="Balanced: a ratio that is constant within a gene gives no velocity. "
-                    "scVelo's models, stochastic (its default) and deterministic, draw arrows of "
-                    "composition and noise too.",
-                )
+                mode = setting_fields.choice("mode", _MODES, key="form-mode", owner=VelocityFields)
         row = st.container(horizontal=True, vertical_alignment="center")
         pressed = row.button(
             "Start training", type="primary", icon=":material/play_arrow:", key="start-training"
@@ -246,15 +164,15 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
             batch_key=batch,
             counts=counts,
             held_out=held_out / 100,
-            min_shared_counts=int(shared),
-            n_top_genes=None if genes is None else int(genes),
-            max_epochs=None if epochs is None else int(epochs),
-            batch_size=int(batch_size),
-            n_latent=int(n_latent),
+            min_shared_counts=shared,
+            n_top_genes=genes,
+            max_epochs=epochs,
+            batch_size=batch_size,
+            n_latent=n_latent,
             ratio_likelihood=likelihood,
             ratio_head=head,
             ratio_shrinkage=shrinkage,
-            seed=int(seed),
+            seed=seed,
         ).with_velocity(mode=mode)
     except SplicedVAEError:
         if pressed:
