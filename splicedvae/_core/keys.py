@@ -92,6 +92,8 @@ class Obs:
     ROOT_CELLS: Final = "root_cells"
     END_POINTS: Final = "end_points"
     PSEUDOTIME: Final = "velocity_pseudotime"
+    #: scanpy's diffusion pseudotime, from expression alone.
+    EXPRESSION_PSEUDOTIME: Final = "dpt_pseudotime"
     #: Cosine of a cell's velocity to the measured one.
     COSINE_GENES: Final = "velocity_cosine_genes"
     COSINE_UMAP: Final = "velocity_cosine_umap"
@@ -185,6 +187,7 @@ class Uns:
     GROUND: Final = "velocity_ground"
     #: scanpy's and scVelo's own.
     NEIGHBORS: Final = "neighbors"
+    ROOT_CELL: Final = "iroot"
     VELOCITY_GRAPH: Final = "velocity_graph"
     VELOCITY_GRAPH_NEG: Final = "velocity_graph_neg"
     VELOCITY_PARAMS: Final = "velocity_params"

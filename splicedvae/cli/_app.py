@@ -15,6 +15,7 @@ from splicedvae.cli._resuming import resume
 from splicedvae.cli._sharing import app as serve
 from splicedvae.cli._sharing import demo, report
 from splicedvae.cli._training import evaluate, train
+from splicedvae.cli._triage import triage
 
 app = typer.Typer(
     name="splicedvae",
@@ -43,7 +44,7 @@ def _root(
 
     [bold]From counts to a picture[/bold]
 
-    1. splicedvae inspect cells.h5ad - is there S/U, how deep is it?
+    1. splicedvae triage cells.h5ad - is velocity worth trying, can it be trusted?
 
     2. splicedvae train cells.h5ad --out run - SplicedVAE and scVI on data with S/U
 
@@ -64,6 +65,7 @@ def _root(
 for _command in (
     simulate,
     inspect,
+    triage,
     train,
     resume,
     evaluate,

@@ -6,6 +6,7 @@ file, asks here. `docs/trust.md` tells the rule in words, and how often it errs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -144,13 +145,15 @@ class VelocityVerdict:
         return " ".join(reason.sentence for reason in self.reasons)
 
 
-def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
+def judge_velocity(facts: VelocityFacts, more: Sequence[Reason] = ()) -> VelocityVerdict:
     """Say what a velocity is worth.
 
     Parameters
     ----------
     facts
         What is known of it.
+    more
+        Further reasons, which weigh as those from the facts do.
 
     Returns
     -------
@@ -168,6 +171,7 @@ def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
             _of_genes(facts),
             _of_training(facts),
             _of_depth(facts),
+            *more,
         )
         if reason is not None
     ]

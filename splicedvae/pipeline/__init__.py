@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.pipeline._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
+from splicedvae.pipeline._asking import Novelty, TrainedOn, candidate, fit_of, novelty, trained_on
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
+from splicedvae.pipeline._triage import Candidate, KnownOrder, TriageResult, triage
+from splicedvae.pipeline.stability import Stability, velocity_stability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run, RunConfig, Status
 
 __all__ = [
+    "Candidate",
+    "KnownOrder",
     "Novelty",
     "RatioIntervals",
+    "Stability",
     "TrainedOn",
+    "TriageResult",
+    "candidate",
     "evaluate_on",
     "execute",
     "fit_of",
@@ -26,6 +33,8 @@ __all__ = [
     "novelty",
     "ratio_intervals",
     "trained_on",
+    "triage",
+    "velocity_stability",
 ]
 
 

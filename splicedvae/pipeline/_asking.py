@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,10 @@ import pandas as pd
 from splicedvae._core.errors import RunError
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.gene_match import match_genes
+from splicedvae._core.keys import Sources
 from splicedvae._core.novelty import NOVEL
-from splicedvae.runs import files
+from splicedvae.pipeline._triage import Candidate
+from splicedvae.runs import files, velocity_verdict
 from splicedvae.triage import ModelFit, SpeciesGuess, guess_species
 
 if TYPE_CHECKING:
@@ -145,3 +147,39 @@ def novelty(run: Run, adata: AnnData, *, batch_key: str | None = None) -> Novelt
             "this version."
         )
     return Novelty(value, NOVEL)
+
+
+def candidate(
+    run: Run, adata: AnnData, species: SpeciesGuess, *, batch_key: str | None = None
+) -> Candidate:
+    """Make a run's model ready for a triage of some cells.
+
+    Parameters
+    ----------
+    run
+        A finished training run.
+    adata
+        Cells x genes with totals in ``X``.
+    species
+        Of the cells, from `splicedvae.triage.guess_species`.
+    batch_key
+        Column of ``obs`` with batches, if the model was trained with batches.
+
+    Returns
+    -------
+    For `triage`; its novelty is known where the genes fit.
+
+    Raises
+    ------
+    RunError
+        If the run is not finished, or its model does not know its training cells.
+    DataError
+        If batches are needed and not named, or are not those of training.
+    """
+    run.need_finished("a finished one was expected")
+    fit = fit_of(trained_on(run), adata.var, species)
+    if fit.fits and not fit.other_species:
+        fit = replace(fit, novelty=novelty(run, adata, batch_key=batch_key).value)
+    known = Sources.SPLICEDVAE in run.velocity_account
+    answer = velocity_verdict(run, Sources.SPLICEDVAE).answer if known else None
+    return Candidate(run.name, run.model(), fit, answer)
