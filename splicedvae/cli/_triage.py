@@ -10,12 +10,12 @@ from splicedvae.cli._options import BatchKey, DataFile
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     number,
     print_json,
     quiet_models,
     stderr,
     stdout,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MARKS = {"against": "[red]x[/red]", "caution": "[yellow]![/yellow]", "unknown": "?", "for": "+"}
 
 
-@told
+@exit_on_error
 def triage(
     data: DataFile,
     model: Annotated[
@@ -79,17 +79,17 @@ def triage(
     from splicedvae import triage as triage_package
 
     result = io.read(data)
-    candidate = None
+    predictor = None
     with stderr().status("reading") as status, quiet_models():
         if model is not None and not result.has_measured_layers:
             status.update("comparing the cells with those of training")
             species = triage_package.inspect(result, cluster_key=cluster_key).species
-            candidate = pipeline.candidate(
+            predictor = pipeline.triage_model(
                 runs.open_run(model), result.adata, species, batch_key=batch_key
             )
         found = pipeline.triage(
             result,
-            candidate=candidate,
+            predictor=predictor,
             cluster_key=cluster_key,
             batch_key=batch_key,
             time_key=time_key,

@@ -6,9 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.pipeline._asking import Novelty, TrainedOn, candidate, fit_of, novelty, trained_on
+from splicedvae.pipeline._asking import (
+    Novelty,
+    TrainedOn,
+    fit_of,
+    novelty,
+    trained_on,
+    triage_model,
+)
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
-from splicedvae.pipeline._triage import Candidate, KnownOrder, TriageResult, triage
+from splicedvae.pipeline._triage import KnownOrder, TriageModel, TriageResult, triage
 from splicedvae.pipeline.stability import Stability, velocity_stability
 
 if TYPE_CHECKING:
@@ -18,14 +25,13 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run, RunConfig, Status
 
 __all__ = [
-    "Candidate",
     "KnownOrder",
     "Novelty",
     "RatioIntervals",
     "Stability",
     "TrainedOn",
+    "TriageModel",
     "TriageResult",
-    "candidate",
     "evaluate_on",
     "execute",
     "fit_of",
@@ -34,6 +40,7 @@ __all__ = [
     "ratio_intervals",
     "trained_on",
     "triage",
+    "triage_model",
     "velocity_stability",
 ]
 

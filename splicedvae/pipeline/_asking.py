@@ -15,7 +15,7 @@ from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.gene_match import match_genes
 from splicedvae._core.keys import Sources
 from splicedvae._core.novelty import NOVEL
-from splicedvae.pipeline._triage import Candidate
+from splicedvae.pipeline._triage import TriageModel
 from splicedvae.runs import files, velocity_verdict
 from splicedvae.triage import ModelFit, SpeciesGuess, guess_species
 
@@ -149,9 +149,9 @@ def novelty(run: Run, adata: AnnData, *, batch_key: str | None = None) -> Novelt
     return Novelty(value, NOVEL)
 
 
-def candidate(
+def triage_model(
     run: Run, adata: AnnData, species: SpeciesGuess, *, batch_key: str | None = None
-) -> Candidate:
+) -> TriageModel:
     """Make a run's model ready for a triage of some cells.
 
     Parameters
@@ -182,4 +182,4 @@ def candidate(
         fit = replace(fit, novelty=novelty(run, adata, batch_key=batch_key).value)
     known = Sources.SPLICEDVAE in run.velocity_account
     answer = velocity_verdict(run, Sources.SPLICEDVAE).answer if known else None
-    return Candidate(run.name, run.model(), fit, answer)
+    return TriageModel(run.name, run.model(), fit, answer)

@@ -157,7 +157,7 @@ class TriageResult:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TriageModel:
     """A model that may predict, as the triage needs it.
 
     Attributes
@@ -181,7 +181,7 @@ class Candidate:
 def triage(
     result: ReadResult,
     *,
-    candidate: Candidate | None = None,
+    predictor: TriageModel | None = None,
     cluster_key: str | None = None,
     batch_key: str | None = None,
     time_key: str | None = None,
@@ -196,7 +196,7 @@ def triage(
     ----------
     result
         The file, from `splicedvae.io.read`.
-    candidate
+    predictor
         The model that predicts where the file has no S/U; it is not asked otherwise.
     cluster_key
         Column of ``obs`` with cell groups; None takes the likeliest.
@@ -227,7 +227,7 @@ def triage(
     say("what is in the file")
     summary = inspect(result, cluster_key=cluster_key, batch_key=batch_key)
     asked = {
-        "model": None if candidate is None else candidate.name,
+        "model": None if predictor is None else predictor.name,
         "cluster_key": summary.cluster_key,
         "batch_key": batch_key,
         "time_key": time_key,
@@ -235,7 +235,7 @@ def triage(
         "seed": seed,
     }
     known = _known(result.adata, summary.cluster_key, time_key, root)
-    refusal = _refused(summary, candidate)
+    refusal = _refused(summary, predictor)
     if refusal is not None:
         return dataclasses.replace(refusal, asked=asked)
     rows, notes = _some(result.adata.n_obs, seed)
@@ -248,11 +248,11 @@ def triage(
         used = _bare(cells, summary.cluster_key)
         halves = halves_of_measured(used)
     else:
-        assert candidate is not None
+        assert predictor is not None
         origin = "predicted"
-        say(f"prediction by {candidate.name}")
-        used, halves = _predicted(cells, candidate, summary.cluster_key, batch_key, notes)
-        facts = {"novelty": _number(candidate.fit.novelty), "trained": candidate.trained}
+        say(f"prediction by {predictor.name}")
+        used, halves = _predicted(cells, predictor, summary.cluster_key, batch_key, notes)
+        facts = {"novelty": _number(predictor.fit.novelty), "trained": predictor.trained}
     try:
         stable = velocity_stability(
             used, settings=settings, halves=halves, seed=seed, progress=progress
@@ -265,7 +265,7 @@ def triage(
         return TriageResult(
             summary,
             VelocityVerdict("do not show", (reason,)),
-            _next_step("do not show", origin, candidate),
+            _next_step("do not show", origin, predictor),
             notes=tuple(notes),
             asked=asked,
         )
@@ -286,10 +286,10 @@ def triage(
     return TriageResult(
         summary,
         verdict,
-        _next_step(verdict.answer, origin, candidate),
+        _next_step(verdict.answer, origin, predictor),
         origin=origin,
-        model=None if origin == "measured" or candidate is None else candidate.name,
-        fit=None if origin == "measured" or candidate is None else candidate.fit,
+        model=None if origin == "measured" or predictor is None else predictor.name,
+        fit=None if origin == "measured" or predictor is None else predictor.fit,
         share_of_counts=float("nan") if origin == "measured" else _share(cells, used),
         n_cells=used.n_obs,
         stability=stable.table,
@@ -414,13 +414,13 @@ def _bare(cells: AnnData, cluster_key: str | None) -> AnnData:
 
 def _predicted(
     cells: AnnData,
-    candidate: Candidate,
+    predictor: TriageModel,
     cluster_key: str | None,
     batch_key: str | None,
     notes: list[str],
 ) -> tuple[AnnData, Callable[[int], list[tuple[csr_matrix, Pair]]]]:
     """Predict the layers; and again from each half of the total counts."""
-    model = candidate.model
+    model = predictor.model
     wanted = model.registry_["setup_args"]["batch_key"]
     totals = _prediction.totals_only(cells, batch_key)
     if wanted is not None and batch_key is not None and wanted not in totals.obs:
@@ -520,15 +520,15 @@ def _of_order(order: KnownOrder) -> Reason:
     return Reason("for", f"follows the {order.what}", f"{told}.")
 
 
-def _refused(summary: DataSummary, candidate: Candidate | None) -> TriageResult | None:
+def _refused(summary: DataSummary, predictor: TriageModel | None) -> TriageResult | None:
     """End early where no velocity can come of the file or the model."""
     if summary.has_measured_layers:
         if summary.verdict.answer != "no":
             return None
         words: Sequence[str] = summary.verdict.reasons
     else:
-        found = judge_with_model(summary, None if candidate is None else candidate.fit)
-        fits = candidate is not None and candidate.fit.fits and not candidate.fit.other_species
+        found = judge_with_model(summary, None if predictor is None else predictor.fit)
+        fits = predictor is not None and predictor.fit.fits and not predictor.fit.other_species
         if fits:
             return None
         words = found.reasons
@@ -537,13 +537,13 @@ def _refused(summary: DataSummary, candidate: Candidate | None) -> TriageResult 
     return TriageResult(
         summary,
         VelocityVerdict("do not show", reasons),
-        _next_step("do not show", origin, candidate),
-        model=None if candidate is None else candidate.name,
-        fit=None if candidate is None else candidate.fit,
+        _next_step("do not show", origin, predictor),
+        model=None if predictor is None else predictor.name,
+        fit=None if predictor is None else predictor.fit,
     )
 
 
-def _next_step(answer: Answer, origin: Origin, candidate: Candidate | None) -> str:
+def _next_step(answer: Answer, origin: Origin, predictor: TriageModel | None) -> str:
     """Say what to do now."""
     if origin == "measured":
         if answer == "do not show":
@@ -555,7 +555,7 @@ def _next_step(answer: Answer, origin: Origin, candidate: Candidate | None) -> s
             "Train on this file (`splicedvae train`): the run compares SplicedVAE with scVI and "
             "the measured velocity on held-out cells."
         )
-    if candidate is None or answer == "do not show":
+    if predictor is None or answer == "do not show":
         return (
             "Train a model on cells with S/U of the same tissue and species (`splicedvae train`), "
             "then ask it about this file; do not show the present arrows as a result."

@@ -13,7 +13,7 @@ from trained_model import simulated, totals_only, trained
 from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae.evaluation import Reason
-from splicedvae.pipeline import Candidate, TriageResult, triage
+from splicedvae.pipeline import TriageModel, TriageResult, triage
 from splicedvae.pipeline._triage import MAX_CELLS, KnownOrder, _of_order, _of_stability
 from splicedvae.triage import ModelFit
 
@@ -44,8 +44,8 @@ def without_signal(cells: AnnData) -> AnnData:
     return cells
 
 
-def candidate(novelty: float = 0.02, n_found: int = 120) -> Candidate:
-    return Candidate("small", trained(), ModelFit(120, n_found, None, None, novelty), "trust")
+def candidate(novelty: float = 0.02, n_found: int = 120) -> TriageModel:
+    return TriageModel("small", trained(), ModelFit(120, n_found, None, None, novelty), "trust")
 
 
 def weights(found: TriageResult) -> dict[str, str]:
@@ -90,7 +90,7 @@ def test_a_reversed_time_speaks_against_the_arrows() -> None:
 
 
 def test_totals_are_predicted_and_judged() -> None:
-    found = triage(read(totals_only()), candidate=candidate(), time_key="true_time")
+    found = triage(read(totals_only()), predictor=candidate(), time_key="true_time")
     assert found.origin == "predicted"
     assert found.model == "small"
     # Nothing in the file can check the prediction.
@@ -101,14 +101,14 @@ def test_totals_are_predicted_and_judged() -> None:
 
 
 def test_out_of_distribution_cells_are_not_to_be_shown() -> None:
-    found = triage(read(totals_only()), candidate=candidate(novelty=0.9))
+    found = triage(read(totals_only()), predictor=candidate(novelty=0.9))
     assert found.verdict.answer == "do not show"
     assert "same tissue" in found.next_step
 
 
 def test_without_a_model_that_fits_nothing_is_computed() -> None:
     for given in (None, candidate(n_found=3)):
-        found = triage(read(totals_only()), candidate=given)
+        found = triage(read(totals_only()), predictor=given)
         assert found.verdict.answer == "do not show"
         assert found.stability is None
         assert "Train a model" in found.next_step
