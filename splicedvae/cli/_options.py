@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.formats import ACCEPTED
 from splicedvae._core.keys import Ambiguous, Counts
 from splicedvae._core.settings import RunFields, Setting, settings_of
 
@@ -117,9 +118,7 @@ RunName = Annotated[
 ]
 DataFile = Annotated[
     Path,
-    typer.Argument(
-        metavar="DATA", help="h5ad, loom, 10x h5, zarr, or a folder of Matrix Market files."
-    ),
+    typer.Argument(metavar="DATA", help=f"{ACCEPTED}."),
 ]
 Transitions = Annotated[
     list[str] | None,

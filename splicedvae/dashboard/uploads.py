@@ -23,13 +23,11 @@ from typing import Final, Literal, Protocol
 from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.files import write_text
+from splicedvae._core.formats import FILE_ENDINGS, FOLDER_ENDINGS
 from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
 PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
-
-#: What a browser offers in its file dialog; `splicedvae.io.read` looks at the content.
-EXTENSIONS: Final = ("h5ad", "loom", "h5", "zip")
 
 _ENTRY: Final = "entry.json"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -203,8 +201,7 @@ def allowed_files() -> dict[str, Path]:
     for number, place in enumerate(allowed_folders(), start=1):
         prefix = place.name or str(number)
         for file in sorted(place.iterdir()):
-            suffix = file.suffix.lower().lstrip(".")
-            fits = suffix in (*EXTENSIONS, "zarr") or file.is_dir()
+            fits = file.suffix.lower() in (*FILE_ENDINGS, *FOLDER_ENDINGS) or file.is_dir()
             if file.name.startswith(".") or not fits or not _inside(file, place):
                 continue
             label = f"{prefix}/{file.name}"

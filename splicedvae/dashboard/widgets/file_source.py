@@ -10,6 +10,7 @@ from typing import Final
 import streamlit as st
 
 from splicedvae._core.errors import SplicedVAEError
+from splicedvae._core.formats import FILE_ENDINGS, UPLOADS
 from splicedvae.dashboard import cards, reading, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import line, moment
@@ -51,8 +52,9 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
 def _upload() -> uploads.StoredFile | None:
     """Keep a new upload that can be read; None where there is none, or it was taken before."""
     given = st.file_uploader(
-        "Counts: h5ad, loom, 10x h5, zip of a matrix folder (mtx), or zarr.zip",
-        type=list(uploads.EXTENSIONS),
+        f"Counts: {UPLOADS}",
+        # What a browser offers; `splicedvae.io.read` looks at the content.
+        type=[ending.removeprefix(".") for ending in FILE_ENDINGS],
         key="upload",
     )
     if given is None:
