@@ -171,7 +171,7 @@ def open_view(page: Page, name: str) -> None:
 
 
 def recolour(page: Page, genes: list[str]) -> list[float]:
-    """Colour the latent maps by genes, each for the first time."""
+    """Color the latent maps by genes, each for the first time."""
     open_view(page, "Latent spaces")
     drawn = (
         "gene => [...document.querySelectorAll('.st-key-latents .js-plotly-plot')].some("
@@ -179,7 +179,7 @@ def recolour(page: Page, genes: list[str]) -> list[float]:
     )
     box = page.get_by_role("combobox", name="Gene", exact=True)
     if not box.count():
-        page.get_by_role("combobox", name="Colour by").fill("counts of a gene")
+        page.get_by_role("combobox", name="Color by").fill("counts of a gene")
         page.get_by_role("option", name="counts of a gene", exact=True).click()
         box.wait_for(timeout=LONG)
         quiet(page)
