@@ -1,4 +1,4 @@
-"""Diagnostics: how well the ratios of held-out cells were predicted, beside what noise allows."""
+"""Diagnostics: how well ratios of held-out cells are predicted, against baselines and ceilings."""
 
 from __future__ import annotations
 

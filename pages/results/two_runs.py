@@ -1,4 +1,4 @@
-"""Two runs: settings, numbers and streams of one run beside another."""
+"""Two runs: settings, numbers and streams side by side."""
 
 from __future__ import annotations
 

@@ -13,30 +13,29 @@ from splicedvae._core.keys import Ambiguous, Counts, VelocityMode
 Total = Annotated[
     str | None,
     typer.Option(
-        help="Where the raw total counts are: X, raw.X, a layer's name, 'spliced + unspliced' or "
-        "'spliced + unspliced + ambiguous'. "
-        "Found by itself if not given.",
+        help="Where the raw total counts are: X, raw.X, a layer's name, 'spliced + unspliced' "
+        "or 'spliced + unspliced + ambiguous'. Detected if not given.",
         rich_help_panel="Where the counts are",
     ),
 ]
 SplicedLayer = Annotated[
     str | None,
     typer.Option(
-        help="Layer with spliced counts. Found under its usual names if not given.",
+        help="Layer with spliced counts. Detected by its usual names if not given.",
         rich_help_panel="Where the counts are",
     ),
 ]
 UnsplicedLayer = Annotated[
     str | None,
     typer.Option(
-        help="Layer with unspliced counts. Found under its usual names if not given.",
+        help="Layer with unspliced counts. Detected by its usual names if not given.",
         rich_help_panel="Where the counts are",
     ),
 ]
 AmbiguousLayer = Annotated[
     str | None,
     typer.Option(
-        help="Layer with ambiguous counts. Found under its usual names if not given.",
+        help="Layer with ambiguous counts. Detected by its usual names if not given.",
         rich_help_panel="Where the counts are",
     ),
 ]
@@ -44,17 +43,17 @@ AmbiguousPlace = Annotated[
     Ambiguous | None,
     typer.Option(
         "--ambiguous",
-        help="Whether ambiguous counts are added to the spliced ones or kept apart; totals made of "
-        "layers hold them either way. As the tool that counted advises if not given: added for "
-        "kb and alevin-fry, apart for velocyto and STARsolo.",
+        help="Whether ambiguous counts are added to the spliced ones or kept separate; totals "
+        "that are sums of layers include them either way. If not given, as the counting "
+        "tool recommends: added for kb and alevin-fry, separate for velocyto and STARsolo.",
         rich_help_panel="Where the counts are",
     ),
 ]
 HowCounted = Annotated[
     Counts | None,
     typer.Option(
-        help="Whether reads in introns were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
-        "or not. Judged by the file if not given, else with-introns.",
+        help="Whether intronic reads were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
+        "or not. Inferred from the file if not given, else with-introns.",
         rich_help_panel="Where the counts are",
     ),
 ]
@@ -67,30 +66,28 @@ BatchKey = Annotated[
 ClusterKey = Annotated[
     str | None,
     typer.Option(
-        help="Column of obs with cell groups. The first that looks like one if not given; '' for "
-        "none.",
+        help="Column of obs with cell groups. If not given, the first that looks like one; '' "
+        "for none.",
         rich_help_panel="Where the counts are",
     ),
 ]
 Mode = Annotated[
     VelocityMode,
     typer.Option(
-        help="How the steady state is found: balanced, where a constant ratio gives no velocity, "
-        "or one of scVelo's models.",
+        help="How the steady state is estimated: balanced, where a constant ratio gives no "
+        "velocity, or one of scVelo's models.",
         rich_help_panel="Velocity",
     ),
 ]
 Neighbors = Annotated[
     int,
-    typer.Option(help="Neighbours of a cell, itself included.", rich_help_panel="Velocity"),
+    typer.Option(help="Neighbors of a cell, including itself.", rich_help_panel="Velocity"),
 ]
 Components = Annotated[
     int,
-    typer.Option(
-        help="Principal components that neighbours are found in.", rich_help_panel="Velocity"
-    ),
+    typer.Option(help="Principal components for the neighbor search.", rich_help_panel="Velocity"),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing output.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")
 ]
@@ -105,8 +102,8 @@ Transitions = Annotated[
     typer.Option(
         "--transitions",
         metavar="FROM>TO",
-        help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; give it once "
-        "for each pair. By them the direction of velocities is judged.",
+        help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; repeat for "
+        "several pairs. The direction of velocities is tested against them.",
         rich_help_panel="Velocity",
     ),
 ]
@@ -123,15 +120,15 @@ def pairs_of(transitions: list[str] | None) -> tuple[tuple[str, str], ...]:
     Raises
     ------
     RunError
-        If one is no pair.
+        If one is not a pair.
     """
     pairs = []
     for text in transitions or ():
         first, arrow, second = (part.strip() for part in text.partition(">"))
         if not (first and arrow and second):
             raise RunError(
-                f"The transition {text[:60]!r} is no pair of cell groups, FROM>TO was expected: "
-                "write the names as they stand in the file, with > between them."
+                f"The transition {text[:60]!r} is not a pair of cell groups, expected "
+                "FROM>TO: write the names as in the file, with > between them."
             )
         pairs.append((first, second))
     return tuple(pairs)

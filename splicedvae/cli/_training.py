@@ -55,7 +55,7 @@ _CELLS = "Cells and genes"
 def train(
     data: DataFile,
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="Run folder to make.", show_default=False)
+        Path, typer.Option(metavar="RUN", help="Run folder to create.", show_default=False)
     ],
     name: Annotated[str | None, typer.Option(help="Display name of the run.")] = None,
     total: Total = None,
@@ -68,21 +68,20 @@ def train(
     batch_key: BatchKey = None,
     held_out: Annotated[
         float,
-        typer.Option(
-            help="Share of the cells kept out of everything fitted.", rich_help_panel=_CELLS
-        ),
+        typer.Option(help="Share of cells to hold out.", rich_help_panel=_CELLS),
     ] = 0.2,
     fold: Annotated[
         int,
         typer.Option(
-            help="Which share: each fold of a seed holds out other cells.", rich_help_panel=_CELLS
+            help="Which fold to hold out: each fold of a seed holds out different cells.",
+            rich_help_panel=_CELLS,
         ),
     ] = 0,
     split_by: Annotated[
         str | None,
         typer.Option(
-            help="Column of obs (batch, donor, species): hold out the group that --fold counts "
-            "to, as a whole.",
+            help="Column of obs (batch, donor, species): hold out one whole group, the one that "
+            "--fold numbers.",
             rich_help_panel=_CELLS,
         ),
     ] = None,
@@ -90,33 +89,35 @@ def train(
     min_shared_counts: Annotated[
         int,
         typer.Option(
-            help="Counts a gene needs in training cells that have both its spliced and "
-            "unspliced ones.",
+            help="Minimum counts of a gene in training cells that have both its layers.",
             rich_help_panel=_CELLS,
         ),
     ] = 20,
     min_cells: Annotated[
         int,
         typer.Option(
-            help="Training cells in which each layer must have a molecule of a gene.",
+            help="Minimum number of training cells with a molecule of the gene in each layer.",
             rich_help_panel=_CELLS,
         ),
     ] = 0,
     n_top_genes: Annotated[
         int,
         typer.Option(
-            help="Most variable genes to model; 0 for all that pass.", rich_help_panel=_CELLS
+            help="Number of highly variable genes to model; 0 for all that pass the filters.",
+            rich_help_panel=_CELLS,
         ),
     ] = 2000,
     max_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the training cells, for both models; if not given 100, fewer above "
-            "20,000 cells.",
+            help="Passes over the training cells, for both models; if not given 100, fewer "
+            "above 20,000 cells.",
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Cells in a step.", rich_help_panel=_MODEL)] = 128,
+    batch_size: Annotated[
+        int, typer.Option(help="Batch size in cells.", rich_help_panel=_MODEL)
+    ] = 128,
     n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 10,
     ratio_likelihood: Annotated[
         RatioLikelihood,
@@ -136,18 +137,16 @@ def train(
     ratio_shrinkage: Annotated[
         float | None,
         typer.Option(
-            help="Pull of each gene to its mean ratio; learned from the data if not given.",
+            help="Shrinkage of each gene to its mean ratio; learned from the data if not given.",
             rich_help_panel=_MODEL,
         ),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            help="Step size of the optimiser; 0.006 if not given.", rich_help_panel=_MODEL
-        ),
+        typer.Option(help="Learning rate; 0.006 if not given.", rich_help_panel=_MODEL),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Seed of split, training and maps.", rich_help_panel=_MODEL)
+        int, typer.Option(help="Seed of split, training and embeddings.", rich_help_panel=_MODEL)
     ] = 0,
     velocity_mode: Mode = "balanced",
     n_neighbors: Neighbors = 30,
@@ -155,23 +154,24 @@ def train(
     velocity_genes: Annotated[
         int | None,
         typer.Option(
-            help="Most variable of the model's genes to use for velocities, 0 for all; as "
-            "--n-top-genes if not given.",
+            help="Number of highly variable genes of the model to use for velocities, 0 for "
+            "all; as --n-top-genes if not given.",
             rich_help_panel="Velocity",
         ),
     ] = None,
     velocity_min_counts: Annotated[
         int | None,
         typer.Option(
-            help="Counts a gene needs in cells with both its layers; as --min-shared-counts if "
-            "not given.",
+            help="Minimum counts of a gene in cells with both its layers; as "
+            "--min-shared-counts if not given.",
             rich_help_panel="Velocity",
         ),
     ] = None,
     velocity_seed: Annotated[
         int | None,
         typer.Option(
-            help="Seed of neighbours and map; as --seed if not given.", rich_help_panel="Velocity"
+            help="Seed of neighbors and embedding; as --seed if not given.",
+            rich_help_panel="Velocity",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -179,7 +179,7 @@ def train(
 ) -> None:
     """Train SplicedVAE and scVI on a file with S/U, evaluate both, compute velocities.
 
-    Cells are held out first; genes are chosen on the others. The run folder then holds the
+    Cells are held out first; genes are selected on the others. The run folder then holds the
     models, predictions for all cells from totals alone, metrics with baselines and noise
     ceilings on held-out cells, and the velocities.
 
@@ -282,7 +282,8 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[DATA]",
-            help="Another file with S/U. Without it, the run's own held-out cells are shown.",
+            help="Another file with S/U. If not given, the metrics of the run's own held-out "
+            "cells.",
         ),
     ] = None,
     total: Total = None,
@@ -296,8 +297,8 @@ def evaluate(
 ) -> None:
     """Show how well a run predicts: its own held-out cells, or another file with S/U.
 
-    Each number stands beside scVI with the same ratio head, a ridge regression, nearest
-    neighbours, the means of genes and groups, and the ceiling that sampling noise sets.
+    The table also has scVI with the same ratio head, a ridge regression, nearest neighbors, the
+    means of genes and groups, and the noise ceiling.
 
     [bold]Examples[/bold]
 
@@ -342,16 +343,16 @@ def evaluate(
 def velocity_apart(
     genes: int | None, counts: int | None, seed: int | None
 ) -> dict[str, int | None]:
-    """Return the settings of the velocity that were asked for apart from the run's.
+    """Return the velocity settings that were given separately from the run's.
 
     Parameters
     ----------
     genes
-        How many, 0 for all.
+        Number of genes, 0 for all.
     counts
-        How many a gene needs.
+        Minimum counts of a gene.
     seed
-        Seed of neighbours and map.
+        Seed of neighbors and embedding.
 
     Returns
     -------
@@ -368,29 +369,30 @@ def velocity_apart(
 
 
 def _earlier(out: Path, *, overwrite: bool) -> bool:
-    """Say whether an earlier run is to be removed; nothing else ever is.
+    """Return whether an earlier run is to be removed; nothing else ever is.
 
     Raises
     ------
     RunError
-        If a run is there and was not to be overwritten, or is at work.
+        If a run is there and must not be overwritten, or is running.
     """
     from splicedvae.runs import Run
 
     if not overwrite or not out.exists() or not any(out.iterdir()):
         if out.exists() and (out / "config.json").exists():
             raise RunError(
-                f"The folder {out.name!r} holds a run already: choose another name or give "
-                "--overwrite."
+                f"The folder {out.name!r} holds a run: choose another name or give --overwrite."
             )
         return False
     if not Run(out).status.is_final:
-        raise RunError(f"The run in {out.name!r} is at work: wait for its end or stop it.")
+        raise RunError(
+            f"The run in {out.name!r} is still running: wait until it has finished, or stop it."
+        )
     return True
 
 
 def print_results(run: Run) -> None:
-    """Print the metrics of a finished training and how its velocities came about."""
+    """Print the metrics of a finished training and how its velocities were computed."""
     _print_metrics(run.metrics)
     _print_velocities(run)
 

@@ -1,8 +1,8 @@
 """Runs with results kept in memory for all visitors, and their figures, by stage.
 
 Keys are the run's folder and the time of its last status or, while it works, of its last results,
-so that a run begun anew is read anew.
-Lines of a stream plot do not depend on colours, and colours not on lines: each is kept apart.
+so that a restarted run is read again.
+Lines of a stream plot do not depend on colors, and colors not on lines: each is kept apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Where a run lies, and when its status was last written.
+#: The folder of a run, and when its status was last written.
 Key = tuple[str, float]
 #: Lines around cells, each as panel and corners (`plotting.Outline`), and names of clusters.
 Chosen = tuple[
@@ -43,19 +43,19 @@ NOTHING: Final[Chosen] = ((), ())
 class HeldRun(Run):
     """A run whose velocities stay in memory, without their matrices: treat all as read-only.
 
-    Figures need a velocity's map, arrows on the map and numbers of cells, about a hundredth of
+    Figures need a velocity's embedding, arrows and values per cell, about a hundredth of
     what scVelo writes.
     """
 
     def velocity(self, source: str) -> AnnData:
-        """Return a velocity's cells, genes, maps and account, without layers and graphs."""
+        """Return a velocity's cells, genes, embeddings and record, without layers and graphs."""
         return self.velocity_outline(source)
 
 
 def key_of(run: Run) -> Key:
     """Return what the kept results of a run are found by.
 
-    A run at work is found by when it last wrote results that can be shown.
+    The key of a running run includes the time of its last displayable results.
     """
     status = run.status
     newest = status.updated if status.is_final or status.written is None else status.written
@@ -68,7 +68,7 @@ def hold(run: Run) -> HeldRun:
 
 
 def hold_key(key: Key) -> HeldRun:
-    """Return the kept run of a key, for caches that stand in other files."""
+    """Return the kept run of a key, for caches in other modules."""
     return _held(key)
 
 
@@ -147,7 +147,7 @@ def stream_figure(
     return _streams(key_of(run), tuple(sources), color_by, density, is_dark(), style, on)
 
 
-@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Gathering particles …")
+@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Preparing particles …")
 def _particles(
     key: Key, sources: tuple[str, ...], color_by: str, density: float, on: str
 ) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _maps(key: Key) -> tuple[plotting.LatentPanel, ...]:
     return views.latent_maps(_held(key))
 
 
-@st.cache_resource(max_entries=6, ttl="2h", show_spinner="Adding up the entries of all cells …")
+@st.cache_resource(max_entries=6, ttl="2h", show_spinner="Counting the entries of all cells …")
 def _scores(key: Key) -> SelectionScores | None:
     return views.selection_scores(_held(key))
 
@@ -184,7 +184,7 @@ def _selected(key: Key, chosen: Chosen) -> NDArray[np.bool_]:
     return inside | views.cells_of_clusters(_held(key), chosen[1])
 
 
-@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Looking at these cells …")
+@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Summarizing these cells …")
 def _summary(key: Key, chosen: Chosen) -> views.SelectionSummary:
     return views.summarise_selection(_held(key), _selected(key, chosen), _scores(key))
 
@@ -209,7 +209,7 @@ def latent_figure(run: Run, color_by: str, chosen: Chosen = NOTHING) -> go.Figur
 
 
 def n_latent_maps(run: Run) -> int:
-    """Return how many maps `latent_figure` draws."""
+    """Return how many embeddings `latent_figure` draws."""
     return len(_maps(key_of(run)))
 
 

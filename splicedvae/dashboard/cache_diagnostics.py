@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-@st.cache_data(max_entries=16, ttl="2h", show_spinner="Comparing predicted with observed shares …")
+@st.cache_data(
+    max_entries=16, ttl="2h", show_spinner="Comparing predicted with observed fractions …"
+)
 def _reliability(key: Key, dark: bool) -> go.Figure:
     return views.reliability_figure(hold_key(key), dark=dark)
 
@@ -26,7 +28,7 @@ def reliability_figure(run: Run) -> go.Figure:
     return _reliability(key_of(run), is_dark())
 
 
-@st.cache_resource(max_entries=8, ttl="2h", show_spinner="Judging each cell …")
+@st.cache_resource(max_entries=8, ttl="2h", show_spinner="Evaluating each cell …")
 def _cells(key: Key) -> pd.DataFrame:
     return views.cell_table(hold_key(key))
 
@@ -36,7 +38,7 @@ def cell_table(run: Run) -> pd.DataFrame:
     return _cells(key_of(run))
 
 
-@st.cache_resource(max_entries=8, ttl="2h", show_spinner="Looking at each coverage …")
+@st.cache_resource(max_entries=8, ttl="2h", show_spinner="Evaluating each minimum count …")
 def _published(key: Key) -> pd.DataFrame:
     return views.published_table(hold_key(key))
 

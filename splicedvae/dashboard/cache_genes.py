@@ -65,7 +65,7 @@ def cluster_figure(run: Run, gene: str, which: Cells) -> go.Figure:
 @st.cache_resource(
     max_entries=4,
     ttl="2h",
-    show_spinner="Asking the model how sure it is; the first time takes some seconds …",
+    show_spinner="Sampling from the model; the first time takes a few seconds …",
 )
 def _intervals(key: Key, which: Cells) -> RatioIntervals:
     run = hold_key(key)

@@ -1,4 +1,4 @@
-"""Two runs beside each other: settings that differ, numbers, both streams of SplicedVAE."""
+"""Two runs side by side: settings that differ, numbers, both streams of SplicedVAE."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(run: Run, color: str) -> None:
     run
         The run that is open, finished.
     color
-        What its cells are coloured by, from `result.frame`.
+        What its cells are colored by, from `result.frame`.
     """
     other = _pick(run)
     if other is None:
@@ -42,7 +42,7 @@ def show(run: Run, color: str) -> None:
         st.markdown(
             "\n".join(f"- {plain(said, 600)}" for said in views.compared_cautions(run, other))
         )
-    st.subheader("What was asked differently", anchor=False)
+    st.subheader("Settings that differ", anchor=False)
     settings = views.compared_settings(run, other)
     if settings.empty:
         st.caption("Nothing: data, settings, code and packages are the same.")
@@ -51,7 +51,7 @@ def show(run: Run, color: str) -> None:
     st.subheader("Numbers", anchor=False)
     numbers = views.compared_metrics(run, other)
     if numbers.empty:
-        st.caption("Neither run was evaluated, so there are no numbers.")
+        st.caption("Neither run was evaluated, so there are no metrics to compare.")
     else:
         _numbers(numbers)
     st.subheader("Streams of SplicedVAE", anchor=False)
@@ -71,23 +71,23 @@ def _numbers(numbers: object) -> None:
             "metric": st.column_config.TextColumn(pinned=True),
             **{
                 name: st.column_config.NumberColumn(format="%.4f")
-                for name in (views.LEFT, views.RIGHT, "best possible")
+                for name in (views.LEFT, views.RIGHT, "noise ceiling")
             },
             "difference": st.column_config.NumberColumn(
                 format="%+.4f",
-                help="This run minus the other; empty where the two cannot be compared. Whether "
-                "more is better depends on the metric: RMSE, calibration error and negative "
-                "log-likelihood are better when lower.",
+                help="This run minus the other; empty where the two cannot be compared. Lower "
+                "is better for RMSE, calibration error and negative log-likelihood; higher "
+                "is better for the rest.",
             ),
         },
         placeholder="–",
-        alt="Metrics of both runs side by side, with their difference where it can be given.",
+        alt="Metrics of both runs side by side, with their difference where available.",
     )
 
 
 def _streams(run: Run, key: str, color: str) -> None:
     if Sources.SPLICEDVAE not in views.sources(run):
-        st.caption("This run has tried no SplicedVAE velocity.")
+        st.caption("This run has no SplicedVAE velocity.")
         return
     with cards.told():
         figure = cache.stream_figure(run, [Sources.SPLICEDVAE], color, 1.0)
@@ -95,12 +95,12 @@ def _streams(run: Run, key: str, color: str) -> None:
 
 
 def _color_of(run: Run, color: str) -> str:
-    """Return the same colouring for the other run if it has it, else its usual one."""
+    """Return the same coloring for the other run if it has it, else its usual one."""
     return color if coloring.known(run, color) else views.default_color(run)
 
 
 def _pick(run: Run) -> Run | None:
-    """Let the visitor choose the other run, which stands in the address."""
+    """Let the visitor choose the other run, which is part of the address."""
     found = [item for item in selection.all_runs()[0] if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
@@ -108,7 +108,7 @@ def _pick(run: Run) -> Run | None:
     found = [item for item in found if item.path != run.path]
     if not found:
         st.info(
-            "There is no other finished run to compare with: train with other settings first.",
+            "There is no other finished run to compare with: train one with other settings first.",
             icon=":material/info:",
         )
         st.page_link(cards.TRAIN, label="Train and watch", icon=":material/model_training:")
@@ -117,7 +117,7 @@ def _pick(run: Run) -> Run | None:
     asked = st.query_params.get(_OTHER)
     if asked is not None and asked not in labels:
         query_params.remark(
-            f"The address asks to compare with the run “{plain(asked, 40)}”, which is not "
+            f"The link names the run “{plain(asked, 40)}” for comparison, which is not "
             "another finished run here; it was ignored."
         )
         asked = None

@@ -28,7 +28,7 @@ FORMAT: Final = 1
 
 Kind = Literal["train", "predict"]
 
-#: Rooms whose source only shows a result; all else decides it.
+#: Packages whose source only displays results; all others determine them.
 _SHOWING: Final = ("plotting", "views", "report", "dashboard", "cli")
 #: Settings of the velocity that are those of the run unless others are asked for.
 FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
@@ -54,7 +54,7 @@ class RunConfig:
         Display name. It is not part of the id.
     total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous
         Where the counts are, and where ambiguous ones go, as `splicedvae.io.read` takes them; None
-        lets it find them.
+        leaves them to detection.
     cluster_key, batch_key
         Columns of ``obs`` with cell groups and batches, or None.
     counts
@@ -88,7 +88,7 @@ class RunConfig:
         Weight of the ratio's loss and strength of the pull to the gene's mean; None for the
         model's defaults.
     learning_rate
-        Step size of the optimiser; None for the default, 0.006.
+        Step size of the optimizer; None for the default, 0.006.
     velocity
         Settings shared by all velocities of the run; if not given, those of `with_velocity`.
     seed
@@ -134,7 +134,7 @@ class RunConfig:
         Raises
         ------
         RunError
-            If a value has another type or lies outside what is allowed.
+            If a value has another type or is outside the allowed range.
         """
         for name, hint in _hints().items():
             value = getattr(self, name)
@@ -147,38 +147,38 @@ class RunConfig:
                 continue
             if not _fits(value, hint):
                 raise RunError(
-                    f"The setting {name!r} is {str(value)[:60]!r}, which is none of what it can "
-                    f"be: {_words(hint)}; correct it."
+                    f"The setting {name!r} is {str(value)[:60]!r}, expected {_words(hint)}; "
+                    "correct it."
                 )
             if float in _options(hint) and value is not None:
                 # 1 and 1.0 are one request and must have one id.
                 object.__setattr__(self, name, float(value))
         if not _SHA256.fullmatch(self.data_sha256):
             raise RunError(
-                "The setting 'data_sha256' must be the 64 hexadecimal digits of the data file: "
-                "compute them with splicedvae.io.sha256."
+                "The setting 'data_sha256' must be the 64 hexadecimal digits of the data "
+                "file: compute them with splicedvae.io.sha256."
             )
         for name, lowest in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise RunError(
-                    f"The setting {name!r} is {value}, and it must be at least {lowest}: raise it."
+                    f"The setting {name!r} is {value}, expected at least {lowest}: raise it."
                 )
         for name in ("ratio_weight", "learning_rate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RunError(
-                    f"The setting {name!r} is {value}, and it must be above 0: raise it."
+                    f"The setting {name!r} is {value}, expected a number above 0: raise it."
                 )
         if not 0 < self.held_out < 1:
             raise RunError(
-                f"The setting 'held_out' is {self.held_out}, and it is a share of the cells: "
+                f"The setting 'held_out' is {self.held_out}, expected a share of the cells: "
                 "choose a number above 0 and below 1, such as 0.2."
             )
         if self.kind == "predict" and not self.model_run:
             raise RunError(
-                "A prediction needs the run whose model answers: name it as 'model_run', or train "
-                "a model first."
+                "A prediction needs a run with a trained model: name it as 'model_run', or "
+                "train a model first."
             )
         if self.velocity is None:
             object.__setattr__(self, "velocity", self._velocity({}))
@@ -334,8 +334,8 @@ def _transitions(values: Any) -> tuple[tuple[str, str], ...]:
             and all(isinstance(name, str) and name for name in pair)
         ):
             raise RunError(
-                f"The setting 'transitions' holds {str(pair)[:60]!r}, and pairs of cell groups, "
-                "from and to, are expected: correct it."
+                f"The setting 'transitions' holds {str(pair)[:60]!r}, expected pairs of "
+                "cell groups, from and to: correct it."
             )
     return pairs
 

@@ -12,26 +12,26 @@ from splicedvae._core.keys import VelocityMode
 #: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
 #: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.
 SQRT_MODES: Final = frozenset({"balanced", "stochastic"})
-#: Steps over the neighbour graph that moments are taken over, where it is not one as in scVelo.
+#: Steps over the neighbor graph that moments are taken over, where it is not one as in scVelo.
 #: Two suit the balanced model, whose graph is free of the noise that more smoothing would spread.
 _SMOOTHING_STEPS: Final = {"balanced": 2}
-#: With the balanced model a cell has at most one in so many of all cells as neighbours, but this
+#: With the balanced model a cell has at most one in so many of all cells as neighbors, but this
 #: many at least: two steps over more would reach most of the cells (benchmarks/few_cells.py).
 _CELLS_PER_NEIGHBOR: Final = 15
 _LEAST_NEIGHBORS: Final = 10
-#: Stands for ``None`` where a file format has no null.
+#: Represents ``None`` in file formats without null.
 _ALL: Final = "all"
 
 
 @dataclass(frozen=True)
 class VelocitySettings:
-    """How genes are chosen, neighbours found and velocity fitted.
+    """How genes are chosen, neighbors found and velocity fitted.
 
     Attributes
     ----------
     mode
         How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
-        a constant ratio gives no velocity. Moments are taken over neighbours of neighbours, and
+        a constant ratio gives no velocity. Moments are taken over neighbors of neighbors, and
         the graph compares square roots of velocities and of differences in total counts.
         ``"stochastic"`` and ``"deterministic"``: scVelo's models, which fit first and second
         moments or the first alone; with them composition and noise draw orderly arrows too, so
@@ -43,13 +43,13 @@ class VelocitySettings:
         A gene is eligible with at least this many counts in cells where both layers are not
         zero (scVelo's definition), or in all cells if the data have no layers.
     n_pcs
-        Principal components that the neighbours are found in; fewer are taken if there are
+        Principal components that the neighbors are found in; fewer are taken if there are
         fewer genes or cells.
     n_neighbors
-        Neighbours of a cell, itself included. The balanced model takes fewer where there are few
+        Neighbors of a cell, itself included. The balanced model takes fewer where there are few
         cells: one in fifteen, but at least 10.
     seed
-        Seed of the neighbour search and of UMAP.
+        Seed of the neighbor search and of UMAP.
     n_jobs
         Threads for moments, graph and confidence; -1 for one a core. The result is the same.
 
@@ -96,11 +96,11 @@ class VelocitySettings:
 
     @property
     def smoothing_steps(self) -> int:
-        """Steps over the neighbour graph that moments are taken over."""
+        """Steps over the neighbor graph that moments are taken over."""
         return _SMOOTHING_STEPS.get(self.mode, 1)
 
     def neighbors_among(self, n_cells: int) -> int:
-        """Return how many neighbours a cell has.
+        """Return how many neighbors a cell has.
 
         Parameters
         ----------
@@ -137,8 +137,8 @@ class VelocitySettings:
         unknown = sorted(set(values) - known)
         if unknown:
             raise SplicedVAEError(
-                f"The velocity settings hold the unknown name {unknown[0]!r}, expected some of "
-                f"{', '.join(sorted(known))}; correct or remove it."
+                f"The velocity settings have the unknown name {unknown[0]!r}, expected some "
+                f"of {', '.join(sorted(known))}; correct or remove it."
             )
         taken: dict[str, Any] = {}
         for name, value in values.items():

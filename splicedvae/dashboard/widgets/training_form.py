@@ -1,4 +1,4 @@
-"""The form that asks for a training: what matters in sight, the rest folded away."""
+"""The form of a training: the main settings visible, the rest under Advanced."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _MODES: Final[dict[VelocityMode, str]] = {
     "stochastic": "scVelo stochastic",
     "deterministic": "scVelo determ.",
 }
-#: Label of the setting that a refusal of shallow data speaks of.
-_SHARED: Final = "Least shared counts"
+#: Label of the setting named when shallow data is refused.
+_SHARED: Final = "Minimum shared counts"
 
 
 def doubt(summary: triage.DataSummary) -> str | None:
@@ -50,8 +50,8 @@ def doubt(summary: triage.DataSummary) -> str | None:
     if summary.genes_with_shared_counts != 0:
         return None
     return (
-        "No gene has enough spliced and unspliced counts in the same cells, so a training with "
-        "the usual settings would fail: bring more cells or deeper data, or lower "
+        "No gene has enough spliced and unspliced counts in the same cells, so training "
+        "with the default settings would fail: use more cells or deeper data, or lower "
         f"“{_SHARED}” under Advanced."
     )
 
@@ -106,14 +106,14 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                 summary.cluster_columns,
                 summary.cluster_key,
                 key="form-clusters",
-                words="Colours the figures and keeps each cluster's share in the held-out cells.",
+                words="Colors the figures. Each cluster keeps its share in the held-out cells.",
             )
             batch = _column(
                 "Batches",
                 summary.batch_columns,
                 None,
                 key="form-batch",
-                words="The models correct for it. Choose none for one experiment.",
+                words="The models correct for batches. Choose none for a single experiment.",
             )
         with middle:
             epochs = st.number_input(
@@ -123,8 +123,8 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                 value=None,
                 placeholder="auto",
                 key="form-epochs",
-                help="Passes over the training cells, the same for SplicedVAE and scVI. Left "
-                "empty: 100, and fewer above 20,000 cells.",
+                help="Passes over the training cells, the same for SplicedVAE and scVI. If "
+                "empty: 100, fewer above 20,000 cells.",
             )
             held_out = st.slider(
                 "Held-out cells",
@@ -133,17 +133,18 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                 round(100 * defaults.held_out),
                 format="%d%%",
                 key="form-held-out",
-                help="Outside everything fitted; all numbers come from them.",
+                help="Held out from training and all fitted parameters; all metrics use these "
+                "cells.",
             )
         with right:
             genes = st.number_input(
-                "Most variable genes",
+                "Highly variable genes",
                 min_value=10,
                 max_value=100_000,
                 value=defaults.n_top_genes,
                 step=100,
                 key="form-genes",
-                help="Chosen on the training cells.",
+                help="Selected on the training cells.",
             )
             seed = st.number_input(
                 "Seed",
@@ -151,7 +152,7 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                 max_value=2**31 - 1,
                 value=0,
                 key="form-seed",
-                help="Where all random choices start: another seed is another run.",
+                help="Seed of all random numbers: another seed gives another run.",
             )
         with st.expander("Advanced", icon=":material/tune:"):
             if summary.has_measured_layers and len(summary.layers) > 2:
@@ -163,16 +164,16 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     list(_LIKELIHOODS),
                     format_func=_LIKELIHOODS.__getitem__,
                     key="form-likelihood",
-                    help="How far counts may scatter around the predicted ratio. Binomial: by "
-                    "sampling alone. Beta-binomial: further. Squared error: of the ratio, "
-                    "weighted by the count.",
+                    help="How counts vary around the predicted ratio. Binomial: sampling noise "
+                    "only. Beta-binomial: overdispersion per gene. Squared error: of the "
+                    "ratio, weighted by the count.",
                 )
                 head = st.selectbox(
                     "Ratio decoder",
                     list(_HEADS),
                     format_func=_HEADS.__getitem__,
                     key="form-head",
-                    help="What leads from a cell's latent state to the ratio of each gene.",
+                    help="Decodes the ratio of each gene from a cell's latent state.",
                 )
                 shrinkage = st.number_input(
                     "Ratio shrinkage",
@@ -180,8 +181,8 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     value=None,
                     placeholder="learned",
                     key="form-shrinkage",
-                    help="Strength of the pull to the gene's mean; more is safer and flatter. "
-                    "Learned from the data if left empty.",
+                    help="How strongly ratios shrink to the gene's mean; more is safer, with "
+                    "smaller differences between cells. If empty, learned from the data.",
                 )
             with middle:
                 n_latent = st.number_input(
@@ -190,7 +191,7 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     max_value=200,
                     value=defaults.n_latent,
                     key="form-latent",
-                    help="How many numbers both models describe a cell by.",
+                    help="Size of the latent space of both models.",
                 )
                 shared = st.number_input(
                     _SHARED,
@@ -198,16 +199,16 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     max_value=1_000_000,
                     value=defaults.min_shared_counts,
                     key="form-shared",
-                    help="Genes with fewer are left out. Spliced and unspliced counts together, "
-                    "over the training cells that have both.",
+                    help="Genes with fewer are left out. Spliced plus unspliced counts over the "
+                    "training cells that have both.",
                 )
                 batch_size = st.number_input(
-                    "Cells in one step",
+                    "Batch size",
                     min_value=2,
                     max_value=100_000,
                     value=defaults.batch_size,
                     key="form-batch-size",
-                    help="The batch size of training.",
+                    help="Cells in one training step.",
                 )
             with right:
                 counts = st.selectbox(
@@ -216,8 +217,9 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     index=list(_COUNTS).index(summary.counts or defaults.counts),
                     format_func=_COUNTS.__getitem__,
                     key="form-counts",
-                    help="Introns too: spliced + unspliced = total. Exons only: spliced = total, "
-                    "and unspliced counts come on top. Proposed from the file's layers.",
+                    help="Introns too: spliced + unspliced = total. Exons only: spliced = "
+                    "total, and unspliced counts are additional. Inferred from the file's "
+                    "layers.",
                 )
                 mode = st.selectbox(
                     "Velocity model",
@@ -225,8 +227,8 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
                     format_func=_MODES.__getitem__,
                     key="form-mode",
                     help="Balanced: a ratio that is constant within a gene gives no velocity. "
-                    "scVelo's models, stochastic (its default) and deterministic, draw arrows of "
-                    "composition and noise too.",
+                    "With scVelo's models, stochastic (its default) and deterministic, "
+                    "composition and noise also give arrows.",
                 )
         row = st.container(horizontal=True, vertical_alignment="center")
         pressed = row.button(
