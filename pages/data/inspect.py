@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from splicedvae import triage
-from splicedvae.dashboard import cards, reading
+from splicedvae.dashboard import cards, pages, reading
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.dashboard.widgets import (
@@ -21,7 +21,7 @@ from splicedvae.jobs import start
 
 
 def _page() -> None:
-    st.title("What is in a file", anchor=False)
+    st.title(pages.INSPECT.title, anchor=False)
     stored = file_source.choose(selection.chosen_file())
     file_shelf.show(stored)
     if stored is None:
@@ -31,7 +31,7 @@ def _page() -> None:
             icon=":material/upload_file:",
         )
         return
-    with cards.told():
+    with cards.show_errors():
         contents = reading.contents(stored)
         found = model_fit.candidates(stored, contents)
         summary = file_summary.show(stored, contents, model_fit.best(found))
@@ -62,7 +62,7 @@ def _next(
         icon=":material/model_training:",
         key="to-train",
     ):
-        st.switch_page(cards.TRAIN, query_params={"data": stored.id})
+        st.switch_page(pages.TRAIN.script, query_params={"data": stored.id})
     with st.expander("Or ask a trained model about these cells", icon=":material/neurology:"):
         _predict(stored, summary, found)
 
@@ -75,7 +75,7 @@ def _predict(
         run = start(config)
         selection.choose_run(run)
         progress.open_streams_of(run)
-        st.switch_page(cards.TRAIN, query_params={"run": selection.run_id(run)})
+        st.switch_page(pages.TRAIN.script, query_params={"run": selection.run_id(run)})
 
 
 _page()

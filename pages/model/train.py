@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from splicedvae._core.errors import SplicedVAEError
-from splicedvae.dashboard import cards, reading
+from splicedvae.dashboard import cards, pages, reading
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.dashboard.widgets import progress, run_list, training_form
@@ -14,7 +14,7 @@ from splicedvae.triage import DataSummary
 
 
 def _page() -> None:
-    st.title("Train and watch", anchor=False)
+    st.title(pages.TRAIN.title, anchor=False)
     run = selection.chosen_run()
     stored = selection.chosen_file()
     if run is not None and selection.run_id(run) != selection.DEMO:
@@ -36,7 +36,7 @@ def _page() -> None:
 
 def _choose_a_file() -> None:
     if st.button("Choose a file", icon=":material/upload_file:", key="to-file"):
-        st.switch_page(cards.INSPECT)
+        st.switch_page(pages.INSPECT.script)
 
 
 def _new(stored: StoredFile) -> None:
@@ -56,7 +56,7 @@ def _new(stored: StoredFile) -> None:
             "another file, or predict with a trained model.",
             icon=":material/warning:",
         )
-        st.page_link(cards.INSPECT, label="Back to the file", icon=":material/arrow_back:")
+        st.page_link(pages.INSPECT.script, label="Back to the file", icon=":material/arrow_back:")
         return
     doubt = training_form.doubt(summary)
     if doubt is not None:
@@ -67,7 +67,7 @@ def _new(stored: StoredFile) -> None:
 @st.fragment
 def _form(stored: StoredFile, summary: DataSummary) -> None:
     # A fragment: a changed setting draws the form again, with how long the run would take.
-    with cards.told():
+    with cards.show_errors():
         config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
         if config is not None:
             selection.choose_run(start(config))

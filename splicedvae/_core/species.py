@@ -210,7 +210,7 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
                 None, "unknown", f"the genes are numbered ({stem} and a number), not named"
             )
 
-    def told(species: str, spelling: str) -> SpeciesGuess:
+    def likely(species: str, spelling: str) -> SpeciesGuess:
         own = hits[species]
         return SpeciesGuess(
             species,
@@ -220,7 +220,7 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
 
     if upper > _MOST:
         if hits["human"]:
-            return told("human", f"{upper:.0%} of the symbols are in upper case")
+            return likely("human", f"{upper:.0%} of the symbols are in upper case")
         return SpeciesGuess(
             "human", "unsure", f"{upper:.0%} of the symbols are in upper case, as in other primates"
         )
@@ -229,16 +229,16 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
         rat = [name for name in hits["rat"] if not name.startswith("mt-")]
         if rat and len(rat) > len(hits["mouse"]):
             hits["rat"] = rat
-            return told("rat", spelling)
+            return likely("rat", spelling)
         if hits["mouse"]:
-            return told("mouse", spelling)
+            return likely("mouse", spelling)
         return SpeciesGuess("mouse", "unsure", f"{spelling}, as in mouse or rat")
     if len(hits["C. elegans"]) > 0.3 * len(names):
-        return told("C. elegans", f"{lower:.0%} of the symbols are in lower case")
+        return likely("C. elegans", f"{lower:.0%} of the symbols are in lower case")
     if len(hits["fruit fly"]) > 0.02 * len(names) or any(n.startswith("mt:") for n in names):
-        return told("fruit fly", "symbols are written in mixed case")
+        return likely("fruit fly", "symbols are written in mixed case")
     if lower > _MOST:
         if hits["zebrafish"]:
-            return told("zebrafish", f"{lower:.0%} of the symbols are in lower case")
+            return likely("zebrafish", f"{lower:.0%} of the symbols are in lower case")
         return SpeciesGuess("zebrafish", "unsure", f"{lower:.0%} of the symbols are in lower case")
     return SpeciesGuess(None, "unknown", "the spelling of the gene names matches no known species")

@@ -9,19 +9,21 @@ import typer
 
 from splicedvae._core.keys import Design, Sources
 from splicedvae._core.metrics import metric_of
+from splicedvae._core.settings import RunFields, VelocityFields
 from splicedvae.cli._options import (
+    VELOCITY,
     AmbiguousLayer,
     AmbiguousPlace,
     ClusterKey,
     DataFile,
-    Mode,
     SplicedLayer,
     Total,
     Transitions,
     UnsplicedLayer,
     pairs_of,
+    takes,
 )
-from splicedvae.cli._output import Json, escape, print_json, stderr, stdout, told
+from splicedvae.cli._output import Json, escape, exit_on_error, print_json, stderr, stdout
 from splicedvae.cli._progress import run_progress
 
 if TYPE_CHECKING:
@@ -47,8 +49,15 @@ _SHOWN = (
 )
 
 
-@told
+@exit_on_error
+@takes(
+    "settings",
+    RunFields,
+    {None: ("min_cells", "min_shared_counts", "n_top_genes", "max_epochs")},
+)
+@takes("velocity", VelocityFields, {VELOCITY: ("mode",)}, renamed={"mode": "velocity_mode"})
 def benchmark(
+    *,
     data: DataFile,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder to create.", show_default=False)
@@ -76,25 +85,8 @@ def benchmark(
     ambiguous_layer: AmbiguousLayer = None,
     ambiguous: AmbiguousPlace = None,
     cluster_key: ClusterKey = None,
-    min_cells: Annotated[
-        int,
-        typer.Option(
-            help="Minimum number of training cells with a molecule of the gene in each layer."
-        ),
-    ] = 0,
-    min_shared_counts: Annotated[
-        int, typer.Option(help="Minimum counts of a gene in training cells that have both layers.")
-    ] = 20,
-    n_top_genes: Annotated[
-        int,
-        typer.Option(
-            help="Number of highly variable genes to model; 0 for all that pass the filters."
-        ),
-    ] = 2000,
-    max_epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training cells; the default if not given.")
-    ] = None,
-    velocity_mode: Mode = "balanced",
+    settings: dict[str, Any],
+    velocity: dict[str, Any],
     keep_runs: Annotated[
         bool, typer.Option(help="Keep the run folders, for the dashboard.")
     ] = True,
@@ -154,11 +146,8 @@ def benchmark(
             ambiguous=ambiguous,
             cluster_key=cluster_key or None,
             transitions=pairs_of(transitions),
-            min_cells=min_cells,
-            min_shared_counts=min_shared_counts,
-            n_top_genes=n_top_genes or None,
-            max_epochs=max_epochs,
-            velocity={"mode": velocity_mode},
+            velocity=velocity,
+            **settings,
         )
     if as_json:
         print_json(result.to_dict())

@@ -22,13 +22,13 @@ from splicedvae.cli._options import (
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     number,
     output_file,
     print_json,
     quiet_models,
     stderr,
     stdout,
-    told,
     write_h5ad,
 )
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
 
 
-@told
+@exit_on_error
 def simulate(
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
     n_cells: Annotated[int, typer.Option(help="Cells.", min=1)] = 2000,
@@ -78,7 +78,7 @@ def simulate(
     stderr().print(f"{n_cells:,} cells x {n_genes:,} genes written to {escape(out)}.")
 
 
-@told
+@exit_on_error
 def inspect(
     data: DataFile,
     total: Total = None,

@@ -9,12 +9,12 @@ import typer
 
 from splicedvae._core.errors import DataError
 from splicedvae.cli._options import Overwrite, RunName
-from splicedvae.cli._output import escape, output_file, stderr, told
+from splicedvae.cli._output import escape, exit_on_error, output_file, stderr
 
 _FORMS = (".pdf", ".svg", ".png")
 
 
-@told
+@exit_on_error
 def figure(
     run: RunName,
     name: Annotated[
@@ -87,7 +87,7 @@ def _only_for(name: str, option: str, names: tuple[str, ...]) -> None:
         )
 
 
-@told
+@exit_on_error
 def export(
     run: RunName,
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],

@@ -2,90 +2,114 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from splicedvae._core.errors import RunError
-from splicedvae._core.keys import Ambiguous, Counts, VelocityMode
+from splicedvae._core.keys import Ambiguous, Counts
+from splicedvae._core.settings import RunFields, Setting, settings_of
 
-Total = Annotated[
-    str | None,
-    typer.Option(
-        help="Where the raw total counts are: X, raw.X, a layer's name, 'spliced + unspliced' "
-        "or 'spliced + unspliced + ambiguous'. Detected if not given.",
-        rich_help_panel="Where the counts are",
-    ),
-]
-SplicedLayer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer with spliced counts. Detected by its usual names if not given.",
-        rich_help_panel="Where the counts are",
-    ),
-]
-UnsplicedLayer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer with unspliced counts. Detected by its usual names if not given.",
-        rich_help_panel="Where the counts are",
-    ),
-]
-AmbiguousLayer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer with ambiguous counts. Detected by its usual names if not given.",
-        rich_help_panel="Where the counts are",
-    ),
-]
-AmbiguousPlace = Annotated[
-    Ambiguous | None,
-    typer.Option(
-        "--ambiguous",
-        help="Whether ambiguous counts are added to the spliced ones or kept separate; totals "
-        "that are sums of layers include them either way. If not given, as the counting "
-        "tool recommends: added for kb and alevin-fry, separate for velocyto and STARsolo.",
-        rich_help_panel="Where the counts are",
-    ),
-]
+#: Panels of a command's help.
+_WHERE: Final = "Where the counts are"
+VELOCITY: Final = "Velocity"
+
+
+def _option(owner: type, name: str, panel: str) -> Any:
+    return typer.Option(help=settings_of(owner)[name].words, rich_help_panel=panel)
+
+
+def takes(
+    into: str,
+    owner: type,
+    panels: Mapping[Any, Sequence[str]],
+    renamed: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of some settings.
+
+    Parameters
+    ----------
+    into
+        The command's parameter that takes what was given, a dictionary by name of the setting.
+    owner
+        Class whose fields the settings are.
+    panels
+        Names of settings by the panel of the help that they stand in; None is the first.
+    renamed
+        Options that are not called as the setting is, by name of the setting.
+    """
+    options = {
+        (renamed or {}).get(name, name): (settings_of(owner)[name], panel)
+        for panel, names in panels.items()
+        for name in names
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapper(**given: Any) -> None:
+            values = {
+                setting.name: given.pop(option) or None
+                if _can_be_all(setting)
+                else given.pop(option)
+                for option, (setting, _) in options.items()
+            }
+            command(**given, **{into: values})
+
+        parameters: list[inspect.Parameter] = []
+        signature = inspect.signature(command, eval_str=True)
+        for name, parameter in signature.parameters.items():
+            if name == into:
+                parameters += [_parameter(option, *told) for option, told in options.items()]
+            else:
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+        wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def _can_be_all(setting: Setting) -> bool:
+    """Whether a command writes 0 for the None of a number that is usually given."""
+    return setting.kind == int | None and setting.usual is not None
+
+
+def _parameter(option: str, setting: Setting, panel: str | None) -> inspect.Parameter:
+    every = _can_be_all(setting)
+    words = f"{setting.words} 0 for all." if every else setting.words
+    kind = int if every else setting.kind
+    return inspect.Parameter(
+        option,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=setting.usual,
+        annotation=Annotated[kind, typer.Option(help=words, rich_help_panel=panel)],
+    )
+
+
+Total = Annotated[str | None, _option(RunFields, "total", _WHERE)]
+SplicedLayer = Annotated[str | None, _option(RunFields, "spliced_layer", _WHERE)]
+UnsplicedLayer = Annotated[str | None, _option(RunFields, "unspliced_layer", _WHERE)]
+AmbiguousLayer = Annotated[str | None, _option(RunFields, "ambiguous_layer", _WHERE)]
+AmbiguousPlace = Annotated[Ambiguous | None, _option(RunFields, "ambiguous", _WHERE)]
 HowCounted = Annotated[
     Counts | None,
     typer.Option(
         help="Whether intronic reads were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
         "or not. Inferred from the file if not given, else with-introns.",
-        rich_help_panel="Where the counts are",
+        rich_help_panel=_WHERE,
     ),
 ]
-BatchKey = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of obs with the batch of each cell.", rich_help_panel="Where the counts are"
-    ),
-]
+BatchKey = Annotated[str | None, _option(RunFields, "batch_key", _WHERE)]
 ClusterKey = Annotated[
     str | None,
     typer.Option(
         help="Column of obs with cell groups. If not given, the first that looks like one; '' "
         "for none.",
-        rich_help_panel="Where the counts are",
+        rich_help_panel=_WHERE,
     ),
-]
-Mode = Annotated[
-    VelocityMode,
-    typer.Option(
-        help="How the steady state is estimated: balanced, where a constant ratio gives no "
-        "velocity, or one of scVelo's models.",
-        rich_help_panel="Velocity",
-    ),
-]
-Neighbors = Annotated[
-    int,
-    typer.Option(help="Neighbors of a cell, including itself.", rich_help_panel="Velocity"),
-]
-Components = Annotated[
-    int,
-    typer.Option(help="Principal components for the neighbor search.", rich_help_panel="Velocity"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing output.")]
 RunName = Annotated[
@@ -104,7 +128,7 @@ Transitions = Annotated[
         metavar="FROM>TO",
         help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; repeat for "
         "several pairs. The direction of velocities is tested against them.",
-        rich_help_panel="Velocity",
+        rich_help_panel=VELOCITY,
     ),
 ]
 

@@ -50,7 +50,7 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def told(command: Callable[P, T]) -> Callable[P, T]:
+def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
     """Turn the errors a command can raise into one sentence and an exit code.
 
     Parameters

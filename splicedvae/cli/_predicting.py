@@ -12,29 +12,29 @@ import typer
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Layers, Sources, Uns
 from splicedvae._core.records import own_record
+from splicedvae._core.settings import VelocityFields
 from splicedvae.cli._options import (
+    VELOCITY,
     AmbiguousLayer,
     AmbiguousPlace,
     BatchKey,
-    Components,
     DataFile,
     HowCounted,
-    Mode,
-    Neighbors,
     Overwrite,
     RunName,
     SplicedLayer,
     Total,
     UnsplicedLayer,
+    takes,
 )
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     output_file,
     print_json,
     quiet_models,
     stderr,
-    told,
     write_h5ad,
 )
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from splicedvae.io import ReadResult
 
 
-@told
+@exit_on_error
 def predict(
     run: RunName,
     data: DataFile,
@@ -143,8 +143,14 @@ def predict(
     )
 
 
-@told
+@exit_on_error
+@takes(
+    "asked",
+    VelocityFields,
+    {VELOCITY: ("mode", "n_neighbors", "n_pcs", "n_top_genes", "min_shared_counts", "seed")},
+)
 def velocity(
+    *,
     data: DataFile,
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
     use: Annotated[
@@ -156,26 +162,7 @@ def velocity(
     unspliced_layer: UnsplicedLayer = None,
     ambiguous_layer: AmbiguousLayer = None,
     ambiguous: AmbiguousPlace = None,
-    mode: Mode = "balanced",
-    n_neighbors: Neighbors = 30,
-    n_pcs: Components = 30,
-    n_top_genes: Annotated[
-        int,
-        typer.Option(
-            help="Number of highly variable genes to use; 0 for all.", rich_help_panel="Velocity"
-        ),
-    ] = 2000,
-    min_shared_counts: Annotated[
-        int,
-        typer.Option(
-            help="Minimum counts of a gene in cells with both its layers.",
-            rich_help_panel="Velocity",
-        ),
-    ] = 20,
-    seed: Annotated[
-        int,
-        typer.Option(help="Seed of neighbors and embedding.", min=0, rich_help_panel="Velocity"),
-    ] = 0,
+    asked: dict[str, Any],
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -208,14 +195,7 @@ def velocity(
         )
     with keeping(result.notes):
         source, spliced, unspliced = _layers(result, use)
-    settings = VelocitySettings(
-        mode=mode,
-        n_top_genes=n_top_genes or None,
-        min_shared_counts=min_shared_counts,
-        n_neighbors=n_neighbors,
-        n_pcs=n_pcs,
-        seed=seed,
-    )
+    settings = VelocitySettings(**asked)
     with console.status(f"computing the {escape(Sources.LABELS.get(source, source))} velocity"):
         moving = compute_velocity(
             result.adata,

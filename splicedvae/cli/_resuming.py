@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from splicedvae.cli._output import Json, escape, print_json, stderr, told
+from splicedvae.cli._output import Json, escape, exit_on_error, print_json, stderr
 from splicedvae.cli._progress import run_progress
 from splicedvae.cli._training import print_results, run_as_json
 
@@ -15,7 +15,7 @@ UnfinishedRun = Annotated[
 ]
 
 
-@told
+@exit_on_error
 def resume(run: UnfinishedRun, as_json: Json = False) -> None:
     """Resume a training that was stopped, killed or failed before its end.
 

@@ -12,11 +12,11 @@ import typer
 
 from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.cli._options import Overwrite, RunName
-from splicedvae.cli._output import escape, output_file, stderr, told
+from splicedvae.cli._output import escape, exit_on_error, output_file, stderr
 from splicedvae.cli._progress import run_progress
 
 
-@told
+@exit_on_error
 def report(
     run: RunName,
     out: Annotated[Path, typer.Option(help="File to write, .html.", show_default=False)],
@@ -41,7 +41,7 @@ def report(
     stderr().print(f"Report of {escape(found.name)} written to {escape(out)}.")
 
 
-@told
+@exit_on_error
 def app(
     port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "localhost",
@@ -89,7 +89,7 @@ def _script() -> Path:
     )
 
 
-@told
+@exit_on_error
 def demo(
     out: Annotated[
         Path, typer.Option(metavar="RUN", help="Run folder to create.", show_default=False)

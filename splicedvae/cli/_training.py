@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from splicedvae._core.errors import RunError
-from splicedvae._core.keys import HeadKind, RatioLikelihood, Sources
+from splicedvae._core.keys import Sources
 from splicedvae._core.metrics import metric_of
+from splicedvae._core.settings import RunFields, VelocityFields
 from splicedvae.cli._options import (
+    VELOCITY,
     AmbiguousLayer,
     AmbiguousPlace,
     BatchKey,
     ClusterKey,
-    Components,
     DataFile,
     HowCounted,
-    Mode,
-    Neighbors,
     Overwrite,
     RunName,
     SplicedLayer,
@@ -29,16 +28,17 @@ from splicedvae.cli._options import (
     Transitions,
     UnsplicedLayer,
     pairs_of,
+    takes,
 )
 from splicedvae.cli._output import (
     Json,
     escape,
+    exit_on_error,
     number,
     print_json,
     quiet_models,
     stderr,
     stdout,
-    told,
 )
 from splicedvae.cli._progress import run_progress
 
@@ -47,12 +47,40 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-_MODEL = "Model and training"
-_CELLS = "Cells and genes"
+#: Settings of a run that `train` takes as they are, by panel of its help.
+_SETTINGS = {
+    "Cells and genes": (
+        "held_out",
+        "fold",
+        "split_by",
+        "min_shared_counts",
+        "min_cells",
+        "n_top_genes",
+    ),
+    "Model and training": (
+        "max_epochs",
+        "batch_size",
+        "n_latent",
+        "ratio_likelihood",
+        "ratio_head",
+        "ratio_weight",
+        "ratio_shrinkage",
+        "learning_rate",
+        "seed",
+    ),
+}
 
 
-@told
+@exit_on_error
+@takes("settings", RunFields, _SETTINGS)
+@takes(
+    "velocity",
+    VelocityFields,
+    {VELOCITY: ("mode", "n_neighbors", "n_pcs")},
+    renamed={"mode": "velocity_mode"},
+)
 def train(
+    *,
     data: DataFile,
     out: Annotated[
         Path, typer.Option(metavar="RUN", help="Run folder to create.", show_default=False)
@@ -66,97 +94,15 @@ def train(
     counts: HowCounted = None,
     cluster_key: ClusterKey = None,
     batch_key: BatchKey = None,
-    held_out: Annotated[
-        float,
-        typer.Option(help="Share of cells to hold out.", rich_help_panel=_CELLS),
-    ] = 0.2,
-    fold: Annotated[
-        int,
-        typer.Option(
-            help="Which fold to hold out: each fold of a seed holds out different cells.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = 0,
-    split_by: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of obs (batch, donor, species): hold out one whole group, the one that "
-            "--fold numbers.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = None,
+    settings: dict[str, Any],
     transitions: Transitions = None,
-    min_shared_counts: Annotated[
-        int,
-        typer.Option(
-            help="Minimum counts of a gene in training cells that have both its layers.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = 20,
-    min_cells: Annotated[
-        int,
-        typer.Option(
-            help="Minimum number of training cells with a molecule of the gene in each layer.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = 0,
-    n_top_genes: Annotated[
-        int,
-        typer.Option(
-            help="Number of highly variable genes to model; 0 for all that pass the filters.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = 2000,
-    max_epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Passes over the training cells, for both models; if not given 100, fewer "
-            "above 20,000 cells.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(help="Batch size in cells.", rich_help_panel=_MODEL)
-    ] = 128,
-    n_latent: Annotated[int, typer.Option(help="Latent dimensions.", rich_help_panel=_MODEL)] = 10,
-    ratio_likelihood: Annotated[
-        RatioLikelihood,
-        typer.Option(help="Likelihood of S given S + U.", rich_help_panel=_MODEL),
-    ] = "binomial",
-    ratio_head: Annotated[
-        HeadKind,
-        typer.Option(help="Decoder of the ratio.", rich_help_panel=_MODEL),
-    ] = "linear",
-    ratio_weight: Annotated[
-        float | None,
-        typer.Option(
-            help="Weight of the ratio's loss; the model's default if not given.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    ratio_shrinkage: Annotated[
-        float | None,
-        typer.Option(
-            help="Shrinkage of each gene to its mean ratio; learned from the data if not given.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Learning rate; 0.006 if not given.", rich_help_panel=_MODEL),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Seed of split, training and embeddings.", rich_help_panel=_MODEL)
-    ] = 0,
-    velocity_mode: Mode = "balanced",
-    n_neighbors: Neighbors = 30,
-    n_pcs: Components = 30,
+    velocity: dict[str, Any],
     velocity_genes: Annotated[
         int | None,
         typer.Option(
             help="Number of highly variable genes of the model to use for velocities, 0 for "
             "all; as --n-top-genes if not given.",
-            rich_help_panel="Velocity",
+            rich_help_panel=VELOCITY,
         ),
     ] = None,
     velocity_min_counts: Annotated[
@@ -164,14 +110,14 @@ def train(
         typer.Option(
             help="Minimum counts of a gene in cells with both its layers; as "
             "--min-shared-counts if not given.",
-            rich_help_panel="Velocity",
+            rich_help_panel=VELOCITY,
         ),
     ] = None,
     velocity_seed: Annotated[
         int | None,
         typer.Option(
             help="Seed of neighbors and embedding; as --seed if not given.",
-            rich_help_panel="Velocity",
+            rich_help_panel=VELOCITY,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -235,26 +181,10 @@ def train(
         cluster_key=cluster_key or None,
         batch_key=batch_key or None,
         counts=counts or result.counts or "with-introns",
-        held_out=held_out,
-        fold=fold,
-        split_by=split_by,
         transitions=pairs_of(transitions),
-        min_shared_counts=min_shared_counts,
-        min_cells=min_cells,
-        n_top_genes=n_top_genes or None,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
-        n_latent=n_latent,
-        ratio_likelihood=ratio_likelihood,
-        ratio_head=ratio_head,
-        ratio_weight=ratio_weight,
-        ratio_shrinkage=ratio_shrinkage,
-        learning_rate=learning_rate,
-        seed=seed,
+        **settings,
     ).with_velocity(
-        mode=velocity_mode,
-        n_neighbors=n_neighbors,
-        n_pcs=n_pcs,
+        **velocity,
         **velocity_apart(velocity_genes, velocity_min_counts, velocity_seed),
     )
     expected = estimate(config, n_cells=result.adata.n_obs, n_genes=result.adata.n_vars)
@@ -275,7 +205,7 @@ def train(
     console.print(f"Next: splicedvae report {escape(out)} --out report.html")
 
 
-@told
+@exit_on_error
 def evaluate(
     run: RunName,
     data: Annotated[

@@ -1,13 +1,17 @@
-"""Runs with results kept in memory for all visitors, and their figures, by stage.
+"""What the pages keep in memory for all visitors: runs, and what functions made of them.
 
-Keys are the run's folder and the time of its last status or, while it works, of its last results,
-so that a restarted run is read again.
-Lines of a stream plot do not depend on colors, and colors not on lines: each is kept apart.
+`cached` calls a function of a run once for each question, `figure` does so in the visitor's theme.
+A result is found by the run's folder and the time of its last status or, while the run works, of
+its last results, so that a restarted run is read again. Results are kept as they are, not copied:
+treat them as read-only. Figures whose parts are kept apart are drawn by functions of this module,
+since lines of a stream plot do not depend on colors, and colors not on lines.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,15 +20,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae import plotting, views
-from splicedvae.dashboard.theme import is_dark, training_curves
+from splicedvae.dashboard.theme import is_dark
 from splicedvae.dashboard.widgets import particles
+from splicedvae.pipeline import RatioIntervals, ratio_intervals
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-    from splicedvae.evaluation import SelectionScores
-    from splicedvae.velocity import GridArrows, StreamLines
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,9 +40,18 @@ Chosen = tuple[
 ]
 #: No cell chosen.
 NOTHING: Final[Chosen] = ((), ())
+_TTL: Final = "2h"
 
 
-class HeldRun(Run):
+@dataclass(frozen=True)
+class _Limits:
+    """How many results of a function are kept, and what a visitor reads while one is made."""
+
+    entries: int = 64
+    spinner: str | None = None
+
+
+class CachedRun(Run):
     """A run whose velocities stay in memory, without their matrices: treat all as read-only.
 
     Figures need a velocity's embedding, arrows and values per cell, about a hundredth of
@@ -62,70 +73,90 @@ def key_of(run: Run) -> Key:
     return str(run.path), newest
 
 
-def hold(run: Run) -> HeldRun:
-    """Return the kept form of a finished run."""
-    return _held(key_of(run))
+def cached_run(run: Run) -> CachedRun:
+    """Return the kept form of a run."""
+    return _cached_run(key_of(run))
 
 
-def hold_key(key: Key) -> HeldRun:
-    """Return the kept run of a key, for caches in other modules."""
-    return _held(key)
+@st.cache_resource(max_entries=6, ttl=_TTL, show_spinner=False)
+def _cached_run(key: Key) -> CachedRun:
+    return CachedRun(key[0])
 
 
-@st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)
-def _held(key: Key) -> HeldRun:
-    return HeldRun(key[0])
-
-
-@st.cache_resource(max_entries=512, ttl="2h", show_spinner=False)
-def _found(
-    key: Key, name: str, options: tuple[Any, ...], named: tuple[Any, ...], _find: Callable[[], Any]
-) -> Any:
-    return _find()
-
-
-def once(find: Callable[Concatenate[Run, P], T], run: Run, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function of a finished run once for all visitors, and keep what it returns.
+def cached(
+    find: Callable[Concatenate[Run, P], T], run: Run, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a function of a run once for all visitors, and keep what it returns.
 
     Parameters
     ----------
     find
         A function of a module, whose result depends on the run and the other arguments alone.
     run
-        A finished run.
+        A run with results.
     *args, **kwargs
         Given to the function; numbers, texts and tuples of them.
 
     Returns
     -------
-    What the function returns, shared by all: treat it as read-only. An error is not kept.
+    What the function returns, shared by all. An error is not kept.
+
+    Raises
+    ------
+    TypeError
+        If the function is defined in a page or in another function: scripts are executed each time,
+        so it would be another function each time.
     """
-    named = tuple(sorted(kwargs.items()))
-    name = f"{find.__module__}.{find.__qualname__}"
-    kept: T = _found(key_of(run), name, args, named, lambda: find(hold(run), *args, **kwargs))
-    return kept
+    if find.__module__ == "__main__" or "<" in find.__qualname__:
+        raise TypeError(f"{find.__qualname__} is no function of a module, so it cannot be cached.")
+    results = _results_of(find)
+    found: T = results(
+        key_of(run),
+        args,
+        tuple(sorted(kwargs.items())),
+        lambda: find(cached_run(run), *args, **kwargs),
+    )
+    return found
 
 
-@st.cache_resource(max_entries=48, ttl="2h", show_spinner=False)
-def _lines(key: Key, source: str, density: float, style: str, on: str) -> StreamLines | GridArrows:
-    return views.velocity_drawn(_held(key), source, style, density=density, on=on)
+@functools.cache
+def _results_of(find: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the cache of one function."""
+
+    def call(
+        key: Key, args: tuple[Any, ...], named: tuple[Any, ...], _call: Callable[[], Any]
+    ) -> Any:
+        return _call()
+
+    # Streamlit keeps the results of functions apart by these names.
+    call.__module__, call.__qualname__ = find.__module__, find.__qualname__
+    limits = _LIMITS.get(find, _Limits())
+    return st.cache_resource(
+        max_entries=limits.entries, ttl=_TTL, show_spinner=limits.spinner or False
+    )(call)
 
 
-# Figures are kept as they are, not pickled: Streamlit copies what it sends, and nobody else
-# changes them.
-@st.cache_resource(max_entries=48, ttl="2h", show_spinner="Drawing streams …")
-def _streams(
-    key: Key,
-    sources: tuple[str, ...],
+def figure(draw: Callable[..., go.Figure], run: Run, *args: Any, **kwargs: Any) -> go.Figure:
+    """Draw a figure of a run for the visitor's theme, once for all visitors; see `cached`."""
+    return cached(draw, run, *args, dark=is_dark(), **kwargs)
+
+
+# --- Results whose parts are kept apart: for `cached` and `figure` -------------------------------
+
+
+def streams(
+    run: Run,
+    sources: Sequence[str],
     color_by: str,
     density: float,
-    dark: bool,
-    style: str,
-    on: str,
+    *,
+    style: str = views.STREAM,
+    on: str = views.COMMON,
+    dark: bool = False,
 ) -> go.Figure:
-    run = _held(key)
+    """Draw velocities side by side; see `views.stream_figure`."""
     lines = {
-        source: _lines(key, source, density, style, on)
+        source: cached(views.velocity_drawn, run, source, style, density=density, on=on)
         for source in sources
         if source in run.velocity_sources
     }
@@ -134,24 +165,10 @@ def _streams(
     )
 
 
-def stream_figure(
-    run: Run,
-    sources: Sequence[str],
-    color_by: str,
-    density: float,
-    *,
-    style: str = views.STREAM,
-    on: str = views.COMMON,
-) -> go.Figure:
-    """Draw velocities side by side for the visitor's theme; see `views.stream_figure`."""
-    return _streams(key_of(run), tuple(sources), color_by, density, is_dark(), style, on)
-
-
-@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Preparing particles …")
-def _particles(
-    key: Key, sources: tuple[str, ...], color_by: str, density: float, on: str
+def particle_data(
+    run: Run, sources: Sequence[str], color_by: str, density: float, on: str
 ) -> dict[str, Any]:
-    run = _held(key)
+    """Gather what animated particles need; see `particles.payload`."""
     lines = {
         source: views.stream_lines(run, source, density=density, on=on)
         for source in sources
@@ -160,108 +177,70 @@ def _particles(
     return particles.payload(run, sources, color_by, density=density, on=on, lines=lines)
 
 
-def particle_data(
-    run: Run, sources: Sequence[str], color_by: str, density: float, on: str
-) -> dict[str, Any]:
-    """Gather what animated particles need; see `particles.payload`."""
-    return _particles(key_of(run), tuple(sources), color_by, density, on)
-
-
-@st.cache_resource(max_entries=6, ttl="2h", show_spinner=False)
-def _maps(key: Key) -> tuple[plotting.LatentPanel, ...]:
-    return views.latent_maps(_held(key))
-
-
-@st.cache_resource(max_entries=6, ttl="2h", show_spinner="Counting the entries of all cells …")
-def _scores(key: Key) -> SelectionScores | None:
-    return views.selection_scores(_held(key))
-
-
-@st.cache_resource(max_entries=32, ttl="2h", show_spinner=False)
-def _selected(key: Key, chosen: Chosen) -> NDArray[np.bool_]:
-    lines = [plotting.Outline(*line) for line in chosen[0]]
-    inside = views.cells_within(lines, [panel.embedding for panel in _maps(key)])
-    return inside | views.cells_of_clusters(_held(key), chosen[1])
-
-
-@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Summarizing these cells …")
-def _summary(key: Key, chosen: Chosen) -> views.SelectionSummary:
-    return views.summarise_selection(_held(key), _selected(key, chosen), _scores(key))
-
-
-@st.cache_resource(max_entries=32, ttl="2h", show_spinner="Drawing latent spaces …")
-def _latents(key: Key, color_by: str, dark: bool, chosen: Chosen) -> go.Figure:
-    inside = _selected(key, chosen) if any(chosen) else None
-    figure = views.latent_figure(
-        _held(key),
-        color_by,
-        dark=dark,
-        maps=_maps(key),
-        selected=inside if inside is not None and inside.any() else None,
-        outlines=[plotting.Outline(*line) for line in chosen[0]],
-    )
-    return figure.update_layout(dragmode="lasso")
-
-
-def latent_figure(run: Run, color_by: str, chosen: Chosen = NOTHING) -> go.Figure:
-    """Draw both latent spaces for the visitor's theme; see `views.latent_figure`."""
-    return _latents(key_of(run), color_by, is_dark(), chosen)
-
-
-def n_latent_maps(run: Run) -> int:
-    """Return how many embeddings `latent_figure` draws."""
-    return len(_maps(key_of(run)))
-
-
 def selected(run: Run, chosen: Chosen) -> NDArray[np.bool_]:
     """Return which cells were chosen, shape (n_cells,): inside a line, or of a cluster."""
-    return _selected(key_of(run), chosen)
+    lines = [plotting.Outline(*line) for line in chosen[0]]
+    maps = cached(views.latent_maps, run)
+    inside = views.cells_within(lines, [panel.embedding for panel in maps])
+    return inside | views.cells_of_clusters(run, chosen[1])
 
 
 def selection_summary(run: Run, chosen: Chosen) -> views.SelectionSummary:
     """Return the numbers of the chosen cells; see `views.summarise_selection`."""
-    return _summary(key_of(run), chosen)
+    scores = cached(views.selection_scores, run)
+    return views.summarise_selection(run, cached(selected, run, chosen), scores)
 
 
-@st.cache_resource(max_entries=16, ttl="2h", show_spinner="Counting entries …")
-def _ratios(key: Key, sources: tuple[str, ...], coverage: int, dark: bool) -> go.Figure:
-    return views.ratio_figure(_held(key), sources, coverage=coverage, dark=dark)
+def latents(run: Run, color_by: str, chosen: Chosen = NOTHING, *, dark: bool = False) -> go.Figure:
+    """Draw both latent spaces and the chosen cells; see `views.latent_figure`."""
+    inside = cached(selected, run, chosen) if any(chosen) else None
+    drawn = views.latent_figure(
+        run,
+        color_by,
+        dark=dark,
+        maps=cached(views.latent_maps, run),
+        selected=inside if inside is not None and inside.any() else None,
+        outlines=[plotting.Outline(*line) for line in chosen[0]],
+    )
+    return drawn.update_layout(dragmode="lasso")
 
 
-def ratio_figure(run: Run, sources: Sequence[str], coverage: int) -> go.Figure:
-    """Draw predicted against measured ratios; see `views.ratio_figure`."""
-    return _ratios(key_of(run), tuple(sources), coverage, is_dark())
+def gene_facts(run: Run, gene: str) -> views.GeneFacts:
+    """Return the facts of a gene; see `views.gene_facts`."""
+    return views.gene_facts(run, gene, cached(views.gene_table, run))
 
 
-@st.cache_resource(max_entries=32, ttl="2h", show_spinner=False)
-def _by_metrics(key: Key, kind: str, dark: bool) -> go.Figure:
-    run = _held(key)
-    if kind == "coverage":
-        return views.coverage_figure(run, dark=dark)
-    if kind == "within genes":
-        return views.within_gene_figure(run, dark=dark)
-    return training_curves(run.history)
+def intervals(run: Run, which: views.Cells) -> RatioIntervals:
+    """Return the model's intervals in the cells that are drawn one by one.
+
+    They are drawn for all genes of the run's model, so that the next gene is there at once.
+    """
+    return ratio_intervals(run, views.drawn_cells(run, which))
 
 
-def coverage_figure(run: Run) -> go.Figure:
-    """Draw the metrics by coverage for the visitor's theme; see `views.coverage_figure`."""
-    return _by_metrics(key_of(run), "coverage", is_dark())
+def gene_over_time(
+    run: Run, gene: str, which: views.Cells, *, with_intervals: bool, dark: bool = False
+) -> go.Figure:
+    """Draw a gene's ratio over time; see `views.gene_time_figure`."""
+    drawn = cached(intervals, run, which) if with_intervals else None
+    return views.gene_time_figure(run, gene, drawn, which=which, dark=dark)
 
 
-def within_gene_figure(run: Run) -> go.Figure:
-    """Draw the correlations within genes; see `views.within_gene_figure`."""
-    return _by_metrics(key_of(run), "within genes", is_dark())
-
-
-def _watched_figure(run: Run, *, dark: bool) -> go.Figure:
-    return plotting.watched_curves(run.history, dark=dark)
-
-
-def watched_figure(run: Run) -> go.Figure:
-    """Draw the watched accuracy of a finished run; see `plotting.watched_curves`."""
-    return once(_watched_figure, run, dark=is_dark())
-
-
-def training_figure(run: Run) -> go.Figure:
-    """Draw the losses of a finished run; see `theme.training_curves`."""
-    return _by_metrics(key_of(run), "training", is_dark())
+#: Results with much memory or a visible wait; all others have the default limits.
+_LIMITS: Final[dict[Callable[..., Any], _Limits]] = {
+    streams: _Limits(48, "Drawing streams …"),
+    particle_data: _Limits(16, "Preparing particles …"),
+    latents: _Limits(32, "Drawing latent spaces …"),
+    views.latent_maps: _Limits(6),
+    views.selection_scores: _Limits(6, "Counting the entries of all cells …"),
+    selected: _Limits(32),
+    selection_summary: _Limits(32, "Summarizing these cells …"),
+    views.ratio_figure: _Limits(16, "Counting entries …"),
+    views.reliability_figure: _Limits(16, "Comparing predicted with observed fractions …"),
+    views.cell_table: _Limits(8, "Evaluating each cell …"),
+    views.published_table: _Limits(8, "Evaluating each minimum count …"),
+    views.gene_table: _Limits(12),
+    gene_facts: _Limits(256),
+    views.phase_figure: _Limits(64, "Drawing the phase portraits …"),
+    intervals: _Limits(4, "Sampling from the model; the first time takes a few seconds …"),
+}

@@ -11,6 +11,7 @@ import streamlit as st
 
 from splicedvae import __version__
 from splicedvae._core.errors import SplicedVAEError
+from splicedvae.dashboard import pages
 from splicedvae.dashboard.text import duration, plain
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import Run, Status
@@ -21,16 +22,6 @@ Color = Literal["blue", "green", "orange", "red", "gray"]
 ICON: Final = Path(__file__).with_name("icon.svg")
 #: The same with the name.
 LOGO: Final = Path(__file__).with_name("logo.svg")
-
-VELOCITY: Final = "pages/results/velocity.py"
-DIAGNOSTICS: Final = "pages/results/diagnostics.py"
-LATENT: Final = "pages/results/latent.py"
-GENES: Final = "pages/results/genes.py"
-PROVENANCE: Final = "pages/results/provenance.py"
-TWO_RUNS: Final = "pages/results/two_runs.py"
-PRESENT: Final = "pages/results/present.py"
-TRAIN: Final = "pages/model/train.py"
-INSPECT: Final = "pages/data/inspect.py"
 
 #: Words, color and icon of a run's states.
 STATES: Final[dict[str, tuple[str, Color, str]]] = {
@@ -67,7 +58,7 @@ def error(failure: SplicedVAEError) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """Show an error of the package as its sentence, and continue after the block."""
     try:
         yield
@@ -115,29 +106,18 @@ def how_it_ended(run: Run, status: Status) -> None:
 def steps() -> None:
     """Show the three steps from here to a visitor's own file."""
     links = (
+        (pages.INSPECT, "1 · Bring your file", "Check whether a velocity is worth computing."),
         (
-            INSPECT,
-            "1 · Bring your file",
-            ":material/upload_file:",
-            "Check whether a velocity is worth computing.",
-        ),
-        (
-            TRAIN,
+            pages.TRAIN,
             "2 · Train or predict",
-            ":material/model_training:",
             "Train on your S/U, or use a model trained on similar cells.",
         ),
-        (
-            VELOCITY,
-            "3 · Compare",
-            ":material/compare:",
-            "Against the measured velocity and chance.",
-        ),
+        (pages.VELOCITY, "3 · Compare", "Against the measured velocity and chance."),
     )
     st.markdown("**Three steps to your own file**")
-    for column, (page, title, icon, words) in zip(st.columns(3, gap="small"), links, strict=True):
+    for column, (page, title, words) in zip(st.columns(3, gap="small"), links, strict=True):
         with column, st.container(gap="xsmall"):
-            st.page_link(page, label=title, icon=icon, width="stretch")
+            st.page_link(page.script, label=title, icon=page.icon, width="stretch")
             st.caption(words)
 
 

@@ -48,11 +48,11 @@ _LOOK_AGAIN: Final = 600.0
 
 
 @st.cache_resource(show_spinner=False)
-def _settled() -> dict[str, float]:
+def _frozen() -> dict[str, float]:
     return {"modules": 0, "at": 0.0}
 
 
-def settle() -> bool:
+def freeze_imports() -> bool:
     """Keep Python from looking through all modules whenever a script ends; call it last.
 
     Streamlit collects garbage after every script. The packages behind the pages hold half a
@@ -66,7 +66,7 @@ def settle() -> bool:
     -------
     Whether all was looked through.
     """
-    known, loaded, now = _settled(), len(sys.modules), time.monotonic()
+    known, loaded, now = _frozen(), len(sys.modules), time.monotonic()
     if known["modules"] == loaded and now - known["at"] < _LOOK_AGAIN:
         return False
     known.update(modules=loaded, at=now)

@@ -93,7 +93,7 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
     return plotting.training_curves(history, dark=is_dark())
 
 
-def shown_or_told(draw: Callable[[], go.Figure], key: str) -> None:
+def show_or_explain(draw: Callable[[], go.Figure], key: str) -> None:
     """Show a figure, or the sentence that says why there is none.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The splicing ratio: posterior mean, intervals, draws, and how much counts scatter around it."""
+"""The splicing ratio: posterior mean, intervals, draws, and the overdispersion of counts."""
 
 from __future__ import annotations
 

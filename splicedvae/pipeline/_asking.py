@@ -67,7 +67,7 @@ def trained_on(run: Run) -> TrainedOn:
             n_cells = len(_index(stored["obs"]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(
-            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
         ) from error
     data = run.config.data.replace("\\", "/").rstrip("/")
     return TrainedOn(genes, n_cells, data.rsplit("/", 1)[-1])

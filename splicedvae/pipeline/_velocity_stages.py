@@ -149,7 +149,7 @@ class VelocityStages:
             totals, n_draws, seed=self.config.seed, adaptation=adaptation
         )
 
-        def told() -> Any:
+        def noted() -> Any:
             for number, draw in enumerate(draws):
                 self.journal.advance(number / n_draws, f"draw {number + 1} of {n_draws}")
                 yield draw[:, where]
@@ -158,7 +158,7 @@ class VelocityStages:
             ground,
             cells.X,
             cells.var_names,
-            told(),
+            noted(),
             how=self.config.counts,
             settings=self.config.velocity,
         )

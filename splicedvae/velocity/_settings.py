@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 from splicedvae._core.errors import SplicedVAEError
 from splicedvae._core.keys import VelocityMode
+from splicedvae._core.settings import VelocityFields, described
 
 #: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
 #: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.
@@ -23,69 +24,23 @@ _LEAST_NEIGHBORS: Final = 10
 _ALL: Final = "all"
 
 
+@described
 @dataclass(frozen=True)
-class VelocitySettings:
-    """How genes are chosen, neighbors found and velocity fitted.
+class VelocitySettings(VelocityFields):
+    """How genes are chosen, neighbours found and velocity fitted.
 
-    Attributes
-    ----------
-    mode
-        How the steady state is found. ``"balanced"``: relative to the gene's mean ratio, so that
-        a constant ratio gives no velocity. Moments are taken over neighbors of neighbors, and
-        the graph compares square roots of velocities and of differences in total counts.
-        ``"stochastic"`` and ``"deterministic"``: scVelo's models, which fit first and second
-        moments or the first alone; with them composition and noise draw orderly arrows too, so
-        compare with permuted ratios.
-    n_top_genes
-        How many highly variable genes of the totals are kept among the eligible ones; ``None``
-        keeps all.
-    min_shared_counts
-        A gene is eligible with at least this many counts in cells where both layers are not
-        zero (scVelo's definition), or in all cells if the data have no layers.
-    n_pcs
-        Principal components that the neighbors are found in; fewer are taken if there are
-        fewer genes or cells.
-    n_neighbors
-        Neighbors of a cell, itself included. The balanced model takes fewer where there are few
-        cells: one in fifteen, but at least 10.
-    seed
-        Seed of the neighbor search and of UMAP.
-    n_jobs
-        Threads for moments, graph and confidence; -1 for one a core. The result is the same.
-
-    Raises
-    ------
-    SplicedVAEError
-        If a value is outside its range.
+    With the balanced model moments are taken over neighbours of neighbours, and the graph compares
+    square roots of velocities and of differences in total counts. scVelo's models fit first and
+    second moments (stochastic) or the first alone (deterministic); compare them with permuted
+    ratios. ``n_top_genes`` is ``None`` where all genes are kept. A value outside its range is
+    refused by a `SplicedVAEError`.
     """
 
-    mode: VelocityMode = "balanced"
-    n_top_genes: int | None = 2000
-    min_shared_counts: int = 20
-    n_pcs: int = 30
-    n_neighbors: int = 30
-    seed: int = 0
-    n_jobs: int = 1
-
     def __post_init__(self) -> None:
-        if self.mode not in get_args(VelocityMode):
-            raise SplicedVAEError(
-                f"The velocity mode is {self.mode!r}, expected 'balanced', 'stochastic' or "
-                "'deterministic'; name one of the three."
-            )
-        lowest = {"min_shared_counts": 0, "n_pcs": 2, "n_neighbors": 3, "seed": 0}
-        if self.n_top_genes is not None:
-            lowest["n_top_genes"] = 1
-        for name, bound in lowest.items():
-            value = getattr(self, name)
-            if value < bound:
-                raise SplicedVAEError(
-                    f"The velocity setting {name} is {value}, expected at least {bound}; "
-                    "give a larger number."
-                )
+        super().__post_init__()
         if self.n_jobs == 0:
             raise SplicedVAEError(
-                "The velocity setting n_jobs is 0, expected 1 or more, or -1 for all cores; "
+                "The velocity setting 'n_jobs' is 0, expected 1 or more, or -1 for all cores; "
                 "give another number."
             )
 

@@ -12,6 +12,7 @@ from browser_pages import ready
 from playwright.sync_api import Locator, Page, expect
 
 from splicedvae._core.keys import Obs
+from splicedvae.dashboard.pages import PAGES, PRESENT, VELOCITY
 from splicedvae.datasets import simulate
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -110,16 +111,16 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage, lo
     look(page, "first-visit")
 
 
+#: The page opens on the demo run, and says then what the app does.
+WELCOME = "RNA velocity without spliced and unspliced counts"
+
+
 @pytest.mark.parametrize(
     ("path", "title"),
     [
-        ("data", "What is in a file"),
-        ("train", "Train and watch"),
-        ("velocity", "RNA velocity without spliced and unspliced counts"),
-        ("diagnostics", "Diagnostics"),
-        ("latent", "Latent spaces"),
-        ("genes", "Genes"),
-        ("provenance", "How it was made"),
+        (page.url, WELCOME if page is VELOCITY else page.title)
+        for page in PAGES
+        if page is not PRESENT
     ],
 )
 def test_deep_link_into_a_fresh_process(serve, new_page: NewPage, path: str, title: str) -> None:

@@ -10,16 +10,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import runs
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.dashboard.widgets import run_list
 from splicedvae.datasets import simulate
 
-VELOCITY = "pages/results/velocity.py"
-GENES = "pages/results/genes.py"
-LATENT = "pages/results/latent.py"
-DATA = "pages/data/inspect.py"
-TRAIN = "pages/model/train.py"
-OTHER = "pages/results/provenance.py"
+VELOCITY = pages.VELOCITY.script
+GENES = pages.GENES.script
+LATENT = pages.LATENT.script
+DATA = pages.INSPECT.script
+TRAIN = pages.TRAIN.script
+OTHER = pages.PROVENANCE.script
 
 
 def open_page(page: str, **query: str) -> AppTest:

@@ -13,14 +13,14 @@ from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, jobs, pipeline, runs
 from splicedvae._core.keys import Obs
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.datasets import simulate
 from splicedvae.velocity import VelocitySettings
 
-INSPECT = "pages/data/inspect.py"
-TRAIN = "pages/model/train.py"
-VELOCITY = "pages/results/velocity.py"
-DIAGNOSTICS = "pages/results/diagnostics.py"
+INSPECT = pages.INSPECT.script
+TRAIN = pages.TRAIN.script
+VELOCITY = pages.VELOCITY.script
+DIAGNOSTICS = pages.DIAGNOSTICS.script
 
 
 def settings(file: Path, name: str, **more: object) -> runs.RunConfig:

@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from splicedvae import datasets, io, pipeline, runs, views
 from splicedvae._core.keys import Obs
+from splicedvae.dashboard import pages
 
-GENES = "pages/results/genes.py"
-DIAGNOSTICS = "pages/results/diagnostics.py"
+GENES = pages.GENES.script
+DIAGNOSTICS = pages.DIAGNOSTICS.script
 PREDICTED = "0123456789abcdef"
 PARTS = (
     "Predicted and measured",

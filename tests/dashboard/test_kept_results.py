@@ -8,12 +8,14 @@ import weakref
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splicedvae import views
 from splicedvae._core.errors import DataError
 from splicedvae.dashboard import cache, server
-from splicedvae.dashboard.widgets import tables
+from splicedvae.dashboard.widgets import slides, tables
 from splicedvae.runs import Run, demo_run
 
 
@@ -24,13 +26,13 @@ class _Node:
         self.itself = self
 
 
-def test_settling_leaves_modules_out_and_garbage_in() -> None:
+def test_freezing_leaves_modules_out_and_garbage_in() -> None:
     gc.unfreeze()
-    server._settled.clear()  # type: ignore[attr-defined]
+    server._frozen.clear()  # type: ignore[attr-defined]
     try:
-        assert server.settle()
+        assert server.freeze_imports()
         assert gc.get_freeze_count() > 10_000
-        assert not server.settle(), "nothing was imported since"
+        assert not server.freeze_imports(), "nothing was imported since"
         node = _Node()
         gone = weakref.ref(node)
         del node
@@ -53,12 +55,12 @@ def _counted(run: Run, *parts: str, strict: bool = False) -> tuple[object, ...]:
 def test_a_result_is_found_once_for_each_question() -> None:
     run = demo_run()
     _CALLS.clear()
-    cache._found.clear()  # type: ignore[attr-defined]
-    first = cache.once(_counted, run, "a", "b")
+    streamlit.cache_resource.clear()
+    first = cache.cached(_counted, run, "a", "b")
     assert first == (run.path.name, ("a", "b"), False)
-    assert cache.once(_counted, Run(run.path), "a", "b") is first
-    assert cache.once(_counted, run, "a", "b", strict=True) != first
-    assert cache.once(_counted, run, "a") == (run.path.name, ("a",), False)
+    assert cache.cached(_counted, Run(run.path), "a", "b") is first
+    assert cache.cached(_counted, run, "a", "b", strict=True) != first
+    assert cache.cached(_counted, run, "a") == (run.path.name, ("a",), False)
     assert len(_CALLS) == 3
 
 
@@ -67,8 +69,36 @@ def test_an_error_is_told_each_time_and_not_kept() -> None:
     _CALLS.clear()
     for _ in range(2):
         with pytest.raises(DataError, match="broken"):
-            cache.once(_counted, run, "broken")
+            cache.cached(_counted, run, "broken")
     assert len(_CALLS) == 2
+
+
+def test_a_function_of_a_script_is_refused() -> None:
+    # Streamlit runs a page anew each time, so that its functions are others each time.
+    with pytest.raises(TypeError, match="no function of a module"):
+        cache.cached(lambda run: run.id, demo_run())
+
+
+def test_results_of_two_functions_are_kept_apart() -> None:
+    run = demo_run()
+    assert cache.cached(_name, run) == run.name
+    assert cache.cached(_path, run) == str(run.path)
+
+
+def _name(run: Run) -> str:
+    return run.name
+
+
+def _path(run: Run) -> str:
+    return str(run.path)
+
+
+def test_a_slide_leaves_the_figure_that_is_kept_as_it_is() -> None:
+    kept = cache.figure(views.gain_figure, demo_run())
+    before = kept.to_json()
+    enlarged = slides.enlarge(kept, 290)
+    assert enlarged.layout.height == 290
+    assert cache.figure(views.gain_figure, demo_run()).to_json() == before
 
 
 _ROW = st.tuples(

@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from splicedvae import pipeline, runs
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Obs
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = "pages/data/inspect.py"
+DATA = pages.INSPECT.script
 
 
 def totals_of(cells: AnnData) -> AnnData:
@@ -53,7 +53,7 @@ def test_what_a_run_was_trained_on_is_read_without_its_counts(tmp_path: Path) ->
     home.mkdir()
     (home / "config.json").write_bytes((demo.path / "config.json").read_bytes())
     (home / "predictions.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(RunError, match="not readable"):
+    with pytest.raises(RunError, match="cannot be read"):
         pipeline.trained_on(runs.Run(home))
 
 

@@ -17,18 +17,19 @@ from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
 from splicedvae._core.keys import Layers
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.dashboard.state import coloring
 from splicedvae.dashboard.text import moment
 from splicedvae.dashboard.widgets import file_source
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = "pages/data/inspect.py"
-TRAIN = "pages/model/train.py"
-VELOCITY = "pages/results/velocity.py"
+DATA = pages.INSPECT.script
+TRAIN = pages.TRAIN.script
+VELOCITY = pages.VELOCITY.script
 RESULTS = {
-    name: f"pages/results/{name}.py" for name in ("diagnostics", "latent", "genes", "provenance")
+    page.url: page.script
+    for page in (pages.DIAGNOSTICS, pages.LATENT, pages.GENES, pages.PROVENANCE)
 }
 LOST = "0123456789abcdef"
 
@@ -275,9 +276,11 @@ def test_whole_clusters_are_selected_and_cleared(runs_folder: Path) -> None:
 def test_latent_maps_are_coloured_by_a_ratio(runs_folder: Path) -> None:
     app = open_page(RESULTS["latent"], run="demo")
     gene = str(runs.demo_run().predictions.var_names[3])
-    assert all(box.key != coloring.GENE for box in app.selectbox), "genes are offered when asked"
-    app.selectbox(key=coloring.COLOR).set_value(coloring.RATIO).run()
-    app.selectbox(key=coloring.GENE).set_value(gene).run()
+    assert all(box.key != pages.GENE_COLOR_PARAMETER for box in app.selectbox), (
+        "genes are offered when asked"
+    )
+    app.selectbox(key=pages.COLOR_PARAMETER).set_value(coloring.RATIO).run()
+    app.selectbox(key=pages.GENE_COLOR_PARAMETER).set_value(gene).run()
     assert not app.exception
     assert not app.error, told(app)
     assert f"{gene}, predicted spliced fraction" in bar_of(app)
@@ -288,9 +291,9 @@ def test_latent_maps_are_coloured_by_a_ratio(runs_folder: Path) -> None:
 def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str, at: int) -> None:
     app = open_page(RESULTS["latent"], run="demo")
     gene = str(runs.demo_run().predictions.var_names[at])
-    app.selectbox(key=coloring.COLOR).set_value(kind).run()
-    app.selectbox(key=coloring.GENE).set_value(gene).run()
-    app.switch_page("pages/results/present.py")
+    app.selectbox(key=pages.COLOR_PARAMETER).set_value(kind).run()
+    app.selectbox(key=pages.GENE_COLOR_PARAMETER).set_value(gene).run()
+    app.switch_page(pages.PRESENT.script)
     app.query_params["slide"] = "5"
     app.run()
     assert not app.exception
@@ -306,12 +309,12 @@ def test_genes_beyond_what_a_box_holds_are_searched(
     monkeypatch.setattr(coloring, "_SHOWN_OPTIONS", 4)
     genes = [str(gene) for gene in runs.demo_run().predictions.var_names]
     app = open_page(RESULTS["latent"], run="demo")
-    app.selectbox(key=coloring.COLOR).set_value(coloring.COUNTS).run()
-    assert app.selectbox(key=coloring.GENE).options == genes[:4]
+    app.selectbox(key=pages.COLOR_PARAMETER).set_value(coloring.COUNTS).run()
+    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == genes[:4]
     app.text_input(key="find-color").set_value(genes[7].upper()).run()
     # The first gene stays: an address without a gene means it.
-    assert app.selectbox(key=coloring.GENE).options == [genes[0], genes[7]]
-    app.selectbox(key=coloring.GENE).set_value(genes[7]).run()
+    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [genes[0], genes[7]]
+    app.selectbox(key=pages.GENE_COLOR_PARAMETER).set_value(genes[7]).run()
     app.text_input(key="find-color").set_value("no such gene").run()
-    assert app.selectbox(key=coloring.GENE).options == [genes[0], genes[7]]
+    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [genes[0], genes[7]]
     assert genes[7] in bar_of(app)

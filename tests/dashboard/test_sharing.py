@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from app_pages import open_page
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import runs
-from splicedvae.dashboard.present_view import N_SLIDES
+from splicedvae.dashboard import pages
 
-PRESENT = "pages/results/present.py"
+PRESENT = pages.PRESENT.script
 
 
 def slide_of(app: AppTest) -> str:
@@ -19,23 +20,27 @@ def slide_of(app: AppTest) -> str:
     return found[0] if isinstance(found, list) else found
 
 
+def shown(app: AppTest) -> str:
+    return "\n".join(item.value for item in app.markdown)
+
+
 def test_slides_follow_each_other_and_stand_in_the_address(runs_folder: Path) -> None:
     app = open_page(PRESENT, run="demo")
     titles = [app.title[0].value]
     assert slide_of(app) == "1"
     assert app.button(key="back").disabled
-    for at in range(2, N_SLIDES + 1):
+    n_slides = int(re.search(r"1 / (\d+)", shown(app))[1])
+    for at in range(2, n_slides + 1):
         app.button(key="next").click().run()
         assert not app.exception, app.exception
         assert slide_of(app) == str(at)
         titles.append(app.title[0].value)
-    assert len(set(titles)) == N_SLIDES
+    assert len(set(titles)) == n_slides
     assert app.button(key="next").disabled
     assert app.button(key="page-down").disabled
-    said = "\n".join(item.value for item in app.markdown)
-    assert runs.demo_run().id in said
+    assert runs.demo_run().id in shown(app)
     app.button(key="page-up").click().run()
-    assert slide_of(app) == str(N_SLIDES - 1)
+    assert slide_of(app) == str(n_slides - 1)
 
 
 def test_a_link_leads_to_its_slide_and_nonsense_to_the_first(runs_folder: Path) -> None:
@@ -46,7 +51,7 @@ def test_a_link_leads_to_its_slide_and_nonsense_to_the_first(runs_folder: Path) 
 
 
 def test_the_stage_is_bare_and_its_end_leads_back(runs_folder: Path) -> None:
-    app = open_page("pages/results/latent.py", run="demo")
+    app = open_page(pages.LATENT.script, run="demo")
     assert len(app.sidebar.caption)
     app.switch_page(PRESENT)
     app.run()
@@ -58,7 +63,7 @@ def test_the_stage_is_bare_and_its_end_leads_back(runs_folder: Path) -> None:
 
 def test_how_it_was_made_is_readable(runs_folder: Path) -> None:
     run = runs.demo_run()
-    app = open_page("pages/results/provenance.py", run="demo")
+    app = open_page(pages.PROVENANCE.script, run="demo")
     assert not len(app.json)
     tables = [table.value for table in app.dataframe]
     settings = next(table for table in tables if list(table.columns)[:1] == ["setting"])

@@ -20,14 +20,12 @@ from streamlit.testing.v1 import AppTest
 from splicedvae import io, runs
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Layers, Obs, Sources
-from splicedvae.dashboard import cards, server, uploads
+from splicedvae.dashboard import pages, server, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.datasets import simulate
 
-PAGES = sorted(
-    file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "pages").glob("*/*.py")
-)
-RESULTS = [page for page in PAGES if page.startswith("pages/results/")]
+PAGES = [page.script for page in pages.PAGES]
+RESULTS = [page.script for page in pages.PAGES if page.section == "results"]
 RUN = "0123456789abcdef"
 #: What no page may say: a traceback, a folder of the machine, a type of Python's errors.
 FORBIDDEN = re.compile(
@@ -170,15 +168,17 @@ STATES: dict[str, tuple[Callable[[Path, Path], None], str, str]] = {
     "status is garbage": (
         damaged("status.json", b"\x00\x01"),
         "was not found or cannot be read",
-        "is left out",
+        "is not listed",
     ),
-    "configuration is garbage": (damaged("config.json", b"{"), "was not found", "is left out"),
+    "configuration is garbage": (damaged("config.json", b"{"), "was not found", "is not listed"),
 }
 
 
-def test_every_page_has_a_name_here() -> None:
-    named = {value for value in vars(cards).values() if str(value).startswith("pages/")}
-    assert set(PAGES) == named
+def test_every_script_is_declared_as_a_page() -> None:
+    scripts = (REPOSITORY / "pages").glob("*/*.py")
+    assert set(PAGES) == {file.relative_to(REPOSITORY).as_posix() for file in scripts}
+    assert {page.section for page in pages.PAGES} == set(pages.SECTIONS)
+    assert len({page.url for page in pages.PAGES}) == len(pages.PAGES)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -191,7 +191,7 @@ def test_every_page_tells_what_happened_to_a_run(
     text = told_well(opened(page, run=RUN))
     if page in RESULTS:
         assert on_results in text
-    elif page == cards.TRAIN:
+    elif page == pages.TRAIN.script:
         assert on_training in text
     else:
         assert "No file yet" in text
@@ -205,7 +205,7 @@ def test_a_prediction_without_measured_counts_opens_everywhere(
     app = opened(page, run=RUN)
     text = told_well(app)
     assert not app.error, text
-    if page == cards.DIAGNOSTICS:
+    if page == pages.DIAGNOSTICS.script:
         assert "no measured spliced and unspliced counts" in text
 
 
@@ -220,7 +220,7 @@ def test_nothing_loaded_and_no_demo(
     app = opened(page)
     text = told_well(app)
     assert not app.error, text
-    expected = {cards.INSPECT: "No file yet", cards.TRAIN: "No runs yet"}
+    expected = {pages.INSPECT.script: "No file yet", pages.TRAIN.script: "No runs yet"}
     assert expected.get(page, "upload a file and train a model") in text
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_cannot_be_read_breaks_no_page(runs_folder: Path, page: str)
     stored = uploads.add_upload("cells.h5ad", BytesIO(b"no counts at all\n" * 9))
     app = opened(page, data=stored.id, run="demo")
     told_well(app)
-    if page in (cards.INSPECT, cards.TRAIN):
+    if page in (pages.INSPECT.script, pages.TRAIN.script):
         (error,) = app.error
         assert "it holds text although its name ends in .h5ad" in str(error.value).replace("\\", "")
 
@@ -240,7 +240,7 @@ def test_the_shelf_deletes_a_file_and_refuses_one_in_use(
     with cells_file.open("rb") as content:
         stored = uploads.add_upload("cells.h5ad", content)
     at_work(cells_file, runs_folder)
-    app = opened(cards.INSPECT, data=stored.id)
+    app = opened(pages.INSPECT.script, data=stored.id)
     (shelf,) = [item for item in app.expander if "Stored files" in item.label]
     assert "1, " in shelf.label
     assert "used" in shelf.label
@@ -252,7 +252,7 @@ def test_the_shelf_deletes_a_file_and_refuses_one_in_use(
     assert uploads.find(stored.id) == stored
     status = runs_folder / RUN / "status.json"
     status.write_text(json.dumps({**json.loads(status.read_text()), "state": "stopped"}))
-    app = opened(cards.INSPECT, data=stored.id)
+    app = opened(pages.INSPECT.script, data=stored.id)
     app.checkbox(key=f"drop-sure-{stored.id}").check().run()
     app.button(key=f"drop-yes-{stored.id}").click().run()
     assert not app.exception

@@ -19,14 +19,14 @@ from splicedvae import io, jobs, runs
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Layers
 from splicedvae.cli import app as command_line
-from splicedvae.dashboard import uploads
+from splicedvae.dashboard import pages, uploads
 from splicedvae.datasets import simulate
 from splicedvae.runs.checkpoint import Record
 from splicedvae.runs.stages import Work, stage_seconds
 
-TRAIN = "pages/model/train.py"
-PROVENANCE = "pages/results/provenance.py"
-TWO_RUNS = "pages/results/two_runs.py"
+TRAIN = pages.TRAIN.script
+PROVENANCE = pages.PROVENANCE.script
+TWO_RUNS = pages.TWO_RUNS.script
 HOSTILE = "![x](http://h/p) [a](b)"
 
 
@@ -100,7 +100,7 @@ def test_a_stopped_run_can_go_on(folder: Path, cells_file: Path) -> None:
     assert not app.exception
     run = runs.find_run(run_id)
     try:
-        assert run.status.state in ("queued", "running") or "not readable" in run.status.message
+        assert run.status.state in ("queued", "running") or "cannot be read" in run.status.message
         assert (folder / run_id / "worker.json").exists()
     finally:
         jobs.stop(run, timeout=5)

@@ -189,6 +189,8 @@ def test_the_published_numbers_are_in_every_form_of_the_figure(tmp_path: Path) -
         assert any("published" in text and f"{value:g}" in text for text in texts), texts
     page = write_report(run, tmp_path / "report.html").read_text()
     assert all(f"published {value:g}" in page for value in views.PUBLISHED.values())
-    assert cache.coverage_figure(run).to_json() == call.draw(run, dark=False).to_json()
+    assert (
+        cache.figure(views.coverage_figure, run).to_json() == call.draw(run, dark=False).to_json()
+    )
     bare = views.coverage_figure(run, published=None)
     assert not any("published" in str(note.text) for note in bare.layout.annotations)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae._core.errors import RunError, SplicedVAEError
+from splicedvae._core.settings import settings_of
 from splicedvae.runs import RunConfig
 from splicedvae.runs.config import source_digest
 from splicedvae.velocity import VelocitySettings
@@ -94,6 +97,53 @@ def test_id_knows_neither_path_nor_name(given_config: RunConfig, path: str, name
 )
 def test_id_knows_everything_that_changes_a_result(change: dict[str, Any]) -> None:
     assert config(**change).digest() != config().digest()
+
+
+def test_ids_of_earlier_versions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("splicedvae.runs.config.code_version", lambda: "0.0.0+00000000")
+    assert config().digest() == "7c9af4e9a4c2c695"
+    asked = config(
+        held_out=0.3,
+        n_top_genes=None,
+        ratio_weight=1,
+        transitions=[["A", "B"]],
+        counts="exonic",
+        max_epochs=7,
+        cluster_key="x",
+    ).with_velocity(mode="stochastic", n_neighbors=11)
+    assert asked.digest() == "3e0f87b03ddcea2c"
+
+
+def test_numbers_of_numpy_are_read_as_python_does() -> None:
+    assert config(seed=np.int64(3), n_latent=np.int32(4)) == config(seed=3, n_latent=4)
+    json.dumps(config(seed=np.int64(3)).to_dict())
+
+
+@pytest.mark.parametrize("owner", [RunConfig, VelocitySettings])
+def test_every_setting_is_declared_with_words(owner: type) -> None:
+    declared = settings_of(owner)
+    names = {item.name for item in dataclasses.fields(owner)} - {"velocity", "transitions"}
+    assert set(declared) == names
+    for name, setting in declared.items():
+        assert setting.label, name
+        assert setting.words.endswith("."), name
+        # The list of attributes is made of the declarations.
+        assert f"\n{name}\n    {setting.words[:20]}" in (owner.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("fold", -1, "expected at least 0: raise it"),
+        ("held_out", 1.0, "expected less than 1: lower it"),
+        ("ratio_weight", 0, "expected more than 0: raise it"),
+        ("max_epochs", "many", "a whole number below 2^32 or nothing"),
+        ("counts", "some", "'with-introns' or 'exonic'"),
+    ],
+)
+def test_a_refusal_says_what_a_setting_can_be(name: str, value: Any, words: str) -> None:
+    with pytest.raises(RunError, match=re.escape(words)):
+        config(**{name: value})
 
 
 def test_id_takes_whole_and_decimal_numbers_alike() -> None:

@@ -170,9 +170,9 @@ def rewritten(stopped: Run, changes: dict[str, object]) -> Path:
         ({"run": "0" * 16}, "another data file or other settings"),
         ({"packages": {"torch": "1.0", "scvi-tools": "1.0"}}, "another version of"),
         ({"format": 99}, "format 99"),
-        ({"training": "scvi"}, "not readable"),
-        ({"epoch": 5}, "not readable"),
-        ({"surprise": 1}, "not readable"),
+        ({"training": "scvi"}, "cannot be read"),
+        ({"epoch": 5}, "cannot be read"),
+        ({"surprise": 1}, "cannot be read"),
     ],
 )
 def test_checkpoint_of_something_else_is_refused(
@@ -196,7 +196,7 @@ def test_damaged_checkpoint_is_refused(stopped_run: Run) -> None:
     file = stopped_run.path / "checkpoint" / "splicedvae.safetensors"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    assert "not readable" in resumable(stopped_run)[1]
+    assert "cannot be read" in resumable(stopped_run)[1]
     file.write_bytes(whole)
     tensors = load_file(file)
     with safe_open(file, framework="numpy") as opened:

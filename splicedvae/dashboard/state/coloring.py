@@ -13,15 +13,13 @@ import streamlit as st
 from splicedvae import views
 from splicedvae._core.keys import Layers
 from splicedvae.dashboard import cache
+from splicedvae.dashboard.pages import COLOR_PARAMETER, GENE_COLOR_PARAMETER
 from splicedvae.dashboard.state import query_params
 from splicedvae.runs import Run
 
 #: Instead of a column: a gene, chosen in a second box.
 COUNTS: Final = "counts of a gene"
 RATIO: Final = "spliced fraction of a gene"
-#: Names in the address, and keys of the boxes.
-COLOR: Final = "color"
-GENE: Final = "color-gene"
 #: Genes beyond which a visitor narrows them by a search, and how many are then offered.
 _MOST_OPTIONS: Final = 5_000
 _SHOWN_OPTIONS: Final = 300
@@ -40,12 +38,12 @@ def pick(run: Run) -> str:
     A column, a gene, or a gene after `views.RATIO_PREFIX`; see `views.cell_colors`.
     """
     kinds = _kinds(run)
-    query_params.check(COLOR, kinds, "color")
+    query_params.check(COLOR_PARAMETER, kinds, "colour")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
             "Color by",
             kinds,
-            key=COLOR,
+            key=COLOR_PARAMETER,
             bind="query-params",
             help="A column of the cells, or a gene: its total counts or its predicted spliced "
             "fraction.",
@@ -62,11 +60,11 @@ def asked(run: Run) -> str:
     run
         A finished run.
     """
-    kinds, genes = _kinds(run), cache.once(_genes, run)
-    if COLOR in st.query_params:
-        query_params.check(COLOR, kinds, "color")
+    kinds, genes = _kinds(run), cache.cached(_genes, run)
+    if COLOR_PARAMETER in st.query_params:
+        query_params.check(COLOR_PARAMETER, kinds, "colour")
     given = {**chosen(), **st.query_params.to_dict()}
-    kind, gene = given.get(COLOR), given.get(GENE)
+    kind, gene = given.get(COLOR_PARAMETER), given.get(GENE_COLOR_PARAMETER)
     if kind not in kinds:
         return views.default_color(run)
     if kind not in (COUNTS, RATIO):
@@ -79,9 +77,13 @@ def chosen() -> dict[str, str]:
 
     A page without boxes has no place for it in its own address: Streamlit takes it out.
     """
-    if COLOR in st.query_params:
+    if COLOR_PARAMETER in st.query_params:
         return {}
-    return {name: str(value) for name in (COLOR, GENE) if (value := st.session_state.get(name))}
+    return {
+        name: str(value)
+        for name in (COLOR_PARAMETER, GENE_COLOR_PARAMETER)
+        if (value := st.session_state.get(name))
+    }
 
 
 def known(run: Run, color: str) -> bool:
@@ -105,19 +107,21 @@ def _named(kind: str, gene: str) -> str:
 
 
 def _kinds(run: Run) -> tuple[str, ...]:
-    columns = cache.once(views.color_choices, run)
-    if not cache.once(_genes, run):
+    columns = cache.cached(views.color_choices, run)
+    if not cache.cached(_genes, run):
         return columns
     genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
     return (*columns, *(kind for kind in genes if kind not in columns))
 
 
 def _pick_gene(run: Run) -> str:
-    genes = cache.once(_genes, run)
-    query_params.check(GENE, genes, "gene")
+    genes = cache.cached(_genes, run)
+    query_params.check(GENE_COLOR_PARAMETER, genes, "gene")
     if len(genes) > _MOST_OPTIONS:
         genes = _narrowed(genes)
-    gene = st.selectbox("Gene", genes, key=GENE, bind="query-params", help="Type to search.")
+    gene = st.selectbox(
+        "Gene", genes, key=GENE_COLOR_PARAMETER, bind="query-params", help="Type to search."
+    )
     return str(gene or genes[0])
 
 
@@ -140,5 +144,5 @@ def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
     found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
     # The first gene, which an address without one means, and what is chosen stay in the list.
     shown = tuple(dict.fromkeys((genes[0], *found[:_SHOWN_OPTIONS])))
-    now = st.session_state.get(GENE) or st.query_params.get(GENE)
+    now = st.session_state.get(GENE_COLOR_PARAMETER) or st.query_params.get(GENE_COLOR_PARAMETER)
     return shown if now in shown or now not in set(genes) else (*shown, str(now))

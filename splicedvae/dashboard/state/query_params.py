@@ -11,36 +11,9 @@ from typing import Final
 
 import streamlit as st
 
+from splicedvae.dashboard.pages import PARAMETERS
 from splicedvae.dashboard.text import plain
 
-#: Every name a page of this app may put into the address.
-KNOWN: Final = frozenset(
-    {
-        "run",
-        "data",
-        "color",
-        "color-gene",
-        "density",
-        "coverage",
-        "shown",
-        "clusters",
-        "other",
-        "gene",
-        "gene-cells",
-        "find-genes",
-        "part",
-        "details",
-        "driver-source",
-        "driver-group",
-        "time-source",
-        "cells-of",
-        "find-runs",
-        "order-runs",
-        "slide",
-        "style",
-        "basis",
-    }
-)
 _REMARKS: Final = "_address_remarks"
 
 
@@ -59,7 +32,7 @@ def show_remarks() -> None:
 
 def drop_unknown() -> None:
     """Remove unknown parameters from the address and report them."""
-    for name in [name for name in st.query_params if name not in KNOWN]:
+    for name in [name for name in st.query_params if name not in PARAMETERS]:
         remark(
             f"The link has the parameter “{plain(name, 40)}”, which no page uses; it was ignored."
         )

@@ -14,6 +14,7 @@ import streamlit as st
 
 from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.dashboard import uploads
+from splicedvae.dashboard.pages import DATA_PARAMETER, RUN_PARAMETER
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import line, moment, plain
 from splicedvae.runs import Run, demo_run, find_run, list_runs
@@ -21,8 +22,6 @@ from splicedvae.runs import Run, demo_run, find_run, list_runs
 #: The id under which the shipped run is asked for.
 DEMO: Final = "demo"
 
-_RUN: Final = "run"
-_DATA: Final = "data"
 _RUN_STATE: Final = "_chosen_run"
 _DATA_STATE: Final = "_chosen_data"
 
@@ -66,7 +65,7 @@ def chosen_run() -> Run | None:
     The run, or None if none was chosen. An address that names no run is ignored, which
     `query_params.show_remarks` then says.
     """
-    asked = st.query_params.get(_RUN)
+    asked = st.query_params.get(RUN_PARAMETER)
     for wanted in (asked, st.session_state.get(_RUN_STATE)):
         if not wanted:
             continue
@@ -79,7 +78,7 @@ def chosen_run() -> Run | None:
                     f"The link names the run “{plain(wanted, 40)}”, which was not found or "
                     "cannot be read; it was ignored."
                 )
-                del st.query_params[_RUN]
+                del st.query_params[RUN_PARAMETER]
             st.session_state.pop(_RUN_STATE, None)
             continue
         _remember(run)
@@ -95,15 +94,15 @@ def choose_run(run: Run) -> None:
 def forget_run() -> None:
     """Choose no run, as after deleting it."""
     st.session_state.pop(_RUN_STATE, None)
-    if _RUN in st.query_params:
-        del st.query_params[_RUN]
+    if RUN_PARAMETER in st.query_params:
+        del st.query_params[RUN_PARAMETER]
 
 
 def _remember(run: Run) -> None:
     name = run_id(run)
     st.session_state[_RUN_STATE] = name
-    if st.query_params.get(_RUN) != name:
-        st.query_params[_RUN] = name
+    if st.query_params.get(RUN_PARAMETER) != name:
+        st.query_params[RUN_PARAMETER] = name
 
 
 def opening_run() -> Run | None:
@@ -143,7 +142,7 @@ def run_labels(runs: Sequence[Run]) -> dict[str, str]:
 
 def chosen_file() -> uploads.StoredFile | None:
     """Return the data file that the address or the session names, or None."""
-    asked = st.query_params.get(_DATA)
+    asked = st.query_params.get(DATA_PARAMETER)
     for wanted in (asked, st.session_state.get(_DATA_STATE)):
         if not wanted:
             continue
@@ -155,7 +154,7 @@ def chosen_file() -> uploads.StoredFile | None:
                     f"The link names the file “{plain(wanted, 40)}”, which was not found; "
                     "it was ignored."
                 )
-                del st.query_params[_DATA]
+                del st.query_params[DATA_PARAMETER]
             st.session_state.pop(_DATA_STATE, None)
             continue
         choose_file(stored)
@@ -166,12 +165,12 @@ def chosen_file() -> uploads.StoredFile | None:
 def choose_file(stored: uploads.StoredFile) -> None:
     """Make a file the chosen one, in the session and in the address."""
     st.session_state[_DATA_STATE] = stored.id
-    if st.query_params.get(_DATA) != stored.id:
-        st.query_params[_DATA] = stored.id
+    if st.query_params.get(DATA_PARAMETER) != stored.id:
+        st.query_params[DATA_PARAMETER] = stored.id
 
 
 def forget_file() -> None:
     """Choose no file, as after removing it."""
     st.session_state.pop(_DATA_STATE, None)
-    if _DATA in st.query_params:
-        del st.query_params[_DATA]
+    if DATA_PARAMETER in st.query_params:
+        del st.query_params[DATA_PARAMETER]

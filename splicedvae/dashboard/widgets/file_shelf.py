@@ -64,7 +64,7 @@ def _row(item: StoredFile, *, is_open: bool) -> None:
             )
             sure = st.checkbox(what, key=f"drop-sure-{item.id}")
             if st.button("Delete", type="primary", disabled=not sure, key=f"drop-yes-{item.id}"):
-                with cards.told():
+                with cards.show_errors():
                     uploads.delete(item)
                     if is_open:
                         selection.forget_file()

@@ -31,7 +31,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
     -------
     The file that is open now, or None.
     """
-    with cards.told():
+    with cards.show_errors():
         found = _upload()
         if found is not None:
             selection.choose_file(found)
@@ -42,7 +42,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         _allowed()
         if st.button("Simulated example", icon=":material/science:", key="simulate"):
-            with cards.told():
+            with cards.show_errors():
                 selection.choose_file(_simulated())
                 st.rerun()
     return chosen
@@ -131,7 +131,7 @@ def _allowed() -> None:
             "File", list(files), index=None, format_func=lambda name: line(name, 80), key="allowed"
         )
         if st.button("Open", key="open-allowed", disabled=picked is None) and picked is not None:
-            with cards.told():
+            with cards.show_errors():
                 with st.spinner("Reading the file …"):
                     selection.choose_file(uploads.add_path(files[picked]))
                 st.rerun()

@@ -108,7 +108,7 @@ def ask(
             help="Novelty: how unlike these cells' totals are to those of training, 0 to 1. The "
             "first time takes some seconds more.",
         ):
-            with cards.told():
+            with cards.show_errors():
                 with st.spinner("Comparing the cells with those of training …"):
                     model_fit.compare(stored, picked.run, batch)
                 st.rerun()

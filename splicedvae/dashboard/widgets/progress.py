@@ -12,7 +12,7 @@ import streamlit as st
 
 from splicedvae import plotting, views
 from splicedvae._core.errors import DataError, RunError
-from splicedvae.dashboard import cache, cards, theme, uploads
+from splicedvae.dashboard import cache, cards, pages, theme, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import plain
 from splicedvae.jobs import estimate_rest, resume, start, stop
@@ -104,7 +104,7 @@ def _at_work(run: Run, status: Status) -> None:
     cards.progress(status)
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
-        with st.spinner("Stopping …"), cards.told():
+        with st.spinner("Stopping …"), cards.show_errors():
             stop(run)
         st.session_state.pop(_STOPPING)
         # Where it could not be stopped, that is said above.
@@ -129,7 +129,7 @@ def _at_work(run: Run, status: Status) -> None:
 
 
 def _show_streams(run: Run) -> None:
-    st.switch_page(cards.VELOCITY, query_params={"run": selection.run_id(run)})
+    st.switch_page(pages.VELOCITY.script, query_params={"run": selection.run_id(run)})
 
 
 def _ask(name: str) -> None:
@@ -165,7 +165,7 @@ def _at_rest(run: Run, status: Status) -> None:
     record, reason = resumable(run)
     if record is not None:
         st.caption(_where_it_stands(record))
-        with cards.told():
+        with cards.show_errors():
             expected = estimate_rest(run)
             if expected is not None:
                 st.caption(f":material/schedule: The rest takes {expected}")
@@ -183,11 +183,11 @@ def _at_rest(run: Run, status: Status) -> None:
             selection.choose_file(stored)
             st.rerun()
     if go_on:
-        with cards.told():
+        with cards.show_errors():
             selection.choose_run(resume(run))
             st.rerun()
     if again:
-        with cards.told():
+        with cards.show_errors():
             selection.choose_run(start(run.config))
             st.rerun()
 
@@ -248,7 +248,7 @@ def watched_curves(history: pd.DataFrame, run: Run) -> None:
     """
     try:
         if run.is_finished:
-            figure = cache.watched_figure(run)
+            figure = cache.figure(views.watched_figure, run)
         else:
             figure = plotting.watched_curves(history, dark=theme.is_dark())
     except DataError as missing:

@@ -12,7 +12,8 @@ from splicedvae import views
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Obs, Sources, Split
 from splicedvae._core.metrics import metric_of
-from splicedvae.dashboard import cache, cards
+from splicedvae.dashboard import cache, cards, pages
+from splicedvae.dashboard.pages import Page
 from splicedvae.dashboard.state import coloring, selection
 from splicedvae.dashboard.text import plain
 from splicedvae.dashboard.widgets import downloads, run_check, tables, underway, welcome
@@ -23,16 +24,14 @@ _COVERAGE: Final = 5
 
 
 def frame(
-    title: str, *, colored: bool = False, greet: bool = False, early: bool = False
-) -> tuple[cache.HeldRun, str] | None:
+    page: Page, *, greet: bool = False, early: bool = False
+) -> tuple[cache.CachedRun, str] | None:
     """Open a page on the chosen run, or say why there is nothing to see.
 
     Parameters
     ----------
-    title
-        The page's.
-    colored
-        Whether the page draws cells, so that a visitor chooses their colors.
+    page
+        The page.
     greet
         Whether the page explains the app instead, as long as the demo is open.
     early
@@ -40,8 +39,8 @@ def frame(
 
     Returns
     -------
-    The run and what its cells are colored by (empty if not ``colored``); None where the run has no
-    results, which the page then says.
+    The run and what its cells are colored by (empty where the page colors none); None where the
+    run has no results, which the page then says.
     """
     run = selection.chosen_run() or selection.opening_run()
     if run is None:
@@ -51,7 +50,7 @@ def frame(
     if greet and selection.run_id(run) == selection.DEMO:
         welcome.show()
     else:
-        st.title(title, anchor=False)
+        st.title(page.title, anchor=False)
     left, right = st.columns([3, 2])
     with left:
         run = pick_run(run)
@@ -59,10 +58,10 @@ def frame(
         underway.show(run)
     elif not has_results(run):
         return None
-    with cards.told():
-        whole = cache.hold(run)
+    with cards.show_errors():
+        whole = cache.cached_run(run)
         color = ""
-        if colored:
+        if page.is_colored:
             with right:
                 color = coloring.pick(whole)
         return whole, color
@@ -107,9 +106,9 @@ def has_results(run: Run) -> bool:
         if run.has_streams:
             where = {"run": selection.run_id(run)}
             st.page_link(
-                cards.VELOCITY,
+                pages.VELOCITY.script,
                 label="Show its first streams",
-                icon=":material/air:",
+                icon=pages.VELOCITY.icon,
                 query_params=where,
             )
     return False
@@ -117,7 +116,7 @@ def has_results(run: Run) -> bool:
 
 def _watch(run: Run, label: str, icon: str) -> None:
     where = {"run": selection.run_id(run)}
-    st.page_link(cards.TRAIN, label=label, icon=icon, query_params=where)
+    st.page_link(pages.TRAIN.script, label=label, icon=icon, query_params=where)
 
 
 def pick_run(run: Run) -> Run:
@@ -163,7 +162,7 @@ def headline(run: Run) -> None:
     """Show the numbers a lab asks for first."""
     cells = run.predictions
     st.caption(
-        f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.once(_held_out_words, run)}"
+        f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.cached(_held_out_words, run)}"
     )
     if not downloads.has_metrics(run):
         return

@@ -32,7 +32,7 @@ def complaint(run: Run) -> str | None:
             f"The run {run.name!r} is damaged, {' and '.join(lacking)} missing: open "
             "another run, or delete this one and train again."
         )
-    whole = cache.hold(run)
+    whole = cache.cached_run(run)
     try:
         # Both are kept once they were read, so this costs a page nothing.
         account = whole.velocity_account

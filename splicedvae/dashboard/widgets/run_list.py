@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from splicedvae.dashboard import cards
+from splicedvae.dashboard import cards, pages
 from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.text import duration, moment, paragraph, plain, size
 from splicedvae.runs import NOTE_LENGTH, Run, annotate, delete, rename
@@ -105,7 +105,7 @@ def _row(run: Run, chosen: Run | None) -> None:
 def _actions(run: Run, key: str, *, is_open: bool) -> None:
     if run.is_finished:
         if st.button("Compare", key=f"compare-{key}"):
-            st.switch_page(cards.VELOCITY, query_params={"run": key})
+            st.switch_page(pages.VELOCITY.script, query_params={"run": key})
     elif st.button(
         "Open" if run.status.is_final else "Watch", key=f"watch-{key}", disabled=is_open
     ):
@@ -118,7 +118,7 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
     ):
         name = st.text_input("Name", run.name, max_chars=120, key=f"name-{key}")
         if st.button("Rename", key=f"rename-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 rename(run, name)
                 st.rerun()
         text = st.text_area(
@@ -130,19 +130,19 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
             help="Plain text, shown in this list, under “How it was made” and in the report.",
         )
         if st.button("Save the note", key=f"annotate-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 annotate(run, text)
                 st.rerun()
         if run.is_finished and st.button(
             "Compare with …", icon=":material/difference:", key=f"beside-{key}"
         ):
-            st.switch_page(cards.TWO_RUNS, query_params={"run": key})
+            st.switch_page(pages.TWO_RUNS.script, query_params={"run": key})
         if not run.status.is_final:
             st.caption("Stop the run before deleting it.")
             return
         sure = st.checkbox("Delete the run and all its results", key=f"sure-{key}")
         if st.button("Delete", type="primary", disabled=not sure, key=f"delete-{key}"):
-            with cards.told():
+            with cards.show_errors():
                 delete(run)
                 if is_open:
                     selection.forget_run()

@@ -52,7 +52,7 @@ def _save(run: Run, call: FigureCall) -> None:
     )
     form, size = form or "pdf", size or "double"
     chosen = PRINT_SIZES[size]
-    kept = cache.hold(run)
+    kept = cache.cached_run(run)
     st.download_button(
         f"Save {form.upper()}",
         lambda: call.printed(

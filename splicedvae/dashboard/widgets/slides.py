@@ -7,34 +7,24 @@ buttons; a presenter's remote sends Page Up and Page Down.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from splicedvae.dashboard import cards
+from splicedvae.dashboard import pages
 from splicedvae.dashboard.widgets import link
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-#: Path of the page in the address.
-URL: Final = "present"
 #: Key of the slide's container; the CSS below is for its content.
 SLIDE: Final = "slide"
 _FROM: Final = "_presented_from"
 #: Maximum characters of a caption in a row on a narrow screen.
 _LONG_CAPTION: Final = 24
-_PAGES: Final = {
-    "velocity": cards.VELOCITY,
-    "diagnostics": cards.DIAGNOSTICS,
-    "latent": cards.LATENT,
-    "genes": cards.GENES,
-    "provenance": cards.PROVENANCE,
-    "train": cards.TRAIN,
-    "data": cards.INSPECT,
-}
 _CSS: Final = """
 <style>
 [data-testid="stHeader"], [data-testid="stSidebar"] { display: none; }
@@ -55,7 +45,7 @@ _CSS: Final = """
 
 def remember(url_path: str) -> None:
     """Keep the page that a visitor is on, to which the end of a presentation leads back."""
-    if url_path in _PAGES:
+    if pages.page_at(url_path) is not None:
         st.session_state[_FROM] = url_path
 
 
@@ -98,7 +88,7 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None], more: Mapping
         )
         st.markdown(f"{at} / {n_slides}", width="content")
         ended = st.button("End", key="end", shortcut="Escape")
-        link.offer(URL, more)
+        link.offer(pages.PRESENT.url, more)
         st.button(
             ":material/keyboard_arrow_up:",
             key="page-up",
@@ -124,8 +114,8 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None], more: Mapping
 
 def leave(run_id: str) -> None:
     """Go back to the page that the presentation came from, or to the velocities."""
-    page = _PAGES[st.session_state.get(_FROM, "velocity")]
-    st.switch_page(page, query_params={"run": run_id})
+    page = pages.page_at(st.session_state.get(_FROM, "")) or pages.VELOCITY
+    st.switch_page(page.script, query_params={"run": run_id})
 
 
 def _in_two_lines(title: str) -> str:
@@ -138,7 +128,7 @@ def _in_two_lines(title: str) -> str:
 
 
 def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
-    """Enlarge the type of a figure for a projector, in place.
+    """Return a copy of a figure with larger type, for a projector.
 
     Parameters
     ----------
@@ -147,6 +137,8 @@ def enlarge(figure: go.Figure, height: int = 410) -> go.Figure:
     height
         In pixels of a screen of 1280 x 720.
     """
+    # The figure may be one that is kept for all visitors.
+    figure = copy.deepcopy(figure)
     for note in figure.layout.annotations:
         note.text = _in_two_lines(str(note.text or "")).replace("font-size:12px", "font-size:15px")
         note.font.size = 20

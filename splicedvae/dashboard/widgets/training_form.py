@@ -9,9 +9,10 @@ import streamlit as st
 from splicedvae import io, triage
 from splicedvae._core.errors import SplicedVAEError
 from splicedvae._core.keys import HeadKind, RatioLikelihood, VelocityMode
+from splicedvae._core.settings import RunFields, VelocityFields, settings_of
 from splicedvae.dashboard.text import line
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.dashboard.widgets import layer_choice
+from splicedvae.dashboard.widgets import layer_choice, setting_fields
 from splicedvae.jobs import estimate
 from splicedvae.runs import RunConfig
 
@@ -32,7 +33,7 @@ _MODES: Final[dict[VelocityMode, str]] = {
     "deterministic": "scVelo determ.",
 }
 #: Label of the setting named when shallow data is refused.
-_SHARED: Final = "Minimum shared counts"
+_SHARED: Final = settings_of(RunFields)["min_shared_counts"].label
 
 
 def doubt(summary: triage.DataSummary) -> str | None:
@@ -56,18 +57,17 @@ def doubt(summary: triage.DataSummary) -> str | None:
     )
 
 
-def _column(
-    label: str, columns: tuple[str, ...], first: str | None, *, key: str, words: str
-) -> str | None:
+def _column(name: str, columns: tuple[str, ...], first: str | None, *, key: str) -> str | None:
     """Ask for a column of the cells, or none."""
+    setting = settings_of(RunFields)[name]
     names = [NONE, *columns]
     picked = st.selectbox(
-        label,
+        setting.label,
         names,
         index=names.index(first) if first in names else 0,
         format_func=lambda name: line(name, 60),
         key=key,
-        help=words,
+        help=setting.words,
     )
     return None if picked == NONE else picked
 
@@ -93,7 +93,7 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
     SplicedVAEError
         If a setting is outside what is allowed.
     """
-    defaults = RunConfig(stored.path, stored.sha256, name)
+    declared = settings_of(RunFields)
     with st.container(border=True, key="training"):
         label = st.text_input("Name of the run", name, max_chars=120, key="form-name")
         matrices = (
@@ -102,134 +102,50 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
         left, middle, right = st.columns(3)
         with left:
             clusters = _column(
-                "Clusters",
-                summary.cluster_columns,
-                summary.cluster_key,
-                key="form-clusters",
-                words="Colors the figures. Each cluster keeps its share in the held-out cells.",
+                "cluster_key", summary.cluster_columns, summary.cluster_key, key="form-clusters"
             )
-            batch = _column(
-                "Batches",
-                summary.batch_columns,
-                None,
-                key="form-batch",
-                words="The models correct for batches. Choose none for a single experiment.",
-            )
+            batch = _column("batch_key", summary.batch_columns, None, key="form-batch")
         with middle:
-            epochs = st.number_input(
-                "Epochs",
-                min_value=1,
-                max_value=100_000,
-                value=None,
-                placeholder="auto",
-                key="form-epochs",
-                help="Passes over the training cells, the same for SplicedVAE and scVI. If "
-                "empty: 100, fewer above 20,000 cells.",
+            epochs = setting_fields.number(
+                "max_epochs", key="form-epochs", most=100_000, unset="auto"
             )
             held_out = st.slider(
-                "Held-out cells",
+                declared["held_out"].label,
                 5,
                 50,
-                round(100 * defaults.held_out),
+                round(100 * declared["held_out"].usual),
                 format="%d%%",
                 key="form-held-out",
-                help="Held out from training and all fitted parameters; all metrics use these "
-                "cells.",
+                help=declared["held_out"].words,
             )
         with right:
-            genes = st.number_input(
-                "Highly variable genes",
-                min_value=10,
-                max_value=100_000,
-                value=defaults.n_top_genes,
-                step=100,
-                key="form-genes",
-                help="Selected on the training cells.",
-            )
-            seed = st.number_input(
-                "Seed",
-                min_value=0,
-                max_value=2**31 - 1,
-                value=0,
-                key="form-seed",
-                help="Seed of all random numbers: another seed gives another run.",
-            )
+            genes = setting_fields.number("n_top_genes", key="form-genes", most=100_000, step=100)
+            seed = setting_fields.number("seed", key="form-seed", most=2**31 - 1)
         with st.expander("Advanced", icon=":material/tune:"):
             if summary.has_measured_layers and len(summary.layers) > 2:
                 matrices = layer_choice.ask(summary)
             left, middle, right = st.columns(3)
             with left:
-                likelihood = st.selectbox(
-                    "Ratio likelihood",
-                    list(_LIKELIHOODS),
-                    format_func=_LIKELIHOODS.__getitem__,
-                    key="form-likelihood",
-                    help="How counts vary around the predicted ratio. Binomial: sampling noise "
-                    "only. Beta-binomial: overdispersion per gene. Squared error: of the "
-                    "ratio, weighted by the count.",
+                likelihood = setting_fields.choice(
+                    "ratio_likelihood", _LIKELIHOODS, key="form-likelihood"
                 )
-                head = st.selectbox(
-                    "Ratio decoder",
-                    list(_HEADS),
-                    format_func=_HEADS.__getitem__,
-                    key="form-head",
-                    help="Decodes the ratio of each gene from a cell's latent state.",
-                )
-                shrinkage = st.number_input(
-                    "Ratio shrinkage",
-                    min_value=0.0,
-                    value=None,
-                    placeholder="learned",
-                    key="form-shrinkage",
-                    help="How strongly ratios shrink to the gene's mean; more is safer, with "
-                    "smaller differences between cells. If empty, learned from the data.",
+                head = setting_fields.choice("ratio_head", _HEADS, key="form-head")
+                shrinkage = setting_fields.number(
+                    "ratio_shrinkage", key="form-shrinkage", unset="learned"
                 )
             with middle:
-                n_latent = st.number_input(
-                    "Latent dimensions",
-                    min_value=1,
-                    max_value=200,
-                    value=defaults.n_latent,
-                    key="form-latent",
-                    help="Size of the latent space of both models.",
+                n_latent = setting_fields.number("n_latent", key="form-latent", most=200)
+                shared = setting_fields.number(
+                    "min_shared_counts", key="form-shared", most=1_000_000
                 )
-                shared = st.number_input(
-                    _SHARED,
-                    min_value=0,
-                    max_value=1_000_000,
-                    value=defaults.min_shared_counts,
-                    key="form-shared",
-                    help="Genes with fewer are left out. Spliced plus unspliced counts over the "
-                    "training cells that have both.",
-                )
-                batch_size = st.number_input(
-                    "Batch size",
-                    min_value=2,
-                    max_value=100_000,
-                    value=defaults.batch_size,
-                    key="form-batch-size",
-                    help="Cells in one training step.",
+                batch_size = setting_fields.number(
+                    "batch_size", key="form-batch-size", most=100_000
                 )
             with right:
-                counts = st.selectbox(
-                    "Totals contain",
-                    list(_COUNTS),
-                    index=list(_COUNTS).index(summary.counts or defaults.counts),
-                    format_func=_COUNTS.__getitem__,
-                    key="form-counts",
-                    help="Introns too: spliced + unspliced = total. Exons only: spliced = "
-                    "total, and unspliced counts are additional. Inferred from the file's "
-                    "layers.",
+                counts = setting_fields.choice(
+                    "counts", _COUNTS, key="form-counts", first=summary.counts
                 )
-                mode = st.selectbox(
-                    "Velocity model",
-                    list(_MODES),
-                    format_func=_MODES.__getitem__,
-                    key="form-mode",
-                    help="Balanced: a ratio that is constant within a gene gives no velocity. "
-                    "With scVelo's models, stochastic (its default) and deterministic, "
-                    "composition and noise also give arrows.",
-                )
+                mode = setting_fields.choice("mode", _MODES, key="form-mode", owner=VelocityFields)
         row = st.container(horizontal=True, vertical_alignment="center")
         pressed = row.button(
             "Start training", type="primary", icon=":material/play_arrow:", key="start-training"
@@ -248,15 +164,15 @@ def ask(stored: StoredFile, summary: triage.DataSummary, name: str) -> RunConfig
             batch_key=batch,
             counts=counts,
             held_out=held_out / 100,
-            min_shared_counts=int(shared),
-            n_top_genes=None if genes is None else int(genes),
-            max_epochs=None if epochs is None else int(epochs),
-            batch_size=int(batch_size),
-            n_latent=int(n_latent),
+            min_shared_counts=shared,
+            n_top_genes=genes,
+            max_epochs=epochs,
+            batch_size=batch_size,
+            n_latent=n_latent,
             ratio_likelihood=likelihood,
             ratio_head=head,
             ratio_shrinkage=shrinkage,
-            seed=int(seed),
+            seed=seed,
         ).with_velocity(mode=mode)
     except SplicedVAEError:
         if pressed:
