@@ -41,7 +41,7 @@ READ, EPOCH, AFTER, PREDICT = (
     "fitting after training",
     "prediction to disk",
 )
-NEIGHBOURS, UMAP = "neighbours", "UMAP"
+NEIGHBOURS, UMAP = "neighbors", "UMAP"
 STAGES = (READ, EPOCH, AFTER, PREDICT, NEIGHBOURS, *OF_VELOCITY, UMAP)
 #: Cells of a first call, whose compilation is not measured: among 8,192 and more, scanpy searches
 #: neighbors by compiled code of its own.

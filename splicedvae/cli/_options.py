@@ -38,7 +38,7 @@ def takes(
     owner
         Class whose fields the settings are.
     panels
-        Names of settings by the panel of the help that they stand in; None is the first.
+        Names of settings by the panel of the help that they are in; None is the first.
     renamed
         Options that are not called as the setting is, by name of the setting.
     """

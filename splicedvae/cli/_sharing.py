@@ -83,8 +83,8 @@ def _script() -> Path:
         if script.is_file() and (folder / "pages").is_dir():
             return script
     raise SplicedVAEError(
-        "The dashboard's app.py was not found, expected in the installed package or beside "
-        "it in a clone: reinstall SplicedVAE (pip install --force-reinstall "
+        "The dashboard's app.py was not found, expected in the installed package or next "
+        "to it in a clone: reinstall SplicedVAE (pip install --force-reinstall "
         "'splicedvae[dashboard]')."
     )
 

@@ -65,7 +65,7 @@ def show(
     key
         Name of the element on the page.
     name
-        File name of a saved picture, without ending.
+        File name of a saved image, without ending.
     on_select
         Called when a line or a box was drawn around cells; the selection is then in the
         session under ``key``. Nothing can be selected if None.

@@ -1,4 +1,4 @@
-"""Metrics of a predicted splicing ratio on held-out cells, each with what noise allows.
+"""Metrics of a predicted splicing ratio on held-out cells, each with its noise ceiling.
 
 The mean variance of the sampling noise (`_entries`) gives the RMSE that the truth itself would
 have, and one minus its share of the total variance is the square of the correlation that the truth

@@ -121,8 +121,8 @@ def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    The table with one row of the control for each metric and coverage, where the first stood, and
-    the note "mean of k draws, sd x"; a single draw and the rows of others stay as they are.
+    The table with one row of the control for each metric and coverage, at the place of the first,
+    with the note "mean of k draws, sd x"; a single draw and the rows of others stay as they are.
     """
     result = table.reset_index(drop=True)
     control = result[result["predictor"] == Sources.SHUFFLED]

@@ -100,7 +100,7 @@ class GeneAlignment:
         if self.n_ambiguous:
             parts.append(
                 f"{self.n_ambiguous:,} of these have a name shared by several genes and no "
-                "identifier that tells which"
+                "identifier to distinguish them"
             )
         if self.n_extra:
             parts.append(f"{self.n_extra:,} other genes of the data were left out")
@@ -227,7 +227,7 @@ def align_genes(
     if len(unclear):
         raise GenesError(
             f"The gene name '{unclear[0]}' is duplicated in the data, expected unique "
-            "names; sum its columns, or put identifiers that tell them apart into "
+            "names; sum its columns, or put identifiers that distinguish them into "
             f"`adata.var['{Var.GENE_IDS}']`."
         )
     if match.n_found < max(1, min_fraction * n):

@@ -1,4 +1,4 @@
-"""The table of a benchmark as a figure: every predictor, its spread, and what noise allows."""
+"""The table of a benchmark as a figure: every predictor, its spread, and the noise ceiling."""
 
 from __future__ import annotations
 

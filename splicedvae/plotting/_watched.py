@@ -43,7 +43,7 @@ def watched_curves(
     history
         One row for each predictor, epoch and metric: columns ``predictor``, ``epoch``,
         ``metric`` and ``value``. Metrics are named ``<metric>_held_out``; those of the gene mean
-        are a level, as is ``<metric>_held_out_ceiling``, what noise allows.
+        are a level, as is ``<metric>_held_out_ceiling``, the noise ceiling.
     labels
         Metrics to draw, a panel each, and their names.
     dark
@@ -51,7 +51,7 @@ def watched_curves(
 
     Returns
     -------
-    One figure, a panel for each metric; the gene mean dashed, what noise allows dotted.
+    One figure, a panel for each metric; the gene mean dashed, the noise ceiling dotted.
 
     Raises
     ------

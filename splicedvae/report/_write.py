@@ -81,7 +81,7 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
     Returns
     -------
     The file, which needs no network. It is about 5 MB, most of it plotly.js, and with three
-    velocities another 0.1 MB for each thousand cells up to 30,000. More cells are pictures, as on
+    velocities another 0.1 MB for each thousand cells up to 30,000. More cells are images, as on
     the pages, which the figures say: 50,000 cells take 5.4 MB and 4 s, 500,000 take 5.2 MB and
     18 s.
 

@@ -27,9 +27,9 @@ _ALL: Final = "all"
 @described
 @dataclass(frozen=True)
 class VelocitySettings(VelocityFields):
-    """How genes are chosen, neighbours found and velocity fitted.
+    """How genes are chosen, neighbors found and velocity fitted.
 
-    With the balanced model moments are taken over neighbours of neighbours, and the graph compares
+    With the balanced model moments are computed over neighbors of neighbors, and the graph compares
     square roots of velocities and of differences in total counts. scVelo's models fit first and
     second moments (stochastic) or the first alone (deterministic); compare them with permuted
     ratios. ``n_top_genes`` is ``None`` where all genes are kept. A value outside its range is

@@ -197,7 +197,7 @@ def _number(
     words: str = "",
     limit: str = tables.CEILING,
 ) -> None:
-    """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
+    """Show SplicedVAE's number, with the baselines and the noise ceiling."""
     ours = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
     if not np.isfinite(ours):
         return
