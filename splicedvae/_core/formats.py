@@ -1,7 +1,7 @@
 """The file formats that are read, each declared once.
 
 What a person is told of formats, which files a page offers, and what the gate tries are made of
-these declarations. How a format is recognised by its content and how it is read stands in its
+these declarations. How a format is recognized by its content and how it is read stands in its
 module; see `splicedvae.io.formats`.
 """
 
@@ -49,7 +49,7 @@ class FileFormat:
 
     @property
     def code(self) -> ModuleType:
-        """The module that recognises and reads it."""
+        """The module that recognizes and reads it."""
         return importlib.import_module(f"splicedvae.io.formats.{self.module}")
 
 
@@ -59,7 +59,7 @@ FORMATS: Final = (
     FileFormat("loom", "loom", "loom", "hdf5", "_loom", (".loom",)),
     FileFormat("10x h5", "10x h5", "10x h5", "hdf5", "_tenx", (".h5",)),
     FileFormat("zarr", "zarr", "zarr.zip", "folder", "_zarr", (".zarr",), in_blocks=True),
-    # Whatever no other format recognises in a folder is refused by this one.
+    # Whatever no other format recognizes in a folder is refused by this one.
     FileFormat(
         "mtx folder",
         "a folder (or zip) of Matrix Market files",

@@ -152,7 +152,7 @@ def _root(place: Path, limits: Limits, closing: ExitStack, notes: list[str]) -> 
     """Open the file after the gate's checks; None where its format is not read in blocks."""
     if place.is_file() and not _gate.is_hdf5(place):
         return None
-    found = _gate.recognised(place, limits)
+    found = _gate.recognized(place, limits)
     if found is None or not found.in_blocks:
         return None
     if not place.is_dir():

@@ -134,7 +134,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _open(place: Path, limits: Limits) -> Opened:
-    found = recognised(place, limits)
+    found = recognized(place, limits)
     if found is None:
         return _open_zip(place, limits)
     return _read(found, place, limits)
@@ -146,7 +146,7 @@ def _read(found: FileFormat, place: Path, limits: Limits) -> Opened:
         return Opened(found.code.read(place, limits, notes), found.name, notes)
 
 
-def recognised(place: Path, limits: Limits) -> FileFormat | None:
+def recognized(place: Path, limits: Limits) -> FileFormat | None:
     """Tell the format of a file or folder by its content, after the checks of its container.
 
     Parameters
@@ -186,7 +186,7 @@ def recognised(place: Path, limits: Limits) -> FileFormat | None:
 
 def _first(container: str, source: Any) -> FileFormat | None:
     formats = (one for one in FORMATS if one.container == container)
-    return next((one for one in formats if one.code.recognises(source)), None)
+    return next((one for one in formats if one.code.recognizes(source)), None)
 
 
 def is_hdf5(place: Path) -> bool:

@@ -56,8 +56,8 @@ def write_names(path: Path, rows) -> None:
 
 
 @pytest.mark.parametrize("declared", FORMATS, ids=lambda declared: declared.name)
-def test_a_declared_format_can_be_recognised_and_read(declared):
-    assert callable(declared.code.recognises)
+def test_a_declared_format_can_be_recognized_and_read(declared):
+    assert callable(declared.code.recognizes)
     assert callable(declared.code.read)
     assert hasattr(declared.code, "stored") == declared.in_blocks
     assert declared.label in ACCEPTED

@@ -18,9 +18,9 @@ from splicedvae.io._limits import Limits
 from splicedvae.io.formats import _hdf5, _loom
 
 
-def recognises(file: h5py.File) -> bool:
+def recognizes(file: h5py.File) -> bool:
     """Whether an HDF5 file holds an AnnData."""
-    return {"obs", "var"} <= set(file.keys()) and not _loom.recognises(file)
+    return {"obs", "var"} <= set(file.keys()) and not _loom.recognizes(file)
 
 
 def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:

@@ -23,7 +23,7 @@ _CELL_NAMES = ("CellID", "obs_names", "cell_names", "cell_name", "cell_id", "bar
 _BLOCK_BYTES = 64 * 1024**2
 
 
-def recognises(file: h5py.File) -> bool:
+def recognizes(file: h5py.File) -> bool:
     """Whether the root of an HDF5 file looks like a loom file's."""
     return _hdf5.is_loom(file)
 

@@ -11,7 +11,7 @@ from splicedvae.io.formats._folders import choose_folder
 from splicedvae.io.formats._market import read_market_folder
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether a folder may hold matrices: `read` says what it lacks."""
     return True
 

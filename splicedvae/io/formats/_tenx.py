@@ -21,7 +21,7 @@ from splicedvae.io.formats import _hdf5
 _PARTS = {"data", "indices", "indptr", "shape", "barcodes"}
 
 
-def recognises(file: h5py.File) -> bool:
+def recognizes(file: h5py.File) -> bool:
     """Whether an HDF5 file holds matrices of Cell Ranger's."""
     return bool(_groups(file))
 

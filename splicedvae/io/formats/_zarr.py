@@ -108,7 +108,7 @@ def check(folder: Path, limits: Limits) -> None:
     limits.check_size(declared)
 
 
-def recognises(folder: Path) -> bool:
+def recognizes(folder: Path) -> bool:
     """Whether a folder is a zarr store."""
     return is_store(folder)
 
