@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run app.py`. Routing, and what stands around every page.
+"""The dashboard: `streamlit run app.py`. Routing, and the frame around every page.
 
 Streamlit imports this file once, when its server starts, and finds `app`; then it runs the file
 as a script for every visitor.

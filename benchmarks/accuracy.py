@@ -65,9 +65,9 @@ SIZE_PREDICTORS = {
 }
 #: Variants of the model for `tried`: name, words, options.
 TRIED: tuple[tuple[str, str, dict[str, object]], ...] = (
-    ("no_components", "latent state alone, no second expert on components", {"n_components": 0}),
-    ("mlp", "a small network in place of the linear head", {"ratio_head": "mlp"}),
-    ("latent_20", "20 latent dimensions in place of 10", {"n_latent": 20}),
+    ("no_components", "latent state only, no second expert on components", {"n_components": 0}),
+    ("mlp", "a small network instead of the linear head", {"ratio_head": "mlp"}),
+    ("latent_20", "20 latent dimensions instead of 10", {"n_latent": 20}),
 )
 
 
@@ -534,16 +534,16 @@ RATIO: tuple[Row, ...] = (
     ("interval_coverage", 10, "counts inside 90% intervals, 10 or more", 3),
 )
 VELOCITY: tuple[Row, ...] = (
-    ("velocity_cosine_genes", 1, "cosine to the measured, genes", 2),
-    ("velocity_cosine_genes_equal", 1, "the same, each gene in units of its own spread", 2),
-    ("velocity_cosine_umap", 1, "cosine to the measured, map", 2),
-    ("velocity_cosine_genes_own_graph", 1, "the same on the model's own graph, genes", 2),
-    ("velocity_cosine_umap_own_graph", 1, "the same on the model's own graph, map", 2),
+    ("velocity_cosine_genes", 1, "cosine to the measured, gene space", 2),
+    ("velocity_cosine_genes_equal", 1, "the same, each gene scaled by its own spread", 2),
+    ("velocity_cosine_umap", 1, "cosine to the measured, embedding", 2),
+    ("velocity_cosine_genes_own_graph", 1, "the same on the model's own graph, gene space", 2),
+    ("velocity_cosine_umap_own_graph", 1, "the same on the model's own graph, embedding", 2),
     ("cbdir", 1, "known transitions (CBDir)", 2),
-    ("cbdir_null", 1, "the same, random neighbours", 2),
-    ("velocity_effective_genes", 1, "genes that draw the arrows, effective number", 0),
+    ("cbdir_null", 1, "the same, random neighbors", 2),
+    ("velocity_effective_genes", 1, "effective number of genes behind an arrow", 0),
     ("velocity_confidence", 1, "confidence (smoothness)", 2),
-    ("coherence_umap", 1, "coherence within clusters, map (smoothness)", 2),
+    ("coherence_umap", 1, "coherence within clusters, embedding (smoothness)", 2),
 )
 LATENT: tuple[Row, ...] = (
     ("expression_nll", 1, "NLL of expression per cell", 1),
@@ -644,7 +644,7 @@ def targets(found: dict[str, pd.DataFrame], expression: dict[str, pd.Series]) ->
         return written(rows.loc[(rows["mode"] == mode) & (rows["depth"] == 0.86), "value"], 2)
 
     lines = [
-        ("skill, out of the box", "0.010", reached("default", "skill", 4)),
+        ("skill, all defaults", "0.010", reached("default", "skill", 4)),
         (
             "r within genes, pooled by cluster",
             "0.62, where the ceiling is 0.69",
@@ -653,13 +653,13 @@ def targets(found: dict[str, pd.DataFrame], expression: dict[str, pd.Series]) ->
             f"{reached('pooled', 'pooled_100', 3)} with 100 (ceilings above)",
         ),
         (
-            "two halves: cosine over genes",
+            "two halves: cosine in gene space",
             "0.30, the others clearly below",
             f"{reached('halves', 'velocity_cosine_genes', 2)} (ridge "
             f"{reached('halves', 'velocity_cosine_genes', 2, 'ridge')})",
         ),
         (
-            "two halves: cosine on the map",
+            "two halves: cosine in the embedding",
             "0.65, the others clearly below",
             f"{reached('halves', 'velocity_cosine_umap', 2)} (ridge "
             f"{reached('halves', 'velocity_cosine_umap', 2, 'ridge')})",
@@ -670,20 +670,20 @@ def targets(found: dict[str, pd.DataFrame], expression: dict[str, pd.Series]) ->
             reached("halves", "cbdir", 2),
         ),
         (
-            "simulation, cosine to the truth over genes",
+            "simulation, cosine to the truth in gene space",
             f"that from measured S/U: {at_depth('measured', 'balanced')} balanced, "
             f"{at_depth('measured', 'stochastic')} scVelo stochastic",
             at_depth("splicedvae", "balanced"),
         ),
         ("other tissue: skill over the gene mean", "0", reached("transfer", "skill", 4)),
-        ("the other way round", "0", reached("back", "skill", 4)),
+        ("other tissue, other direction", "0", reached("back", "skill", 4)),
         (
             "90% intervals, 5 molecules or more",
             "0.88 to 0.92",
             reached("cells", "interval_coverage", 3, coverage=5),
         ),
         (
-            "expression NLL against scVI's, in per cent",
+            "expression NLL against scVI's, in percent",
             "at most 0.5",
             f"{written(expression['twin'], 2)} (same options), "
             f"{written(expression['stock'], 2)} (scVI's own)",
@@ -701,11 +701,11 @@ def depth_table(found: pd.DataFrame) -> str:
         ("splicedvae", "balanced", "SplicedVAE, from totals"),
         ("measured", "balanced", "measured S/U"),
         ("measured", "stochastic", "measured S/U, scVelo stochastic"),
-        ("shuffled", "balanced", "shuffled ratios"),
+        ("shuffled", "balanced", "permuted ratios"),
     ]
     lines = [
         "| counts per cell and gene | "
-        + " | ".join(f"{words}: genes | map" for *_, words in columns)
+        + " | ".join(f"{words}: gene space | embedding" for *_, words in columns)
         + " |",
         f"| --- |{' --- |' * (2 * len(columns))}",
     ]
@@ -736,11 +736,11 @@ def depth_figure(found: pd.DataFrame, file: Path) -> None:
         ("splicedvae", "balanced", "SplicedVAE, from totals alone", "-"),
         ("measured", "balanced", "measured S/U, balanced", "-"),
         ("measured", "stochastic", "measured S/U, scVelo stochastic", "--"),
-        ("shuffled", "balanced", "shuffled ratios (control)", ":"),
+        ("shuffled", "balanced", "permuted ratios (control)", ":"),
     ]
     for axis, metric, title in (
-        (axes[0], "velocity_cosine_genes", "over genes"),
-        (axes[1], "velocity_cosine_umap", "on the map"),
+        (axes[0], "velocity_cosine_genes", "in gene space"),
+        (axes[1], "velocity_cosine_umap", "in the embedding"),
     ):
         for name, mode, label, style in lines:
             part = found[

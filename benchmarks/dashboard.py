@@ -50,7 +50,7 @@ LATENT: Final = VIEWS["Latent spaces"]
 #: Targets: milliseconds, bytes and megabytes.
 TARGETS: Final = {
     "page switch p95": {50_000: 400, 500_000: 1_000},
-    "recolour by a gene p95": {50_000: 400, 500_000: 1_000},
+    "recolor by a gene p95": {50_000: 400, 500_000: 1_000},
     "largest payload of a view": {50_000: 1.5e6, 500_000: 1e6},
     "lasso p95": {500_000: 1_000},
     "first paint of the demo, warm": {0: 3_000},
@@ -170,8 +170,8 @@ def open_view(page: Page, name: str) -> None:
     quiet(page)
 
 
-def recolour(page: Page, genes: list[str]) -> list[float]:
-    """Colour the latent maps by genes, each for the first time."""
+def recolor(page: Page, genes: list[str]) -> list[float]:
+    """Color the latent maps by genes, each for the first time."""
     open_view(page, "Latent spaces")
     drawn = (
         "gene => [...document.querySelectorAll('.st-key-latents .js-plotly-plot')].some("
@@ -179,7 +179,7 @@ def recolour(page: Page, genes: list[str]) -> list[float]:
     )
     box = page.get_by_role("combobox", name="Gene", exact=True)
     if not box.count():
-        page.get_by_role("combobox", name="Colour by").fill("counts of a gene")
+        page.get_by_role("combobox", name="Color by").fill("counts of a gene")
         page.get_by_role("option", name="counts of a gene", exact=True).click()
         box.wait_for(timeout=LONG)
         quiet(page)
@@ -271,17 +271,17 @@ def of_run(
     quiet(page)
     around = switches(page, traffic, asked.rounds)
     names = [f"Gene{index:05d}" for index in range(11, 11 + asked.repeats)]
-    recolours = recolour(page, names)
+    recolors = recolor(page, names)
     drawn = lassos(page, traffic, asked.repeats)
     # The session is still there: the page answers without having connected again.
-    alive = recolour(page, [f"Gene{500:05d}"])
+    alive = recolor(page, [f"Gene{500:05d}"])
     context.close()
     return {
         "first opening": opening,
         "first visit of a view": around["first"],
         "page switch": around["times"],
         "payload": around["payload"],
-        "recolour": recolours,
+        "recolor": recolors,
         "lasso": drawn,
         "connections lost": traffic.closed,
         "after the lassos": alive,
@@ -339,8 +339,8 @@ def summary(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         row("page switch p95", cells, float(np.percentile(every, 95)), "ms")
         for name, times in one["page switch"].items():
             row(f"  to {name}, median", cells, float(np.median(times)), "ms")
-        row("recolour by a gene p50", cells, float(np.percentile(one["recolour"], 50)), "ms")
-        row("recolour by a gene p95", cells, float(np.percentile(one["recolour"], 95)), "ms")
+        row("recolor by a gene p50", cells, float(np.percentile(one["recolor"], 50)), "ms")
+        row("recolor by a gene p95", cells, float(np.percentile(one["recolor"], 95)), "ms")
         row("lasso p50", cells, float(np.percentile(one["lasso"]["times"], 50)), "ms")
         row("lasso p95", cells, float(np.percentile(one["lasso"]["times"], 95)), "ms")
         row("lasso, the first of a run", cells, one["lasso"]["first"], "ms")
@@ -360,7 +360,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file with all numbers")
     parser.add_argument("--cells", type=int, nargs="*", default=[size[0] for size in SIZES])
     parser.add_argument("--rounds", type=int, default=5, help="rounds through all views")
-    parser.add_argument("--repeats", type=int, default=8, help="recolourings and lassos")
+    parser.add_argument("--repeats", type=int, default=8, help="recolorings and lassos")
     parser.add_argument("--sessions", type=int, default=3, help="further visitors of each view")
     parser.add_argument("--chromium", help="path of a Chromium")
     asked = parser.parse_args()

@@ -45,14 +45,14 @@ def main() -> None:
         lambda: [run.velocity_outline(source) for source in run.velocity_sources],
     )
     spent("add up the depths, once a run", lambda: run.depths)
-    maps = spent("turn the maps onto each other, once a run", lambda: views.latent_maps(run))
+    maps = spent("align the embeddings, once per run", lambda: views.latent_maps(run))
     gene = str(run.predictions.var_names[5])
     for by in (None, gene, f"{views.RATIO_PREFIX}{gene}", views.CELL_DEPTH):
 
         def draw(by: str | None = by) -> object:
             return views.latent_figure(run, by, maps=maps)
 
-        spent(f"draw both maps by {by or 'cluster'}", draw)
+        spent(f"draw both embeddings by {by or 'cluster'}", draw)
         figure = views.latent_figure(run, by, maps=maps)
         text = spent("  write it as JSON", figure.to_json)
         print(f"| | {len(text) / 1e6:.2f} MB | |")
@@ -76,7 +76,7 @@ def main() -> None:
             lambda: views.summarise_selection(run, inside, scores),
         )
     spent(
-        "draw both maps with these cells",
+        "draw both embeddings with these cells",
         lambda: views.latent_figure(run, maps=maps, selected=inside, outlines=[line]),
     )
     spent("stream lines of one velocity", lambda: views.stream_lines(run, "splicedvae", density=1))

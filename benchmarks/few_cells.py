@@ -1,11 +1,11 @@
-"""Compare graphs and numbers of neighbours where cells are few, by known velocity.
+"""Compare graphs and numbers of neighbors where cells are few, by known velocity.
 
     python benchmarks/few_cells.py --cells 60 100 150 200 300 600 --neighbors 30 20 15 10
 
 Simulations of four topologies and three seeds, at two depths: 180 genes with the simulator's usual
 counts (deep) and 400 genes at the depth of the pancreas data (shallow). The cosine to the true
 velocity in the embedding is printed for graphs of spliced counts and of totals, with moments over
-one and two steps (see `velocity_transform.py`). The balanced model takes one neighbour for each
+one and two steps (see `velocity_transform.py`). The balanced model takes one neighbor for each
 fifteen cells, at least 10 and at most `VelocitySettings.n_neighbors`, because of this table.
 """
 
@@ -47,7 +47,7 @@ GRAPHS = (
 
 @dataclass(frozen=True)
 class _Exactly(_Settings):
-    """Settings whose number of neighbours is taken as given."""
+    """Settings whose number of neighbors is taken as given."""
 
     def neighbors_among(self, n_cells: int) -> int:
         return self.n_neighbors

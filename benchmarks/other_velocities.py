@@ -6,13 +6,13 @@ Cells with known velocity at the depth of the pancreas data, four topologies inc
 model is trained on one half of the cells and predicts the S/U of the other half from their totals.
 In that half, the measured S/U are given to the balanced model of this package, to scVelo's
 stochastic and dynamical models and to veloVI (Gayoso et al. 2024, *Nature Methods* 21, 50;
-`scvi.external.VELOVI`). All share genes, neighbours and embedding; each tool makes its graph as it
+`scvi.external.VELOVI`). All share genes, neighbors and embedding; each tool makes its graph as it
 does by default. Every velocity is compared with the true one:
 
     genes        cosine in gene space, each gene's velocity in the tool's own units
     genes equal  the same, each gene in units of its own spread
     embedding    cosine of the arrows in the UMAP
-    time         share of neighbours in the UMAP whose true order the arrows tell; not on a cycle
+    time         share of neighbors in the UMAP whose true order the arrows tell; not on a cycle
 
 One file a simulation is kept in --out, so that an interrupted run goes on.
 """

@@ -1,4 +1,4 @@
-"""Cells as scVelo's own functions take them, on the neighbours and embedding of a common ground."""
+"""Cells as scVelo's own functions take them, on the neighbors and embedding of a common ground."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns
 
 
 def for_scvelo(ground: AnnData) -> AnnData:
-    """Give scVelo layers normalised as it does it, each to its own median size; no moments."""
+    """Give scVelo layers normalized as it does it, each to its own median size; no moments."""
     own = AnnData(obs=ground.obs[[]].copy(), var=ground.var[[]].copy())
     for name in (Layers.SPLICED, Layers.UNSPLICED):
         counts = sparse.csr_matrix(ground.layers[name], dtype=np.float32)

@@ -261,7 +261,7 @@ def browser_page(folder: Path) -> Iterator[tuple[str, Page]]:
 def from_upload(page: Page, address: str, file: Path) -> float:
     """Upload a file to a fresh page and return the seconds until its numbers stand there."""
     page.goto(f"{address}/data")
-    page.get_by_text("a run is a folder").wait_for()
+    page.get_by_text("accept a run folder").wait_for()
     heading = page.get_by_role("heading", name=file.name)
     start = time.perf_counter()
     page.locator("input[type=file]").set_input_files(str(file))

@@ -4,7 +4,7 @@
     python benchmarks/velocity_transform.py --simulated --seeds 0 1 2 3
 
 The first takes the 3,548 pancreas cells named by SPLICEDVAE_DATA (default ../shared/data), with
-measured S/U. For each seed (of neighbours, UMAP and thinning) and each variant of the graph:
+measured S/U. For each seed (of neighbors, UMAP and thinning) and each variant of the graph:
 
     cbdir    CBDir over the seven known transitions, of the measured counts
     halves   cosine in the embedding between two halves of the measured molecules
@@ -15,10 +15,10 @@ measured S/U. For each seed (of neighbours, UMAP and thinning) and each variant 
 The second simulates cells with known velocity at the depth of the pancreas data and gives the
 cosine to the true velocity in the embedding. The true velocity is projected with the same variant,
 with the linear graph (``true, linear``) and with square roots (``true, square root``), so that no
-variant chooses its own reference. ``time`` is the share of neighbours in the embedding whose true
+variant chooses its own reference. ``time`` is the share of neighbors in the embedding whose true
 order the arrows tell (0.5 by chance; not on a cycle).
 
-Neighbours are the same for all variants. A variant changes what the graph compares (the velocities,
+Neighbors are the same for all variants. A variant changes what the graph compares (the velocities,
 the displacements between cells, and the genes) and over how many steps moments are taken.
 """
 
@@ -86,7 +86,7 @@ class Variant:
     change: Change = _as_they_are
     #: Factor on each gene's states and velocities; 0 leaves it out.
     weight: Callable[[Genes], NDArray[np.float64]] = lambda genes: np.ones(genes.share.size)
-    #: Steps over the neighbour graph that moments are taken over; one in scVelo.
+    #: Steps over the neighbor graph that moments are taken over; one in scVelo.
     steps: int = 1
 
 

@@ -325,7 +325,7 @@ def report(table: pd.DataFrame, seed: int) -> str:
         _rate("False “do not show”", int((refused & there).sum()), int(there.sum()), "with one"),
         "",
         f"A simulated velocity whose arrows follow the true ones by less than {RIGHT} (mean cosine "
-        "on the map, held-out cells) counts as none.",
+        "in the embedding, held-out cells) counts as none.",
     ]
     wrong = table[(trusted & ~there) | (refused & there)]
     if len(wrong):

@@ -73,7 +73,7 @@ def served(runs: Path) -> Iterator[str]:
 
 def settle(page: Page) -> None:
     """Wait until a page is drawn."""
-    page.get_by_text("a run is a folder").wait_for(timeout=WAIT)
+    page.get_by_text("accept a run folder").wait_for(timeout=WAIT)
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSpinner]')",
         timeout=WAIT,
@@ -148,7 +148,7 @@ def main() -> None:
         page.wait_for_timeout(5000)
         save(page, "train", 1100)
         page.get_by_role("button", name="Stop …").click()
-        page.get_by_role("button", name="Stop it").click()
+        page.get_by_role("button", name="Stop").click()
         page.get_by_text("This run was stopped").wait_for(timeout=WAIT)
         browser.close()
 

@@ -54,7 +54,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import rooms when first asked for: torch and scanpy take seconds, ``--help`` must not.
+    """Import packages on first use: torch and scanpy take seconds, ``--help`` must not.
 
     Parameters
     ----------

@@ -63,8 +63,8 @@ def reconstruct_counts(
         )
     if totals.shape != ratio.shape:
         raise DataError(
-            f"Totals of shape {totals.shape} came with ratios of shape {ratio.shape}, equal shapes "
-            "were expected; align the genes first."
+            f"Found totals of shape {totals.shape} with ratios of shape {ratio.shape}, "
+            "expected equal shapes; align the genes first."
         )
     x = csr_matrix(totals, copy=True) if issparse(totals) else csr_matrix(np.asarray(totals))
     x.sum_duplicates()
@@ -105,8 +105,8 @@ def _at_entries(ratio: Any, pattern: csr_matrix) -> NDArray[Any]:
     present = np.asarray(stored[rows, pattern.indices]).ravel()
     if not present.all():
         raise DataError(
-            f"{int((present == 0).sum()):,} non-zero totals have no splicing ratio, one for each "
-            "was expected; predict the ratio on the same counts."
+            f"{int((present == 0).sum()):,} non-zero totals have no splicing ratio, "
+            "expected one for each; predict the ratio on the same counts."
         )
     return values
 
@@ -141,7 +141,7 @@ def add_predicted_layers(
     layer
         Layer with the total counts; ``None`` takes ``X``.
     details
-        Anything else worth recording, such as how genes were aligned.
+        Additional entries, such as how genes were aligned.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The files beside the code keep what they promise: pins inside ranges, colours that stay apart."""
+"""The files beside the code keep what they promise: pins inside ranges, colors that stay apart."""
 
 from __future__ import annotations
 
@@ -127,13 +127,13 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def nearest(colors: list[str], eye: str) -> float:
-    """Smallest CIE76 distance between two of the colours, as an eye sees them."""
+    """Smallest CIE76 distance between two of the colors, as an eye sees them."""
     seen = [lab(EYES[eye] @ linear(color)) for color in colors]
     return min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2))
 
 
 def contrast(one: str, other: str) -> float:
-    """WCAG contrast ratio of two colours, from 1 to 21."""
+    """WCAG contrast ratio of two colors, from 1 to 21."""
     weights = np.array([0.2126, 0.7152, 0.0722])
     dark, light = sorted(float(linear(color) @ weights) for color in (one, other))
     return (light + 0.05) / (dark + 0.05)
@@ -142,7 +142,7 @@ def contrast(one: str, other: str) -> float:
 def test_distance_and_contrast_know_their_ends() -> None:
     assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
     assert nearest(["#000000", "#FFFFFF"], "normal") == pytest.approx(100, abs=0.01)
-    # Red and green of one lightness, the pair that most colour-blind people confuse.
+    # Red and green of one lightness, the pair that most color-blind people confuse.
     assert nearest(["#C04040", "#608000"], "normal") > 60
     assert nearest(["#C04040", "#608000"], "deuteranopia") < 20
 

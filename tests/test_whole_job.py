@@ -128,7 +128,7 @@ def test_human_cells_with_a_mouse_model_fail_with_what_to_do(
     )
     assert done.returncode == 1
     sentence = " ".join(done.stderr.split())
-    assert "capitalised symbols as in mouse" in sentence
+    assert "capitalized symbols as in mouse" in sentence
     assert "upper-case symbols as in human" in sentence
     assert "orthologs" in sentence
     assert "Traceback" not in done.stderr

@@ -176,6 +176,6 @@ def test_what_is_read_can_be_written_and_the_notes_say_what_changed(tmp_path):
     adata.uns.update(ENTRIES)
     result = io.from_anndata(adata)
     written(result.adata, tmp_path)
-    (left_out,) = [note for note in result.notes if note.startswith("Left out, as a file")]
+    (left_out,) = [note for note in result.notes if note.startswith("Left out, because a file")]
     assert "uns/function" in left_out
     assert adata.uns["function"] is print

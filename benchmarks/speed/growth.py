@@ -41,10 +41,10 @@ READ, EPOCH, AFTER, PREDICT = (
     "fitting after training",
     "prediction to disk",
 )
-NEIGHBOURS, UMAP = "neighbours", "UMAP"
+NEIGHBOURS, UMAP = "neighbors", "UMAP"
 STAGES = (READ, EPOCH, AFTER, PREDICT, NEIGHBOURS, *OF_VELOCITY, UMAP)
 #: Cells of a first call, whose compilation is not measured: among 8,192 and more, scanpy searches
-#: neighbours by compiled code of its own.
+#: neighbors by compiled code of its own.
 WARM_UP = 9_000
 #: Points over which the exponent is fitted.
 LAST = 3
@@ -113,7 +113,7 @@ def predict(file: str, model: str, out: str) -> dict[str, Stage]:
 
 
 def velocity(file: str) -> dict[str, Stage]:
-    """Find neighbours and compute the default velocity of all genes."""
+    """Find neighbors and compute the default velocity of all genes."""
     import anndata as ad
 
     from splicedvae import velocity as vl

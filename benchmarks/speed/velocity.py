@@ -1,10 +1,10 @@
 """A whole velocity (moments, fit, graph, arrows, confidences) against plain scVelo.
 
-Cells with known kinetics are prepared once (genes, neighbours, UMAP: the same for both), and then
+Cells with known kinetics are prepared once (genes, neighbors, UMAP: the same for both), and then
 the same velocity is computed twice, in a process of its own each: by scVelo's own functions in
 their usual order (``pp.moments``, ``tl.velocity``, ``tl.velocity_graph``,
 ``tl.velocity_embedding``, ``tl.velocity_confidence``), and by `splicedvae.velocity`. Cells, genes,
-sizes, neighbour graph, embedding, mode and number of jobs are the same. Compilation is not
+sizes, neighbor graph, embedding, mode and number of jobs are the same. Compilation is not
 counted: both run on 300 cells before.
 """
 
@@ -82,7 +82,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def write_prepared(file: str, n_cells: int, n_genes: int) -> None:
-    """Draw cells and prepare them: all genes, one neighbour graph, one embedding."""
+    """Draw cells and prepare them: all genes, one neighbor graph, one embedding."""
     settings = vl.VelocitySettings(n_top_genes=None, min_shared_counts=20)
     vl.prepare(counts.cells(n_cells, n_genes), settings=settings).write_h5ad(file)
 

@@ -46,14 +46,14 @@ def _new(stored: StoredFile) -> None:
     )
     if not summary.has_measured_layers and len(summary.layers) >= 2:
         st.warning(
-            "No layers of this file are called spliced and unspliced, which training needs. If it "
-            "has such counts under other names, choose them here.",
+            "The file has no layers named spliced and unspliced, which training needs. If "
+            "it has these counts under other names, choose them here.",
             icon=":material/warning:",
         )
     elif not summary.has_measured_layers:
         st.warning(
-            "This file has no spliced and unspliced counts, which training needs. Choose another, "
-            "or ask a trained model about it.",
+            "The file has no spliced and unspliced counts, which training needs. Choose "
+            "another file, or predict with a trained model.",
             icon=":material/warning:",
         )
         st.page_link(pages.INSPECT.script, label="Back to the file", icon=":material/arrow_back:")

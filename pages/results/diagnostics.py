@@ -1,4 +1,4 @@
-"""Diagnostics: how well the ratios of held-out cells were predicted, beside what noise allows."""
+"""Diagnostics: how well ratios of held-out cells are predicted, against baselines and ceilings."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def _diagnostics(run: Run) -> None:
     """Show the numbers of a run, and the figures behind them."""
     if not downloads.has_metrics(run):
         st.info(
-            "The file has no measured spliced and unspliced counts, so there is nothing to compare "
-            "the predictions with.",
+            "The file has no measured spliced and unspliced counts, so the predictions "
+            "cannot be compared with a measurement.",
             icon=":material/info:",
         )
         return
@@ -90,13 +90,13 @@ def _accuracy(run: Run) -> int | None:
         required=True,
         key="coverage",
         bind="query-params",
-        help="The fewer counts, the more an entry's measured fraction is noise.",
+        help="With few counts, an entry's measured fraction is mostly noise.",
     )
     coverage = int(picked or coverage)
     numbers_table(
         tables.accuracy(metrics, coverage),
         tables.ACCURACY,
-        "RMSE, Pearson r, skill and within-gene r of each predictor, and what is possible.",
+        "RMSE, Pearson r, skill and within-gene r of each predictor, and the noise ceiling.",
     )
     n = views.value_of(metrics, Sources.SPLICEDVAE, "rmse", coverage, column="n")
     if np.isfinite(n):
@@ -111,15 +111,15 @@ def _ridge_words(metrics: pd.DataFrame) -> str:
     if not (metrics["predictor"] == Sources.RIDGE).any():
         return ""
     return (
-        " Ridge on PCA: a logistic regression of each gene on principal components of the totals, "
-        "what is reached without deep learning."
+        " Ridge on PCA: a logistic regression of each gene on principal components of the "
+        "totals, a baseline without deep learning."
     )
 
 
 def _density(run: Run, coverage: int | None) -> None:
     sources = views.predictors(run)
     if not sources or coverage is None:
-        st.caption("This run keeps no measured counts to draw its predictions against.")
+        st.caption("This run has no measured counts to compare its predictions with.")
         return
     theme.show(
         cache.figure(views.ratio_figure, run, sources, coverage=coverage),
@@ -129,9 +129,9 @@ def _density(run: Run, coverage: int | None) -> None:
     theme.draw_ahead(figure=True)
     save_figure.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
     st.caption(
-        "Colour counts entries, so that a million of them can be read. The gene mean has one "
-        "number for each gene and looks much the same: this picture shows differences between "
-        "genes, not what a velocity is made of."
+        "Color shows the number of entries. The gene mean predicts one number per gene and "
+        "looks much the same: this figure shows differences between genes, not the "
+        "differences between cells that make a velocity."
     )
 
 
@@ -139,9 +139,10 @@ def _by_coverage(run: Run) -> None:
     show_or_explain(lambda: cache.figure(views.coverage_figure, run), "coverage-curves")
     save_figure.buttons(run, FigureCall("coverage"))
     st.caption(
-        "With few counts the measured fraction is mostly noise, and every predictor has a large "
-        "error; where many are asked for, every predictor looks good. What a model adds is the gap "
-        "to the gene mean, as a share of the gap between gene mean and best possible:"
+        "At a low minimum count the measured fraction is mostly noise, and every predictor "
+        "has a large error. At a high one every predictor looks good. The figure below "
+        "shows what a model adds: its gain over the gene mean, as a share of the gap "
+        "between gene mean and noise ceiling."
     )
     show_or_explain(lambda: cache.figure(views.gain_figure, run), "gain-curves")
     st.markdown("#### The two published numbers")
@@ -152,9 +153,9 @@ def _by_coverage(run: Run) -> None:
         return
     st.markdown("\n".join(f"- {plain(said, 400)}" for said in _published_words(table)))
     st.caption(
-        "They were reported without a mask, a split or a rule of smoothing. Both depend above all "
-        "on which entries are counted, so that neither says whether a model knows anything of a "
-        "cell's state."
+        "They were published without the mask, the split or the smoothing behind them. "
+        "Both depend mostly on which entries are counted, so neither shows whether a model "
+        "captures a cell's state."
     )
 
 
@@ -167,9 +168,9 @@ def _published_words(table: pd.DataFrame) -> list[str]:
         for name, coverage in zip(rows["predictor"], rows["coverage"], strict=True):
             label = Sources.LABELS.get(str(name), str(name))
             if np.isfinite(coverage):
-                parts.append(f"{label} from {coverage:.0f} counts on")
+                parts.append(f"{label} from {coverage:.0f} counts")
             else:
-                parts.append(f"{label} at no coverage with 100 entries")
+                parts.append(f"{label} at no minimum count that leaves 100 entries")
         if parts:
             said.append(f"{metric_of(key).head} {rows['published'].iloc[0]:g}: {', '.join(parts)}.")
     return said
@@ -179,10 +180,10 @@ def _within_genes(run: Run) -> None:
     show_or_explain(lambda: cache.figure(views.within_gene_figure, run), "within-genes")
     save_figure.buttons(run, FigureCall("within-gene"))
     st.caption(
-        "Each gene's own correlation between predicted and measured ratio over held-out cells; a "
-        "constant for each gene has none. Single entries are noisy, so that even a perfect "
-        "predictor stays far below 1: the table above says what is possible. Single genes are on "
-        "the page Genes."
+        "Correlation between predicted and measured ratio of each gene across held-out "
+        "cells. A constant per gene has none. Single entries are noisy, so even a perfect "
+        "predictor stays far below 1: see the noise ceiling in the table above. The page "
+        "Genes shows single genes."
     )
 
 
@@ -197,16 +198,17 @@ def _calibration(run: Run) -> None:
     if len(told):
         st.markdown("\n".join(f"- {plain(said, 400)}" for said in _calibration_words(told)))
     st.caption(
-        "Left: of the molecules predicted to be spliced with, say, 70%, how far from 70% were? "
-        "Near 0 is right, and the gene mean is there too. Right: where a gene was predicted above "
-        "or below its mean, was it, and by as much? Steeper than the dotted line: the truth varies "
-        "more than was dared; flatter: less. Error bars hold 90% of the sampling noise."
+        "Left: difference between observed and predicted spliced fraction, by predicted "
+        "fraction. Near 0 is well calibrated; the gene mean is too. Right: measured "
+        "against predicted deviation from the gene's mean. Steeper than the dotted line: "
+        "predictions are too close to the mean; flatter: too far from it. Error bars are "
+        "90% intervals of the sampling noise."
     )
-    st.markdown("#### Intervals of counts")
+    st.markdown("#### Prediction intervals of counts")
     show_or_explain(lambda: cache.figure(views.interval_figure, run), "interval-coverage")
     st.caption(
-        "Each held-out count has an interval that should hold it with 90%. Below the line, the "
-        "model is surer than it should be; above, less sure. The gene mean and the other baselines "
+        "Each held-out count has a 90% prediction interval. Below the line the model is "
+        "overconfident, above it underconfident. The gene mean and the other baselines "
         "predict no interval."
     )
 
@@ -242,12 +244,12 @@ def _cells(run: Run) -> None:
     theme.show(figure, key="cells", name=f"{downloads.file_stem(run)}-cells")
     skills = table[f"skill_{Sources.SPLICEDVAE}"].dropna()
     st.caption(
-        f"{(skills > 0).mean():.0%} of {len(skills):,} cells are predicted better than by the gene "
-        "mean. A cell has few molecules, so that chance alone puts many on either side of 0: look "
-        "at whether a whole cluster lies below. Boxes hold half of the cells, whiskers 90%."
+        f"{(skills > 0).mean():.0%} of {len(skills):,} cells are predicted better than by "
+        "the gene mean. A cell has few molecules, so chance alone puts many below 0: check "
+        "whether a whole cluster lies below. Boxes hold half of the cells, whiskers 90%."
     )
     worst = views.worst_cells(table)
-    st.markdown("#### Cells predicted worst")
+    st.markdown("#### Cells with the lowest skill")
     heads = {
         f"{part}_{source}": f"{words}, {Sources.LABELS[source]}"
         for part, words in (("skill", "skill"), ("within_gene_r", "within-gene r"))
@@ -268,9 +270,10 @@ def _cells(run: Run) -> None:
         alt="The held-out cells with the lowest skill, their clusters and molecules.",
     )
     st.caption(
-        "Arrows at cells like these rest on ratios that are worse than one number for each gene. "
-        "Among cells with few molecules that is chance; where they share a cluster, or have as "
-        "many molecules as others, the model knows their kind badly."
+        "In these cells the predicted ratios are worse than one number per gene, so their "
+        "arrows are unreliable. Among cells with few molecules this is chance. If they "
+        "share a cluster, or have as many molecules as other cells, the model fits that "
+        "cell type poorly."
     )
 
 
@@ -278,13 +281,13 @@ def _velocities(run: Run) -> None:
     numbers_table(
         tables.velocity_agreement(run.metrics),
         tables.VELOCITY,
-        "Cosines of each velocity to the measured one, what is possible, and the confidence.",
+        "Cosine of each velocity to the measured one, its noise ceiling, and the confidence.",
     )
     st.caption(
-        f"Among held-out cells. “{tables.HALVES.capitalize()}”: how far two velocities agree that "
-        "were each computed from half of the measured molecules, a measure of how certain the "
-        "measured one is. Shuffled ratios know nothing of a cell's state: look at what a number "
-        "has above them."
+        f"Among held-out cells. “{tables.HALVES.capitalize()}”: cosine between two "
+        "velocities, each computed from half of the measured molecules; it shows how "
+        "certain the measured velocity is. Permuted ratios carry no cell state: compare "
+        "each number with theirs."
     )
 
 
@@ -292,16 +295,19 @@ def _expression(run: Run) -> None:
     numbers_table(
         tables.latent_quality(run.metrics),
         tables.LATENT,
-        "How well both models know the expression of held-out cells and order the cells.",
+        "How well both models reconstruct the expression of held-out cells and separate "
+        "cell types.",
     )
     st.caption(
-        "Of held-out cells, from their totals. Joint training must not cost expression much."
+        "Held-out cells, from their totals. Joint training should cost little "
+        "reconstruction quality."
     )
 
 
 #: What is said in place of curves.
 _NO_TRAINING: Final = (
-    "This run trained nothing: it used the models of another run, whose page shows their training."
+    "This run trained no model. It used the models of another run; see that run's page for "
+    "their training."
 )
 
 
@@ -311,8 +317,8 @@ def _training(run: Run) -> None:
         return
     show_or_explain(lambda: cache.figure(views.training_figure, run), "training-curves")
     st.caption(
-        "Losses of the cells that the models learn from; all training cells are. They cannot show "
-        "learning by heart, the watched cells below can."
+        "Losses on the training cells. They do not show overfitting; the curves of watched "
+        "cells below do."
     )
     try:
         progress.watched_curves(run.history, run)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _GENE: Final = "gene"
-#: How often the table has been made anew, so that a row chosen in it is forgotten.
+#: Counter in the table's key: a new value clears the selected row.
 _ROUND: Final = "_genes_round"
 _WHOLE: Final = {"spliced", "unspliced", "counts", "cells"}
 _WHICH: Final[dict[str, views.Cells]] = {"held-out cells": "held-out", "all cells": "all"}
@@ -56,10 +56,11 @@ def _genes(run: Run) -> None:
     st.markdown("#### Phase portrait")
     show_or_explain(lambda: cache.figure(views.phase_figure, run, gene), "phase")
     st.caption(
-        "One dot a cell, counts smoothed over its neighbours. Above the dashed line there is more "
-        "unspliced RNA than in the steady state, and the gene is read as rising; below it, as "
-        "falling. The velocity is the distance from the line. Same axes in all panels: a predicted "
-        "cloud that is thinner than the measured one is surer of itself, not more right."
+        "One dot per cell, counts smoothed over its neighbors. Above the dashed line there "
+        "is more unspliced RNA than in the steady state, and the gene is inferred to be "
+        "rising; below it, falling. The velocity is the distance from the line. All panels "
+        "share their axes. A predicted cloud that is narrower than the measured one has "
+        "less noise, but is not necessarily more accurate."
     )
     which = _which_cells(run)
     _over_time(run, gene, which)
@@ -77,7 +78,7 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
             key=_GENE,
             bind="query-params",
             on_change=_forget_row,
-            help="Type to search. The gene stands in the address, so that a link leads to it.",
+            help="Type to search. The link of this page includes the gene.",
         )
     with right:
         wanted = st.text_input(
@@ -130,9 +131,13 @@ def _column(name: str, head: str, table: pd.DataFrame) -> Any:
         return st.column_config.CheckboxColumn(head, help="Whether this velocity uses the gene.")
     words = None
     if name.startswith("skill"):
-        words = "Share of the gene mean's negative log-likelihood that is saved; 0 is a constant."
+        words = (
+            "Reduction of the negative log-likelihood relative to the gene mean; 0 for a constant."
+        )
     elif name.startswith("within_gene_r"):
-        words = "Correlation of predicted and measured ratio over held-out cells; a constant has 0."
+        words = (
+            "Correlation of predicted and measured ratio across held-out cells; 0 for a constant."
+        )
     number = "localized" if name in _WHOLE else "%.3f"
     return st.column_config.NumberColumn(head, format=number, help=words)
 
@@ -144,13 +149,13 @@ def _table_words(run: Run) -> str:
         known = False
     if not known:
         return (
-            ". The file has no measured counts, so no gene can be checked. Choose one by its row."
+            ". The file has no measured counts, so genes cannot be evaluated. Select a row "
+            "to see a gene."
         )
     return (
-        ", numbers from held-out cells; first come those whose skill, times their molecules, is "
-        "worth most: those at the top look better "
-        "than they are, as the best of many. Skill below 0: a constant would have been better. "
-        "Choose a gene by its row."
+        ", numbers from held-out cells, sorted by skill times molecules. The top genes "
+        "look better than they are, because the best of many are selected. Skill below 0: "
+        "a constant would have been better. Select a row to see a gene."
     )
 
 
@@ -165,17 +170,17 @@ def _forget_row() -> None:
 
 
 def _numbers(facts: views.GeneFacts) -> None:
-    """Show a gene's numbers, each beside what the baselines reach and noise allows."""
+    """Show a gene's numbers, each with baselines and noise ceiling."""
     with st.container(horizontal=True):
         if facts.spliced is None or facts.unspliced is None:
             st.metric("Total counts", f"{facts.counts:,}", border=True)
             st.metric("Cells with counts", f"{facts.cells:,}", border=True)
         else:
             _metric(
-                "Molecules, judged cells",
+                "Molecules, evaluated cells",
                 f"{facts.spliced + facts.unspliced:,}",
                 f"S {facts.spliced:,} · U {facts.unspliced:,} · in {facts.cells:,} cells",
-                "Measured in the held-out cells, which the gene is judged by.",
+                "Measured in the held-out cells, on which the gene is evaluated.",
             )
         if np.isfinite(facts.mean):
             _metric(
@@ -189,15 +194,16 @@ def _numbers(facts: views.GeneFacts) -> None:
                 "skill",
                 "Skill over the gene mean",
                 3,
-                "Share of the constant's negative log-likelihood that is saved: 0 is a constant.",
+                "Reduction of the negative log-likelihood relative to a constant; 0 for a "
+                "constant.",
             ),
             (
                 "within_gene_r",
                 "Within-gene r",
                 2,
-                "Correlation of predicted and measured ratio over the gene's held-out cells. Best "
-                "possible: what the truth itself would reach on average, given the noise; with "
-                "few counts a number may lie above it by chance.",
+                "Correlation of predicted and measured ratio across the gene's held-out "
+                "cells. Noise ceiling: the mean value that the true ratio would reach at "
+                "this noise. With few counts a number may exceed it by chance.",
             ),
         ):
             if Sources.SPLICEDVAE not in facts.numbers.index:
@@ -242,7 +248,7 @@ def _which_cells(run: Run) -> views.Cells:
     """Let a visitor choose between held-out cells and all, where cells were held out."""
     if Obs.SPLIT not in run.predictions.obs:
         return "all"
-    query_params.check("gene-cells", _WHICH, "choice of cells")
+    query_params.check("gene-cells", _WHICH, "cells in the figures")
     picked = st.segmented_control(
         "Cells in the figures of the ratio",
         list(_WHICH),
@@ -250,8 +256,8 @@ def _which_cells(run: Run) -> views.Cells:
         required=True,
         key="gene-cells",
         bind="query-params",
-        help="Held-out cells trained nothing, so that they are the fair comparison; all cells show "
-        "more dots, most of which the model has seen.",
+        help="Held-out cells were not used in training, so they give a fair comparison. All "
+        "cells show more dots, most of which the model has seen.",
     )
     return _WHICH[picked or "held-out cells"]
 
@@ -265,9 +271,10 @@ def _over_time(run: Run, gene: str, which: views.Cells) -> None:
         lambda: cache.figure(views.gene_cluster_figure, run, gene, which=which), "ratio-clusters"
     )
     st.caption(
-        "Counts of the gene added up over the cells of a cluster, where noise is small; error bars "
-        "hold the share of molecules with 90%. A flat line is one number for the gene and no "
-        "velocity: look at whether the prediction follows the measured points."
+        "Counts of the gene summed over the cells of a cluster, which reduces noise. Error "
+        "bars are 90% intervals of the measured share. A flat line is one number for the "
+        "gene and gives no velocity: check whether the prediction follows the measured "
+        "points."
     )
     with above:
         st.markdown("#### Ratio over time")
@@ -292,8 +299,8 @@ def _over_time(run: Run, gene: str, which: views.Cells) -> None:
 
 def _time_words(run: Run, gene: str, which: views.Cells, drawn: RatioIntervals | None) -> str:
     said = (
-        f"Entries with at least {views.MIN_DRAWN} counts are drawn one by one, in at most "
-        f"{views.MAX_CELLS_DRAWN:,} cells. "
+        f"Entries with at least {views.MIN_DRAWN} counts are drawn as dots, for at most "
+        f"{views.MAX_CELLS_DRAWN:,} cells."
     )
     if drawn is None or gene not in drawn.concentration.index:
         return said
@@ -307,10 +314,10 @@ def _time_words(run: Run, gene: str, which: views.Cells, drawn: RatioIntervals |
             "their own number of counts."
         )
     return said + (
-        "The model's interval says how far it is sure of the cell's ratio, not where single "
-        "measurements lie; the shaded band does, for an entry of typical depth. Concentration "
-        f"{concentration:,.0f}: with 10 counts the measured fraction scatters {wider:.2f} times as "
-        f"much (variance) as by counting alone.{inside}"
+        "The model's interval shows how certain it is of a cell's ratio, not where single "
+        "measurements lie; the shaded band does, for an entry of typical depth. "
+        f"Concentration {concentration:,.0f}: with 10 counts the variance of the measured "
+        f"fraction is {wider:.2f} times that of binomial counting.{inside}"
     )
 
 

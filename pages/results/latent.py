@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FIGURE: Final = "latents"
 _CLUSTERS: Final = "latent-clusters"
-#: What a visitor chose, and in which run: the figure's own state ends when it is drawn anew.
+#: The selection and its run: the figure's own state ends when it is redrawn.
 _STATE: Final = "_latent_chosen"
 _FAILED: Final = "_latent_failed"
 #: The clusters in the address, and whether they were taken from there.
@@ -44,7 +44,7 @@ def _page() -> None:
 
 @st.fragment
 def _maps(run: Run, color: str) -> None:
-    # A fragment runs alone when a line was drawn: what goes wrong in it is told in it.
+    # A fragment runs alone when a line was drawn: its errors are shown in it.
     with cards.show_errors():
         _draw(run, color)
 
@@ -64,19 +64,21 @@ def _draw(run: Run, color: str) -> None:
     )
     save_figure.buttons(run, FigureCall("latents", {"color_by": color}))
     st.caption(
-        "UMAPs of the two latent spaces, zoomed and moved as one. scVI's is turned, mirrored and "
-        "scaled as a whole onto SplicedVAE's, which changes no neighbourhood. Positions in one "
-        "cannot be compared with positions in the other; who is near whom can."
+        "UMAPs of the two latent spaces; zoom and pan are linked. scVI's is rotated, "
+        "mirrored and scaled as a whole onto SplicedVAE's, which changes no neighborhood. "
+        "Compare which cells are neighbors, not positions."
     )
     _pick_clusters(run)
     if not any(chosen):
         st.caption(
-            ":material/gesture: Draw a line around cells in either map to see them in both, with "
-            "their own numbers."
+            ":material/gesture: Draw a line around cells in either embedding to select "
+            "them in both and to see their metrics."
         )
         return
     if not cache.cached(cache.selected, run, chosen).any():
-        st.info("No cell lies inside the line: draw it around some.", icon=":material/gesture:")
+        st.info(
+            "The line encloses no cell: draw it around at least one.", icon=":material/gesture:"
+        )
         _clear_button()
         return
     _numbers(run, chosen)
@@ -121,12 +123,12 @@ def _pick_clusters(run: Run) -> None:
     if st.session_state.get(_CLUSTERS) != kept:
         st.session_state[_CLUSTERS] = kept
     st.multiselect(
-        "Or choose whole clusters",
+        "Or select whole clusters",
         names,
         format_func=lambda name: labels.get(name, name),
         key=_CLUSTERS,
         on_change=lambda: _choose(run, ((), tuple(st.session_state[_CLUSTERS]))),
-        placeholder="clusters to look at",
+        placeholder="clusters",
     )
 
 
@@ -190,15 +192,17 @@ def _tables(found: views.SelectionSummary) -> None:
                 "RMSE, Pearson r and skill of each predictor among the selected held-out cells.",
             )
             st.caption(
-                f"{found.n_entries:,} entries with {views.SELECTION_COVERAGE} counts or more, of "
-                f"{judged}. Best possible: what the truth itself would reach, given the noise of "
-                "counting."
+                f"{found.n_entries:,} entries with {views.SELECTION_COVERAGE} counts or "
+                f"more, of {judged}. Noise ceiling: what the true ratio would reach, given "
+                "the counting noise."
             )
 
         parts.append(show_metrics)
     parts.append(
         lambda: _table(
-            found.medians, "Medians", "Of these cells and of all others; SplicedVAE's velocity."
+            found.medians,
+            "Medians",
+            "Of the selected cells and of all others; SplicedVAE's velocity.",
         )
     )
     best = found.best_genes
@@ -207,21 +211,25 @@ def _tables(found: views.SelectionSummary) -> None:
             lambda: _table(
                 best,
                 "Genes predicted best here",
-                f"Skill over the gene mean, genes with {views.SELECTION_MOLECULES} counts or more "
-                f"in the {judged}. The best of many are partly luck.",
+                f"Skill over the gene mean, genes with {views.SELECTION_MOLECULES} counts "
+                f"or more in the {judged}. The best of many genes are partly there by "
+                "chance.",
             )
         )
     parts.append(
         lambda: _table(
             found.changed_genes,
-            "Genes expressed otherwise here",
-            "log2 of the mean counts per 10,000 plus 1 over that of all other cells; no test.",
+            "Genes with different expression here",
+            "Log2 fold change against all other cells: mean counts per 10,000, plus 1. Not "
+            "a significance test.",
         )
     )
     clusters = found.clusters
     if clusters is not None:
         parts.append(
-            lambda: _table(clusters, "Clusters", "Shares of these cells and of each cluster.")
+            lambda: _table(
+                clusters, "Clusters", "Shares of the selected cells and of each cluster."
+            )
         )
     for start in range(0, len(parts), 2):
         for place, draw in zip(st.columns(2), parts[start : start + 2], strict=False):

@@ -47,7 +47,7 @@ def _present() -> None:
     if not run.is_finished or run_check.complaint(run) is not None:
         st.title(pages.PRESENT.title, anchor=False)
         result.has_results(run)
-        st.page_link(pages.VELOCITY.script, label="To another run", icon=pages.VELOCITY.icon)
+        st.page_link(pages.VELOCITY.script, label="Select another run", icon=pages.VELOCITY.icon)
         return
     slides.clear()
     kept = cache.cached_run(run)
@@ -89,10 +89,10 @@ def _go_to(at: int) -> None:
 def _idea(run: Run) -> None:
     st.markdown(
         "1. **Learn** from cells with spliced (S) and unspliced (U) counts how each gene's "
-        "fraction S / (S + U) follows from the cell's total counts.\n"
-        "2. **Predict** it where only totals were kept, as in most published data.\n"
-        "3. **Reconstruct** both layers, hand them to scVelo, and compare with standard scVI, with "
-        "constants, with shuffled ratios and with what noise allows."
+        "fraction S / (S + U) depends on the cell's total counts.\n2. **Predict** it where "
+        "only totals are available, as in most published data.\n3. **Reconstruct** both "
+        "layers, pass them to scVelo, and compare with standard scVI, a constant per gene, "
+        "permuted ratios and the noise ceiling."
     )
 
 
@@ -113,8 +113,8 @@ def _data(run: Run) -> None:
 
 def _data_caution(run: Run) -> str:
     if views.predictors(run):
-        return "Numbers come from the held-out cells alone; streams are drawn over all cells."
-    return "The data has no measured spliced and unspliced counts: nothing here can be checked."
+        return "Numbers are from held-out cells only; streams show all cells."
+    return "The data has no measured spliced and unspliced counts: the results cannot be evaluated."
 
 
 def _streams(run: Run) -> None:
@@ -125,7 +125,7 @@ def _streams(run: Run) -> None:
 
 def _numbers(run: Run) -> None:
     if not downloads.has_metrics(run):
-        st.info("Nothing was measured in this data, so there is no number to show.")
+        st.info("The data has no measured spliced and unspliced counts, so there are no metrics.")
         return
     result.headline(run)
     figure = slides.enlarge(cache.figure(views.gain_figure, run), 290)
@@ -170,36 +170,41 @@ def _nothing(run: Run) -> str:
 _SLIDES: Final = (
     _Slide(
         "RNA velocity without spliced and unspliced counts",
-        "SplicedVAE predicts from a cell's total counts what the sequencer's reads no longer tell.",
+        "SplicedVAE predicts splicing ratios from a cell's total counts.",
         _idea,
         lambda run: (
-            "A predicted fraction is what the model expects of such a cell. It is no measurement."
+            "A predicted fraction is what the model expects for such a cell. It is not a "
+            "measurement."
         ),
     ),
-    _Slide("The data", "What was counted, and what was kept apart to judge.", _data, _data_caution),
+    _Slide(
+        "The data", "What was measured, and what was held out for evaluation.", _data, _data_caution
+    ),
     _Slide(
         "Streams",
-        "The same cells, genes and neighbours; only the counts differ.",
+        "The same cells, genes and neighbors; only the counts differ.",
         _streams,
         lambda run: figure_caution(run, "streams"),
     ),
     _Slide(
         "The numbers",
-        "Beside a constant per gene, shuffled ratios and what noise allows. Below: the share of "
-        "the possible gain over the constant.",
+        "Compared with a constant per gene, permuted ratios and the noise ceiling. Below: "
+        "gain over the constant, as a share of the possible gain.",
         _numbers,
-        lambda run: "One split and one seed: a small difference between two models may be chance.",
+        lambda run: (
+            "One split and one seed: a small difference between two models may be due to chance."
+        ),
     ),
     _Slide(
         "Latent spaces",
-        "What joint training makes of the cells, beside standard scVI.",
+        "How joint training arranges the cells, compared with standard scVI.",
         _latents,
         lambda run: figure_caution(run, "latents"),
     ),
     _Slide("How far to trust it", "", _trust, _nothing),
     _Slide(
         "How it was made",
-        "Everything on these slides comes from one run folder and can be made again.",
+        "Everything on these slides comes from one run folder and can be reproduced.",
         _made,
         _nothing,
     ),

@@ -36,9 +36,9 @@ def _provenance(run: Run) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("What was done to the data", anchor=False)
-        st.markdown("\n".join(f"- {plain(note, 600)}" for note in run.notes) or "Nothing to tell.")
+        st.markdown("\n".join(f"- {plain(note, 600)}" for note in run.notes) or "No changes.")
         table = views.velocity_table(run)
-        st.subheader("How each velocity came about", anchor=False)
+        st.subheader("How each velocity was computed", anchor=False)
         st.dataframe(defuse(table), hide_index=True, alt="State, model and genes of each velocity.")
     with right:
         _settings(run)
@@ -62,12 +62,12 @@ def _settings(run: Run) -> None:
         [(item.name, line(item.value), item.usual) for item in chosen],
         columns=["setting", "value", "usual"],
     )
-    st.dataframe(defuse(table), hide_index=True, alt="Settings that differ from the usual ones.")
-    with st.expander(f"{len(usual)} more settings, as usual"):
+    st.dataframe(defuse(table), hide_index=True, alt="Settings that differ from the defaults.")
+    with st.expander(f"{len(usual)} more settings at their defaults"):
         table = pd.DataFrame(
             [(item.name, line(item.value)) for item in usual], columns=["setting", "value"]
         )
-        st.dataframe(defuse(table), hide_index=True, alt="Settings that are as usual.")
+        st.dataframe(defuse(table), hide_index=True, alt="Settings at their defaults.")
 
 
 def _origin(run: Run, made: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ def _origin(run: Run, made: Mapping[str, Any]) -> None:
     seconds = made.get("seconds")
     rows = [
         ("data digest (sha256)", run.config.data_sha256),
-        ("seed of split, training, maps", run.config.seed),
+        ("seed of split, training, embeddings", run.config.seed),
         ("seed of the velocity", run.config.velocity.seed),
         ("run", run.id),
         ("code", made.get("code") or "not recorded"),
@@ -97,9 +97,9 @@ def _origin(run: Run, made: Mapping[str, Any]) -> None:
 
 def _again(run: Run) -> None:
     """Show how the run is made again, and what can be taken home."""
-    st.subheader("Make it again", anchor=False)
+    st.subheader("Reproduce", anchor=False)
     st.code(command_line(run), language="bash", wrap_lines=True)
-    with st.expander("In Python, with every setting"):
+    with st.expander("In Python, with all settings"):
         st.code(python_call(run), language="python")
     downloads.buttons(run)
 

@@ -1,4 +1,4 @@
-"""Two runs: settings, numbers and streams of one run beside another."""
+"""Two runs: settings, numbers and streams side by side."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _two_runs(run: Run, color: str) -> None:
         st.markdown(
             "\n".join(f"- {plain(said, 600)}" for said in views.compared_cautions(run, other))
         )
-    st.subheader("What was asked differently", anchor=False)
+    st.subheader("Settings that differ", anchor=False)
     settings = views.compared_settings(run, other)
     if settings.empty:
         st.caption("Nothing: data, settings, code and packages are the same.")
@@ -52,7 +52,7 @@ def _two_runs(run: Run, color: str) -> None:
     st.subheader("Numbers", anchor=False)
     numbers = views.compared_metrics(run, other)
     if numbers.empty:
-        st.caption("Neither run was evaluated, so there are no numbers.")
+        st.caption("Neither run was evaluated, so there are no metrics to compare.")
     else:
         _numbers(numbers)
     st.subheader("Streams of SplicedVAE", anchor=False)
@@ -72,23 +72,23 @@ def _numbers(numbers: object) -> None:
             "metric": st.column_config.TextColumn(pinned=True),
             **{
                 name: st.column_config.NumberColumn(format="%.4f")
-                for name in (views.LEFT, views.RIGHT, "best possible")
+                for name in (views.LEFT, views.RIGHT, "noise ceiling")
             },
             "difference": st.column_config.NumberColumn(
                 format="%+.4f",
-                help="This run minus the other; empty where the two cannot be compared. Whether "
-                "more is better depends on the metric: RMSE, calibration error and negative "
-                "log-likelihood are better when lower.",
+                help="This run minus the other; empty where the two cannot be compared. Lower "
+                "is better for RMSE, calibration error and negative log-likelihood; higher "
+                "is better for the rest.",
             ),
         },
         placeholder="–",
-        alt="Metrics of both runs side by side, with their difference where it can be given.",
+        alt="Metrics of both runs side by side, with their difference where available.",
     )
 
 
 def _streams(run: Run, key: str, color: str) -> None:
     if Sources.SPLICEDVAE not in views.sources(run):
-        st.caption("This run has tried no SplicedVAE velocity.")
+        st.caption("This run has no SplicedVAE velocity.")
         return
     with cards.show_errors():
         figure = cache.figure(cache.streams, run, (Sources.SPLICEDVAE,), color, 1.0)
@@ -96,12 +96,12 @@ def _streams(run: Run, key: str, color: str) -> None:
 
 
 def _color_of(run: Run, color: str) -> str:
-    """Return the same colouring for the other run if it has it, else its usual one."""
+    """Return the same coloring for the other run if it has it, else its usual one."""
     return color if coloring.known(run, color) else views.default_color(run)
 
 
 def _pick(run: Run) -> Run | None:
-    """Let the visitor choose the other run, which stands in the address."""
+    """Let the visitor choose the other run, which is part of the address."""
     found = [item for item in selection.all_runs()[0] if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
@@ -109,7 +109,7 @@ def _pick(run: Run) -> Run | None:
     found = [item for item in found if item.path != run.path]
     if not found:
         st.info(
-            "There is no other finished run to compare with: train with other settings first.",
+            "There is no other finished run to compare with: train one with other settings first.",
             icon=":material/info:",
         )
         st.page_link(pages.TRAIN.script, label=pages.TRAIN.title, icon=pages.TRAIN.icon)
@@ -118,7 +118,7 @@ def _pick(run: Run) -> Run | None:
     asked = st.query_params.get(_OTHER)
     if asked is not None and asked not in labels:
         query_params.remark(
-            f"The address asks to compare with the run “{plain(asked, 40)}”, which is not "
+            f"The link names the run “{plain(asked, 40)}” for comparison, which is not "
             "another finished run here; it was ignored."
         )
         asked = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DENSITIES: Final = {"sparse": 0.6, "medium": 1.0, "dense": 1.6}
 _PARTICLES: Final = "particles"
 _STYLES: Final = (views.STREAM, views.ARROWS, views.GRID, _PARTICLES)
-#: Colour and sign of what a velocity is worth, beside words that say the same.
+#: Color and icon of a verdict, shown with words that say the same.
 _SIGNS: Final[dict[str, tuple[cards.Color, str]]] = {
     "refused": ("gray", ":material/block:"),
     "do not show": ("red", ":material/warning:"),
@@ -55,11 +55,11 @@ def _page() -> None:
 
 
 def _velocities(run: Run, color: str) -> None:
-    """Show the velocities of a run side by side, with what speaks against trusting them."""
+    """Show the velocities of a run side by side, with the cautions."""
     tried = views.sources(run)
     if not tried:
         result.headline(run)
-        st.info("No velocity was tried in this run.", icon=":material/info:")
+        st.info("This run computed no velocity.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
     maps = cache.cached(views.map_choices, run)
@@ -84,8 +84,9 @@ def _velocities(run: Run, color: str) -> None:
                 maps,
                 views.COMMON,
                 "basis",
-                "The common map is a UMAP of the total counts. The models' own are UMAPs of their "
-                "latent spaces; the velocity on each is projected from the same graph.",
+                "The common embedding is a UMAP of the total counts. Each model also has a "
+                "UMAP of its own latent space. The velocity in each is projected from the "
+                "same graph.",
             )
             if len(maps) > 1
             else views.COMMON
@@ -111,8 +112,8 @@ def _velocities(run: Run, color: str) -> None:
     save_figure.buttons(run, FigureCall("streams", drawn))
     if on == views.OWN:
         st.caption(
-            "Positions on one map cannot be compared with positions on another. A velocity without "
-            "a latent space of its own stays on the common map."
+            "Positions in different embeddings cannot be compared. A velocity without a "
+            "latent space of its own is shown in the common embedding."
         )
     _worth(run, picked)
     result.headline(run)
@@ -142,7 +143,7 @@ def _one_of(
 
 
 def _worth(run: Run, picked: Sequence[str]) -> None:
-    """Say below each panel what its velocity is worth, in the panels' order."""
+    """Show each velocity's verdict below its panel, in the panels' order."""
     columns = len(picked) if len(picked) <= 3 else 2
     for start in range(0, len(picked), columns):
         row = picked[start : start + columns]
@@ -154,7 +155,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
 
 
 def _grounds(run: Run, picked: Sequence[str]) -> None:
-    """Tell the answer on each velocity with all its grounds."""
+    """Show each velocity's verdict with all its reasons."""
     for source in picked:
         found = cache.cached(views.verdict, run, source)
         if not found.reasons:
@@ -172,15 +173,15 @@ def _grounds(run: Run, picked: Sequence[str]) -> None:
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:
-    """Say beside cosines of single cells which cells trained."""
+    """State, next to cosines of single cells, which cells trained."""
     said = [cache.cached(views.agreement_sentence, run, source) for source in picked]
     told = " ".join(sentence for sentence in said if sentence)
     if told:
         st.caption(
             plain(
-                f"{told} These velocities are smoothed over all cells, so that even a held-out "
-                "cell's holds its training neighbours: the numbers to quote are those above, among "
-                "held-out cells alone. Colour by “split” to see which cells trained.",
+                f"{told} These velocities are smoothed over all cells, so a held-out cell's "
+                "velocity includes its training neighbors. Quote the numbers above, which "
+                "use held-out cells only. Color by “split” to see which cells trained.",
                 900,
             )
         )
@@ -228,12 +229,14 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     known = table[views.SKILL].dropna() if views.SKILL in table else pd.Series(dtype=float)
     if len(known):
         st.caption(
-            f"Of these {len(table)} genes, {int((known > 0).sum())} are predicted better than by "
-            "a constant on held-out cells (skill above 0). Arrows that rest on the others rest on "
-            "nothing."
+            f"Of these {len(table)} genes, {int((known > 0).sum())} are predicted better "
+            "than by a constant on held-out cells (skill above 0). Arrows that rest on the "
+            "other genes are unsupported."
         )
     elif source not in (Sources.MEASURED, Sources.TRUE):
-        st.caption("How well these genes are predicted is not known, as nothing was measured.")
+        st.caption(
+            "The file has no measured counts, so how well these genes are predicted is unknown."
+        )
     shown = defuse(table)
     address_of = f"/genes?run={quote(selection.run_id(run))}&gene="
     shown.insert(0, "page", [address_of + quote(str(gene), safe="") for gene in table.index])
@@ -248,29 +251,30 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
                 format="percent",
                 min_value=0,
                 max_value=max(float(table["share"].max()), 1e-9),
-                help="The gene's share of the squared length of a cell's velocity, as the graph "
-                "compares it (square roots in the balanced and stochastic modes), mean over the "
-                "cells.",
+                help="The gene's share of the squared length of a cell's velocity as used in "
+                "the graph (square roots in the balanced and stochastic modes), mean over "
+                "the cells.",
             ),
             "time": st.column_config.NumberColumn(
                 "r with pseudotime",
                 format="%.2f",
-                help="Rank correlation of its smoothed spliced counts with the pseudotime.",
+                help="Rank correlation of the gene's smoothed spliced counts with the pseudotime.",
             ),
             "score": st.column_config.NumberColumn(
                 "t against other cells",
                 format="%.1f",
-                help="Welch's t of its velocity in these cells against all others, variance "
-                "overestimated, as scVelo ranks velocity genes. Neighbours are smoothed together, "
-                "so no p-value belongs to it.",
+                help="Welch's t of the gene's velocity in these cells against all others, with "
+                "overestimated variance, as in scVelo's rank_velocity_genes. Neighbors are "
+                "smoothed together, so no p-value is given.",
             ),
             "velocity": st.column_config.NumberColumn(
-                "mean velocity", format="%.3g", help="Above 0: on its way up in these cells."
+                "mean velocity", format="%.3g", help="Above 0: upregulated in these cells."
             ),
             views.SKILL: st.column_config.NumberColumn(views.SKILL, format="%.3f"),
         },
         placeholder="–",
-        alt="Genes that draw the arrows, with their share, and how well they are predicted.",
+        alt="Genes that contribute most to the arrows, with their share and how well they are "
+        "predicted.",
     )
 
 
@@ -284,8 +288,8 @@ def _time(run: Run, there: Sequence[str], usual: int) -> None:
         return
     st.markdown("\n".join(f"- {plain(sentence, 400)}" for sentence in said))
     st.warning(
-        "Start, end and time follow from the arrows: where these point the wrong way, the start is "
-        "the end. Compare with what is known of the tissue before you name a root.",
+        "Start, end and time follow the arrows: if the arrows are reversed, the start is "
+        "the end. Compare with what is known about the tissue before you name a root.",
         icon=":material/u_turn_left:",
     )
     share = {
@@ -309,12 +313,14 @@ def _time(run: Run, there: Sequence[str], usual: int) -> None:
             **quarter,
         },
         placeholder="–",
-        alt="Share of the start and of the end of the velocity in each cluster, and its time.",
+        alt="Share of the start and of the end of the velocity in each cluster, and its "
+        "pseudotime.",
     )
     st.caption(
-        "Velocity pseudotime (Bergen et al. 2020), from the velocity graph. It is no latent time, "
-        "which needs scVelo's dynamical model, and that is not fitted. Colour the cells by "
-        f"“{Obs.PSEUDOTIME}”, “{Obs.ROOT_CELLS}” or “{Obs.END_POINTS}” to see it on the map."
+        "Velocity pseudotime (Bergen et al. 2020), from the velocity graph. It is not "
+        "scVelo's latent time, which needs the dynamical model and is not computed. Color "
+        f"the cells by “{Obs.PSEUDOTIME}”, “{Obs.ROOT_CELLS}” or “{Obs.END_POINTS}” to see "
+        "it in the embedding."
     )
 
 

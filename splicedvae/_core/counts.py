@@ -33,8 +33,8 @@ def count_matrix(adata: AnnData, layer: str | None) -> sparse.csr_matrix:
     else:
         names = ", ".join(f"'{key}'" for key in adata.layers) or "none"
         raise DataError(
-            f"The data hold no layer '{layer}' (layers found: {names}), expected counts there; "
-            "name the layer that holds them."
+            f"The data has no layer '{layer}' (layers found: {names}), expected counts "
+            "there; name the layer that holds them."
         )
     if values is None:
         raise DataError("X is empty, expected total counts; name the layer that holds them.")
@@ -66,8 +66,8 @@ def normalise(matrix: sparse.csr_matrix, sizes: NDArray[np.float64]) -> sparse.c
     """Scale each cell to the median size of the cells that have counts.
 
     scVelo's own function is not used: it decides from the first five cells whether a layer has
-    been normalised already, so that predicted layers, which hold fractions, would stay raw
-    beside normalised measured ones.
+    been normalized already, so that predicted layers, which hold fractions, would stay raw
+    next to normalized measured ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many passes over the cells a training makes unless told otherwise.
+"""Default number of passes over the training cells.
 
 This is apart from the models because what asks how long a training takes must not wait for torch.
 """
@@ -14,7 +14,7 @@ FEWER_ABOVE: Final = 20_000
 
 
 def default_epochs(n_cells: int) -> int:
-    """Return the passes over the training cells that are made unless told otherwise.
+    """Return the default number of passes over the training cells.
 
     scvi-tools counts them in the same way (``get_max_epochs_heuristic``), with a cap of 400.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class SplicedVAEError(ValueError):
-    """Base of all errors that a user can cause and mend."""
+    """Base of all errors that a user can cause and fix."""
 
     #: What was noted before it happened, one sentence each, such as which folder was chosen.
     notes: tuple[str, ...] = ()

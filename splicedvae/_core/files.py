@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` and put what was written there in its place.
+    """Give a temporary name next to ``path``, and move what was written there into its place.
 
     Parameters
     ----------

@@ -80,11 +80,11 @@ class GeneIdentity:
     Attributes
     ----------
     names
-        What the data call them; a number may stand after a repeated symbol.
+        Names in the data; a repeated symbol may be followed by a number.
     identifiers
         Stable identifiers as written, shape (n_genes,); empty text where there is none.
     symbols
-        Symbols that stand for one gene alone, shape (n_genes,); empty text where there is none.
+        Symbols of exactly one gene, shape (n_genes,); empty text where there is none.
     """
 
     names: pd.Index
@@ -155,7 +155,7 @@ def name_numbers(var: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def repeated_names(var: pd.DataFrame, symbols: Texts) -> NDArray[np.bool_]:
-    """Say which symbols do not stand for one gene alone, as they or their stem occur again.
+    """Find symbols that are shared by several genes, as they or their stem occur again.
 
     Parameters
     ----------

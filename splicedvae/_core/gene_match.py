@@ -38,13 +38,13 @@ class Rule:
     kind: Kind
     #: Column of ``var``; ``None`` is its index.
     column: str | None
-    #: Whether the texts were equal as they stand in both tables.
+    #: Whether the texts were equal without any normalization.
     exact: bool
 
 
 @dataclass(frozen=True, eq=False)
 class GeneMatch:
-    """Where the genes of a model stand in another table.
+    """Positions of a model's genes in another table.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class GeneMatch:
     found_by
         Rules with the number of genes that each found, in the order they were tried.
     n_ambiguous
-        Genes that were not found because their name stands for more than one gene.
+        Genes that were not found because several genes share their name.
     """
 
     position: NDArray[np.intp]
@@ -68,7 +68,7 @@ class GeneMatch:
 
 
 def match_genes(wanted: GeneIdentity, var: pd.DataFrame, *, enough: float = 0.5) -> GeneMatch:
-    """Find genes in a table: by identifier, else by a symbol that stands for one gene alone.
+    """Find genes in a table: by identifier, else by a symbol of exactly one gene.
 
     The index of the table and columns with usual names are looked at, and every other column of
     text where these have fewer than `enough` of the genes. Of several columns the one with most
@@ -103,14 +103,14 @@ class _Column:
     name: str | None
     identifiers: Texts
     symbols: Texts
-    #: Symbols that stand for more than one gene, and so for none.
+    #: Symbols of more than one gene, which identify none.
     repeated: frozenset[str]
 
 
 def _is_text(var: pd.DataFrame, name: Any) -> bool:
     values = var[name]
     if not isinstance(values, pd.Series):
-        return False  # a name that stands twice
+        return False  # a duplicated name
     if name in ENTREZ_COLUMNS:
         return True
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -131,7 +131,7 @@ def _column(var: pd.DataFrame, name: Any) -> _Column:
 
 
 def _loose_symbol(text: str) -> str:
-    """Write all punctuation alike: R and Seurat replace what they do not allow in names."""
+    """Unify all punctuation: R and Seurat replace what they do not allow in names."""
     return _PUNCTUATION.sub("-", unquoted(text))
 
 
@@ -219,7 +219,7 @@ class _Finder:
         return found
 
     def _may_be(self, row: int, place: int) -> bool:
-        """Whether identifiers, where they tell, do not say that two genes differ."""
+        """Whether identifiers, if known, are compatible with one gene."""
         if self._their_ids is None:
             return True
         return "" in (self._wanted["identifier"][row], self._their_ids[place])
@@ -231,7 +231,7 @@ class _Finder:
 
 
 def _once(way: Callable[[str], str], texts: Texts) -> dict[str, int]:
-    """Return the rows of the texts that, written in one way, stand once."""
+    """Return the rows of the texts that are unique after normalization."""
     rows: dict[str, int] = {}
     twice = {""}
     for row, text in enumerate(texts):

@@ -26,7 +26,7 @@ def naming_style(names: Iterable[str]) -> str:
 
     Returns
     -------
-    Words such as ``"capitalised symbols as in mouse or rat (such as Sox17)"``.
+    Words such as ``"capitalized symbols as in mouse or rat (such as Sox17)"``.
     """
     sample = [str(name) for name in islice(names, 2000)]
     if not sample:
@@ -41,5 +41,5 @@ def naming_style(names: Iterable[str]) -> str:
     if len(upper) > len(letters) / 2:
         return f"upper-case symbols as in human (such as {upper[0]})"
     if len(capitalised) > len(letters) / 2:
-        return f"capitalised symbols as in mouse or rat (such as {capitalised[0]})"
+        return f"capitalized symbols as in mouse or rat (such as {capitalised[0]})"
     return f"names such as {sample[0]}"

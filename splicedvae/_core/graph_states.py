@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compares_roots(params: Mapping[str, Any]) -> bool:
     """Read from ``uns["velocity_params"]`` whether a graph compares square roots.
 
-    Results of earlier versions do not say so; there it is what scVelo does by itself.
+    Results of earlier versions do not record it; they used scVelo's default.
     """
     return bool(params.get("sqrt_transform", params.get("mode") == "stochastic"))
 

@@ -1,7 +1,7 @@
 """Every name the package reads or writes in ``obs``, ``var``, ``layers``, ``obsm`` and ``uns``.
 
-They stand here and nowhere else, so that a key has one spelling; a test holds this. So do the
-choices that several rooms offer.
+They are declared only here, so that a key has one spelling; a test checks it. So are the
+choices that several packages offer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VelocityMode = Literal["balanced", "stochastic", "deterministic"]
 #:
 #: * ``"cells"`` - a fifth of the cells, others with each seed.
 #: * ``"folds"`` - every fifth in turn, so that each cell is held out once a seed.
-#: * ``"halves"`` - one half, then the other: the protocol for velocities, whose neighbours,
+#: * ``"halves"`` - one half, then the other: the protocol for velocities, whose neighbors,
 #:   moments and reference are those of the held-out half alone.
 #: * ``"groups"`` - each batch, donor, data set or species in turn.
 #: * ``"transfer"`` - a tenth; the models are judged on another file.
@@ -42,7 +42,7 @@ class Layers:
     RATIO_UPPER: Final = "splicing_ratio_upper"
     #: The baseline's ratio (scVI with a ratio head on its frozen latent space).
     RATIO_SCVI: Final = "splicing_ratio_scvi"
-    #: Predicted counts stand under these names where measured layers hold the plain ones.
+    #: Names of predicted counts if measured layers have the plain ones.
     PREDICTED_SPLICED: Final = "predicted_spliced"
     PREDICTED_UNSPLICED: Final = "predicted_unspliced"
     #: Moments and velocity, as scVelo names them.
@@ -60,7 +60,7 @@ class Layers:
     TRUE_VELOCITY: Final = "true_velocity"
 
 
-#: Stands between names of layers in one text.
+#: Separator between names of layers in one text.
 LAYERS_JOINED: Final = ", "
 
 
@@ -107,7 +107,7 @@ class Var:
     #: Identifier and symbol where the name does not say which gene it is, as scanpy calls them.
     GENE_IDS: Final = "gene_ids"
     GENE_SYMBOLS: Final = "gene_symbols"
-    #: True where the name in the file stands for more than one gene.
+    #: True where several genes share the name in the file.
     REPEATED: Final = "repeated_name"
     #: Rates of a simulation: transcription when on, splicing, degradation; per unit time.
     ALPHA: Final = "alpha"
@@ -118,7 +118,7 @@ class Var:
     UNSPLICED_CAPTURE: Final = "unspliced_capture"
     #: Gene program of a simulation.
     PROGRAM: Final = "program"
-    #: scanpy's normalised dispersion, by which variable genes are ranked.
+    #: scanpy's normalized dispersion, by which variable genes are ranked.
     DISPERSION: Final = "dispersions_norm"
     VELOCITY_GENES: Final = "velocity_genes"
     VELOCITY_GAMMA: Final = "velocity_gamma"
@@ -147,13 +147,13 @@ class Obsm:
     #: The common embedding again, for the arrows without the genes that carry a velocity.
     UMAP_WITHOUT: Final = "X_umap_without"
     VELOCITY_UMAP: Final = "velocity_umap"
-    #: A velocity on the maps of the models' latent spaces.
+    #: A velocity in the UMAPs of the models' latent spaces.
     VELOCITY_UMAP_LATENT: Final = "velocity_umap_splicedvae"
     VELOCITY_UMAP_LATENT_SCVI: Final = "velocity_umap_scvi"
 
 
 class Obsp:
-    """Names in ``adata.obsp``: the neighbour graph that all velocities share."""
+    """Names in ``adata.obsp``: the neighbor graph that all velocities share."""
 
     DISTANCES: Final = "distances"
     CONNECTIVITIES: Final = "connectivities"
@@ -169,7 +169,7 @@ class Varm:
 
 
 class Uns:
-    """Everything the package writes to ``adata.uns`` lies under one entry.
+    """Everything the package writes to ``adata.uns`` is under one entry.
 
     The exceptions are the names that scanpy and scVelo look for.
     """
@@ -195,7 +195,7 @@ class Uns:
     SIMULATION: Final = "simulation"
     #: ``uns[ROOT][SIMULATION][TRANSITIONS]``: pairs of clusters that follow each other.
     TRANSITIONS: Final = "transitions"
-    #: ``uns[ROOT][EXPORT]``: what an exported file holds, where it comes from, what it lacks.
+    #: ``uns[ROOT][EXPORT]``: what an exported file holds, its origin, and what is missing.
     EXPORT: Final = "export"
 
 
@@ -216,7 +216,7 @@ class Source:
     label: str
     #: The same above a narrow column; two lines at most.
     narrow: str = ""
-    #: Place of its colour in `splicedvae.plotting.CATEGORICAL`; None is the grey of no colour.
+    #: Place of its color in `splicedvae.plotting.CATEGORICAL`; None is the gray of no color.
     color: int | None = None
     #: Whether it predicts ratios, and is judged with the others.
     predicts: bool = False
@@ -235,21 +235,21 @@ class Sources:
     GROUP_MEAN: Final = "group_mean"
     GENE_MEAN: Final = "gene_mean"
     TRUE: Final = "true"
-    #: SplicedVAE's ratios dealt out anew among the cells of each gene: what chance draws.
+    #: SplicedVAE's ratios permuted among the cells of each gene: the level of chance.
     SHUFFLED: Final = "shuffled"
 
-    #: Each source with its words and colour, in the order of tables and figures. To deuteranopes
-    #: pink (3) is the grey of the gene mean, so nothing takes it.
+    #: Each source with its words and color, in the order of tables and figures. To deuteranopes
+    #: pink (3) is the gray of the gene mean, so nothing takes it.
     ALL: Final = (
         Source(MEASURED, "measured", color=2, moves=True),
         Source(SPLICEDVAE, "SplicedVAE", "SplicedVAE", color=0, predicts=True, moves=True),
         Source(SCVI, "scVI + ratio head", "scVI\n+head", color=1, predicts=True, moves=True),
         Source(RIDGE, "ridge on PCA", "ridge", color=6, predicts=True),
-        Source(KNN, "k nearest neighbours", "kNN", color=4, predicts=True),
+        Source(KNN, "k nearest neighbors", "kNN", color=4, predicts=True),
         Source(GROUP_MEAN, "gene x group mean", "group\nmean", color=8, predicts=True),
         Source(GENE_MEAN, "gene mean", "gene\nmean", predicts=True),
         Source(TRUE, "true (simulation)", color=5, moves=True),
-        Source(SHUFFLED, "shuffled ratios (control)", color=7),
+        Source(SHUFFLED, "permuted ratios (control)", color=7),
     )
     #: Predictors of a ratio.
     PREDICTORS: Final = tuple(one.key for one in ALL if one.predicts)
@@ -258,5 +258,5 @@ class Sources:
     #: What a person reads.
     LABELS: Final = {one.key: one.label for one in ALL}
 
-    #: Where the ratio that a model predicts stands.
+    #: Layers of the ratios that a model predicts.
     RATIO_LAYERS: Final = {SPLICEDVAE: Layers.RATIO, SCVI: Layers.RATIO_SCVI}

@@ -15,7 +15,7 @@ _MISSING = frozenset({"", "nan", "NaN", "None", "<NA>", "NaT"})
 
 
 def label_texts(values: pd.Series) -> NDArray[np.object_]:
-    """Write labels as text; whole numbers alike whether stored as integers or not.
+    """Write labels as text; whole numbers give the same text however stored.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def batch_labels(values: pd.Series) -> NDArray[np.object_]:
     if missing:
         raise DataError(
             f"{missing:,} of {len(texts):,} cells have no label in obs column "
-            f"'{str(values.name)[:40]}', a batch for every cell was expected; fill in theirs, "
+            f"'{str(values.name)[:40]}', expected a batch for every cell; fill in theirs, "
             "leave these cells out, or name no batch key."
         )
     return texts

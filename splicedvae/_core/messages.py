@@ -12,7 +12,7 @@ _LONGEST = 80
 
 
 def shown(text: object, *, longest: int = _LONGEST) -> str:
-    """Text from a file made fit for one line: printable, bounded in length.
+    """Make text from a file fit on one line: printable, bounded in length.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def shown_list(texts: Iterable[object], *, most: int = 6) -> str:
 
 
 def file_name(path: PurePath | str) -> str:
-    """Take the last part of a path, fit for a message; never a folder of the machine."""
+    """Return the last part of a path for a message; never a folder of the machine."""
     text = str(path).replace("\\", "/").rstrip("/")
     return shown(text.rsplit("/", 1)[-1] or "file", longest=120)
 

@@ -1,7 +1,7 @@
 """Every metric, declared once: its key in a run's tables, its labels, digits and direction.
 
 Tables, figures, the command line and the pages choose which metrics they show and take the words
-from here. What a metric is and how it is computed stands in `splicedvae.evaluation`.
+from here. `splicedvae.evaluation` defines and computes them.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ class Metric:
     label
         Full name, for the rows of a table that lists all metrics.
     about
-        Whether it judges the predicted ratio, the velocity made from it, or expression and the
-        latent space.
+        Whether it evaluates the predicted ratio, the velocity computed from it, or expression and
+        the latent space.
     digits
         Decimals shown.
     better
-        Which direction is better; None where a certain value is right or none is.
+        Which direction is better; None if a certain value is right, or neither direction is.
     short
-        Name for the head of a column, a panel or a narrow table; the label if empty.
+        Name for a column, a panel or a narrow table; the label if empty.
     help
         What it means, in a sentence.
     by_coverage
-        Whether it is taken over entries with at least some number of counts, at several such
-        numbers.
+        Whether it is computed at several minimum counts of an entry.
     """
 
     key: str
@@ -55,7 +54,7 @@ class Metric:
 
     @property
     def explanation(self) -> str:
-        """What it means and, where only that helps to read it, that less of it is better."""
+        """The help and, for metrics where lower is better, a sentence that says so."""
         lower = " Lower is better." if self.better == "lower" else ""
         return f"{self.help}{lower}".strip()
 
@@ -65,9 +64,9 @@ class Metric:
         Parameters
         ----------
         coverage
-            Least S + U of an entry; None, or a metric without coverages, names it alone.
+            Minimum S + U of an entry; None gives the name alone.
         full
-            Whether to take the label instead of the short name.
+            Whether to use the label instead of the short name.
         """
         name = self.label if full else self.head
         return f"{name}, n ≥ {coverage:g}" if self.by_coverage and coverage is not None else name
@@ -87,8 +86,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         "pearson",
         "Pearson r",
         better="higher",
-        help="Correlation over all genes and held-out cells. Most of it is differences between "
-        "genes, which a constant for each gene knows as well.",
+        help="Correlation over all genes and held-out cells. Most of it comes from differences "
+        "between genes, which a constant per gene captures too.",
         by_coverage=True,
     ),
     Metric("nll", "negative log-likelihood per count", digits=4, better="lower"),
@@ -98,22 +97,22 @@ METRICS: Final[tuple[Metric, ...]] = (
         digits=4,
         better="higher",
         short="skill over gene mean",
-        help="Share of the gene mean's negative log-likelihood that is saved, over all entries: 0 "
-        "is no better than a constant for each gene.",
+        help="Reduction of the negative log-likelihood relative to the gene mean, over all "
+        "entries: 0 is no better than a constant per gene.",
     ),
     Metric(
         "within_gene_r",
         "within-gene r",
         better="higher",
-        help="Correlation across cells within a gene: what a velocity needs. A constant has 0.",
+        help="Correlation across cells within a gene, which a velocity needs. 0 for a constant.",
     ),
     Metric(
         "within_gene_r_by_cluster",
         "within-gene r, pooled by cluster",
         better="higher",
         short="within-gene r by cluster",
-        help="Correlation within a gene after the counts of each cluster are added up, where noise "
-        "is smaller: what a velocity needs. A constant has 0.",
+        help="Correlation within a gene between counts summed over clusters, which have less "
+        "noise. A velocity needs it. 0 for a constant.",
     ),
     Metric(
         "within_gene_r_by_cluster_50",
@@ -126,15 +125,15 @@ METRICS: Final[tuple[Metric, ...]] = (
         "calibration error",
         digits=4,
         better="lower",
-        help="How far predicted and measured fractions differ on average, in bins of the "
+        help="Mean absolute difference between predicted and measured fractions, in bins of the "
         "prediction.",
     ),
     Metric(
         "interval_coverage",
         "counts inside 90% intervals",
         short="90% intervals",
-        help="Share of held-out counts, of entries with 5 or more, inside the predicted 90% "
-        "intervals: 0.90 is right.",
+        help="Share of held-out counts inside the predicted 90% intervals, for entries with 5 or "
+        "more counts: 0.90 is right.",
         by_coverage=True,
     ),
     Metric(
@@ -144,85 +143,87 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "velocity_cosine_genes",
-        "cosine to the measured velocity, genes",
+        "cosine to the measured velocity, gene space",
         "velocity",
         better="higher",
-        short="cosine to measured, genes",
+        short="cosine to measured, gene space",
         help="Over the genes that both velocities use, mean over held-out cells.",
     ),
     Metric(
         "velocity_cosine_genes_equal",
-        "the same, each gene in units of its own spread",
+        "the same, each gene scaled by its own spread",
         "velocity",
         better="higher",
-        short="cosine, genes alike",
-        help="Each gene's velocity in units of its own spread, so that all genes count alike.",
+        short="cosine, genes scaled",
+        help="Each gene's velocity is divided by its own spread, so all genes weigh the same.",
     ),
     Metric(
         "velocity_cosine_umap",
-        "cosine to the measured velocity, map",
+        "cosine to the measured velocity, embedding",
         "velocity",
         better="higher",
-        short="cosine to measured, map",
-        help="Of the arrows on the map, mean over held-out cells.",
+        short="cosine to measured, embedding",
+        help="Of the arrows in the embedding, mean over held-out cells.",
     ),
     Metric(
         "agreement_genes_chance",
-        "the same by chance, genes, up to",
+        "95% limit by chance, gene space",
         "velocity",
-        short="chance, genes",
-        help="What the cosine over genes does not exceed in 95 of 100 draws where the measured "
-        "ratios know nothing of a cell's state.",
+        short="chance, gene space",
+        help="95th percentile of the cosine in gene space to velocities from permuted measured "
+        "ratios, which carry no cell state.",
     ),
-    Metric("agreement_genes_p", "the same, genes, p by permutation", "velocity"),
-    Metric("agreement_genes_equal_chance", "the same by chance, genes alike, up to", "velocity"),
-    Metric("agreement_genes_equal_p", "the same, genes alike, p by permutation", "velocity"),
+    Metric("agreement_genes_p", "permutation p-value of the cosine, gene space", "velocity"),
+    Metric("agreement_genes_equal_chance", "95% limit by chance, genes scaled", "velocity"),
+    Metric(
+        "agreement_genes_equal_p", "permutation p-value of the cosine, genes scaled", "velocity"
+    ),
     Metric(
         "agreement_umap_chance",
-        "the same by chance, map, up to",
+        "95% limit by chance, embedding",
         "velocity",
-        short="chance, map",
-        help="What the cosine on the map does not exceed in 95 of 100 such draws.",
+        short="chance, embedding",
+        help="95th percentile of the cosine in the embedding to the same permuted velocities.",
     ),
-    Metric("agreement_umap_p", "the same, map, p by permutation", "velocity"),
+    Metric("agreement_umap_p", "permutation p-value of the cosine, embedding", "velocity"),
     Metric(
         "velocity_cosine_genes_true",
-        "cosine to the true velocity, genes",
+        "cosine to the true velocity, gene space",
         "velocity",
         better="higher",
-        short="cosine to true, genes",
-        help="To the simulation's true velocity, over genes.",
+        short="cosine to true, gene space",
+        help="To the simulation's true velocity, in gene space.",
     ),
     Metric(
         "velocity_cosine_genes_equal_true",
-        "the same, each gene in units of its own spread",
+        "the same, each gene scaled by its own spread",
         "velocity",
         better="higher",
-        short="cosine to true, genes alike",
+        short="cosine to true, genes scaled",
     ),
     Metric(
         "velocity_cosine_umap_true",
-        "cosine to the true velocity, map",
+        "cosine to the true velocity, embedding",
         "velocity",
         better="higher",
-        short="cosine to true, map",
-        help="To the simulation's true velocity, on the map.",
+        short="cosine to true, embedding",
+        help="To the simulation's true velocity, in the embedding.",
     ),
     Metric(
         "velocity_cosine_genes_own_graph",
-        "cosine to the measured, genes, own latent graph",
+        "cosine to the measured, gene space, own latent graph",
         "velocity",
         better="higher",
     ),
     Metric(
         "velocity_cosine_genes_equal_own_graph",
-        "the same, each gene in units of its own spread, own latent graph",
+        "the same, each gene scaled by its own spread, own latent graph",
         "velocity",
         better="higher",
     ),
     Metric(
         "velocity_cosine_umap_own_graph",
-        "cosine to the measured, map, own latent graph",
+        "cosine to the measured, embedding, own latent graph",
         "velocity",
         better="higher",
     ),
@@ -231,39 +232,42 @@ METRICS: Final[tuple[Metric, ...]] = (
         "known transitions (CBDir)",
         "velocity",
         better="higher",
-        help="Mean cosine of arrows with the steps from a cluster to the one known to follow.",
+        help="Mean cosine of arrows with the direction from a cluster to its known successor.",
     ),
-    Metric("cbdir_null", "known transitions, random neighbours", "velocity"),
+    Metric("cbdir_null", "known transitions, random neighbors", "velocity"),
     Metric(
         "time_order",
-        "pairs of cells in the right order of time",
+        "neighbor pairs in the right order of time",
         "velocity",
         better="higher",
         short="time order",
-        help="Share of neighbouring cells whose order in true time the velocity tells; half is "
-        "chance.",
+        help="Share of neighboring cells whose order in true time follows from the velocity; 0.5 "
+        "is chance.",
     ),
     Metric(
         "velocity_effective_genes",
-        "genes that draw the arrows, effective number",
+        "effective number of genes behind an arrow",
         "velocity",
         digits=0,
-        short="genes that draw",
-        help="How many genes draw a cell's arrow: effective number of their shares, mean over "
-        "cells.",
+        short="effective genes",
+        help="Effective number of genes behind a cell's arrow, from their shares, mean over cells.",
     ),
     Metric(
         "velocity_confidence",
         "velocity confidence (smoothness)",
         "velocity",
         short="confidence",
-        help="How alike the arrows of neighbouring cells are: smoothness, not correctness.",
+        help="Similarity of the arrows of neighboring cells: smoothness, not correctness.",
     ),
-    Metric("coherence_genes", "coherence within clusters, genes (smoothness)", "velocity"),
-    Metric("coherence_umap", "coherence within clusters, map (smoothness)", "velocity"),
+    Metric("coherence_genes", "coherence within clusters, gene space (smoothness)", "velocity"),
+    Metric("coherence_umap", "coherence within clusters, embedding (smoothness)", "velocity"),
     Metric("velocity_evidence", "evidence of a velocity in the counts, log2", "velocity", digits=2),
-    Metric("velocity_evidence_p", "the same, p by permutation", "velocity"),
-    Metric("velocity_evidence_within_p", "the same within groups of cells, p", "velocity"),
+    Metric("velocity_evidence_p", "evidence of a velocity, permutation p-value", "velocity"),
+    Metric(
+        "velocity_evidence_within_p",
+        "evidence of a velocity within groups, permutation p-value",
+        "velocity",
+    ),
     Metric(
         "expression_nll",
         "negative log-likelihood of expression per cell",
@@ -286,7 +290,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "latent",
         better="higher",
         short="silhouette of clusters",
-        help="How well the file's clusters part in the latent space, 0 to 1; half is not at all.",
+        help="Separation of the file's clusters in the latent space, 0 to 1; 0.5 is none.",
     ),
     Metric(
         "nmi_kmeans",
@@ -300,11 +304,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("silhouette_batches", "mixing of batches (1 - silhouette)", "latent", better="higher"),
     Metric(
         "time_r2",
-        "R² of time from neighbours",
+        "R² of time from neighbors",
         "latent",
         better="higher",
         short="time R²",
-        help="How well a cell's true time is told by its neighbours in the latent space.",
+        help="How well a cell's true time is predicted from its neighbors in the latent space.",
     ),
 )
 
@@ -312,13 +316,13 @@ _BY_KEY: Final = {one.key: one for one in METRICS}
 
 
 def metric_of(key: str) -> Metric:
-    """Return what is declared of a metric.
+    """Return the declaration of a metric.
 
     Parameters
     ----------
     key
-        Its name in a run's metrics. One that is not declared, of a run of another version, is
-        named by its key.
+        Its name in a run's metrics. A metric of another version, which is not declared, is named
+        by its key.
     """
     if key in _BY_KEY:
         return _BY_KEY[key]

@@ -15,7 +15,7 @@ def native(value: Any) -> Any:
     Parameters
     ----------
     value
-        Array, sparse matrix or table; anything else is given back as it is.
+        Array, sparse matrix or table; anything else is returned unchanged.
 
     Returns
     -------

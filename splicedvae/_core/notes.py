@@ -1,4 +1,4 @@
-"""What a reader of results must know: a sentence for people, with a code for programs.
+"""Notes for readers of results: a sentence for people, with a code for programs.
 
 A note is a string, so it is shown, joined and stored like any sentence. Programs ask for its code
 and never read the words. Each code is declared here with its level.
@@ -95,7 +95,7 @@ class Note(str):
         Parameters
         ----------
         value
-            From a JSON file; what is no note becomes one of its text.
+            From a JSON file; anything else becomes a note with its text.
         """
         if not isinstance(value, Mapping):
             return cls(str(value))

@@ -1,4 +1,4 @@
-"""Above which novelty cells are of another kind than those a model was trained on.
+"""The novelty above which cells are out of distribution for a model.
 
 This is apart from the models because a file and a verdict are judged by it without torch.
 """
@@ -7,5 +7,5 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Of `SplicedVAE.get_novelty`; above it a model knows hardly more than its genes' means.
+#: Of `SplicedVAE.get_novelty`; above it predictions are hardly better than each gene's mean.
 NOVEL: Final = 0.25

@@ -1,4 +1,4 @@
-"""Ratios dealt out anew within genes: what chance draws with the same totals."""
+"""Ratios permuted within genes: the level of chance at the same totals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix
 
 from splicedvae._core.errors import DataError
 
-#: Entries with fewer counts are alike only if they have the same number of them. Above, each
-#: class of entries ends at that multiple of its smallest, by which shuffled binomial counts have
+#: Entries with fewer counts share a class only if they have the same number of them. Above, each
+#: class of entries ends at that multiple of its smallest, by which permuted binomial counts have
 #: about 1 % more variance than measured ones.
 _EXACT_BELOW: Final = 8
 _CLASS_FACTOR: Final = 1.25
@@ -26,10 +26,10 @@ def shuffle_within_genes(
     groups: Sequence[object] | None = None,
     alike: bool = False,
 ) -> tuple[csr_matrix, csr_matrix]:
-    """Deal the ratios of each gene out anew among the cells that have its molecules.
+    """Permute the ratios of each gene among the cells that have its molecules.
 
     Totals and each gene's distribution of ratios stay; all that the ratio knew of a cell's state is
-    lost. A velocity made of the result is what chance, smoothed over neighbours, draws.
+    lost. A velocity made of the result is what chance, smoothed over neighbors, draws.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def shuffles_within_genes(
 def _codes(groups: Sequence[object], n_cells: int) -> NDArray[np.intp]:
     if len(groups) != n_cells:
         raise DataError(
-            f"{len(groups):,} group labels came with {n_cells:,} cells, one each was expected; "
+            f"Found {len(groups):,} group labels for {n_cells:,} cells, expected one each; "
             "pass the labels of these cells."
         )
     return np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]

@@ -9,7 +9,7 @@ from splicedvae._core.keys import Uns
 
 
 def own_root(uns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of what the package wrote to ``uns``; what others wrote there is no such.
+    """Return a copy of what the package wrote to ``uns``; what others wrote there is left out.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def own_record(uns: Mapping[str, Any], entry: str) -> Mapping[str, Any]:
     uns
         Of an AnnData from anywhere.
     entry
-        One of the names in `Uns` that stand under its root.
+        One of the names in `Uns` under its root.
     """
     found = own_root(uns).get(entry)
     return found if isinstance(found, Mapping) else {}

@@ -69,7 +69,7 @@ class Setting:
     usual
         Its value if nobody names it; `dataclasses.MISSING` where it must be named.
     least
-        Least value, or None where there is no bound.
+        Lower bound, or None if there is none.
     """
 
     name: str
@@ -162,15 +162,15 @@ class _Checked:
         bounds = first.get("ctx", {})
         said = f"The {cls._noun} {name!r} is {str(value)[:60]!r}, "
         for bound, words in (
-            ("ge", "and it must be at least {}: raise it."),
-            ("gt", "and it must be above {}: raise it."),
-            ("lt", "and it must be below {}: lower it."),
+            ("ge", "expected at least {}: raise it."),
+            ("gt", "expected more than {}: raise it."),
+            ("lt", "expected less than {}: lower it."),
         ):
             if bound in bounds:
                 least = bounds[bound]
                 return said + words.format(f"{least:g}" if isinstance(least, float) else least)
         kind = settings_of(cls)[name].kind
-        return f"{said}which is none of what it can be: {_kind_words(kind)}; correct it."
+        return f"{said}expected {_kind_words(kind)}; correct it."
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
@@ -201,51 +201,52 @@ class VelocityFields(_Checked):
         VelocityMode,
         _text(
             "Velocity model",
-            "How the steady state is found. Balanced: relative to the gene's mean ratio, so that a "
-            "constant ratio gives no velocity. Stochastic and deterministic: scVelo's models, with "
-            "which composition and noise draw orderly arrows too.",
+            "How the steady state is estimated. Balanced: relative to the gene's mean "
+            "ratio, so a constant ratio gives no velocity. Stochastic and deterministic: "
+            "scVelo's models, with which composition and noise also give orderly arrows.",
         ),
     ] = "balanced"
     n_top_genes: Annotated[
         int | None,
         _whole(
             "Velocity genes",
-            "Most variable genes of the totals to use among the eligible ones, or all that pass.",
+            "Number of highly variable genes of the totals to use among the eligible ones, "
+            "or all that pass.",
             least=1,
         ),
     ] = 2000
     min_shared_counts: Annotated[
         int,
         _whole(
-            "Least shared counts",
-            "Counts a gene needs in cells that have both its layers, or in all cells where there "
-            "are no layers.",
+            "Minimum shared counts",
+            "Minimum counts of a gene in cells that have both its layers, or in all cells "
+            "without layers.",
         ),
     ] = 20
     n_pcs: Annotated[
         int,
         _whole(
             "Principal components",
-            "Principal components that neighbours are found in; fewer where there are fewer genes "
-            "or cells.",
+            "Principal components for the neighbor search; fewer with fewer genes or cells.",
             least=2,
         ),
     ] = 30
     n_neighbors: Annotated[
         int,
         _whole(
-            "Neighbours",
-            "Neighbours of a cell, itself included. The balanced model takes fewer where there are "
-            "few cells: one in fifteen, but at least 10.",
+            "Neighbors",
+            "Neighbors of a cell, including itself. With few cells the balanced model uses "
+            "fewer: one in fifteen, but at least 10.",
             least=3,
         ),
     ] = 30
-    seed: Annotated[int, _whole("Seed", "Seed of the neighbour search and of the map.")] = 0
+    seed: Annotated[int, _whole("Seed", "Seed of the neighbor search and of the embedding.")] = 0
     n_jobs: Annotated[
         int,
         _whole(
             "Threads",
-            "Threads for moments, graph and confidence; -1 for one a core. The result is the same.",
+            "Threads for moments, graph and confidence; -1 for one per core. The result is "
+            "the same.",
             least=-1,
         ),
     ] = 1
@@ -262,7 +263,7 @@ class RunFields(_Checked):
         str,
         _text(
             "Digest",
-            "Digest of the file's content, 64 hexadecimal digits; checked again before reading.",
+            "Checksum of the file's content, 64 hexadecimal digits; checked again before reading.",
         ),
     ]
     name: Annotated[
@@ -272,54 +273,55 @@ class RunFields(_Checked):
         Kind,
         _text(
             "Kind",
-            "Train: fit both models on a file with S/U and evaluate them. Predict: ask the models "
-            "of an earlier run about another file.",
+            "Train: fit both models on a file with S/U and evaluate them. Predict: apply "
+            "the models of an earlier run to another file.",
         ),
     ] = "train"
     total: Annotated[
         str | None,
         _text(
             "Totals",
-            "Where the raw total counts are: X, raw.X, a layer's name, 'spliced + unspliced' or "
-            "'spliced + unspliced + ambiguous'. Found by itself if not given.",
+            "Where the raw total counts are: X, raw.X, a layer's name, 'spliced + "
+            "unspliced' or 'spliced + unspliced + ambiguous'. Detected if not given.",
         ),
     ] = None
     spliced_layer: Annotated[
         str | None,
         _text(
             "Spliced layer",
-            "Layer with spliced counts. Found under its usual names if not given.",
+            "Layer with spliced counts. Detected by its usual names if not given.",
         ),
     ] = None
     unspliced_layer: Annotated[
         str | None,
         _text(
             "Unspliced layer",
-            "Layer with unspliced counts. Found under its usual names if not given.",
+            "Layer with unspliced counts. Detected by its usual names if not given.",
         ),
     ] = None
     ambiguous_layer: Annotated[
         str | None,
         _text(
             "Ambiguous layer",
-            "Layer with ambiguous counts. Found under its usual names if not given.",
+            "Layer with ambiguous counts. Detected by its usual names if not given.",
         ),
     ] = None
     ambiguous: Annotated[
         Ambiguous | None,
         _text(
             "Ambiguous counts",
-            "Whether ambiguous counts are added to the spliced ones or kept apart; totals made of "
-            "layers hold them either way. As the tool that counted advises if not given: added for "
-            "kb and alevin-fry, apart for velocyto and STARsolo.",
+            "Whether ambiguous counts are added to the spliced ones or kept separate; "
+            "totals that are sums of layers include them either way. If not given, as the "
+            "counting tool recommends: added for kb and alevin-fry, separate for velocyto "
+            "and STARsolo.",
         ),
     ] = None
     cluster_key: Annotated[
         str | None,
         _text(
             "Clusters",
-            "Column of obs with cell groups: colours the figures and keeps each group's share in "
-            "the held-out cells.",
+            "Column of obs with cell groups. It colors the figures, and each group keeps "
+            "its share in the held-out cells.",
         ),
     ] = None
     batch_key: Annotated[
@@ -334,16 +336,17 @@ class RunFields(_Checked):
         Counts,
         _text(
             "Totals contain",
-            "Whether the totals contain reads in introns (STARsolo GeneFull, Cell Ranger 7 and "
-            "later), so that spliced + unspliced = total, or exonic ones alone, so that unspliced "
-            "counts come on top.",
+            "Whether the totals contain intronic reads (STARsolo GeneFull, Cell Ranger 7 "
+            "and later), so that spliced + unspliced = total, or only exonic ones, so that "
+            "unspliced counts are additional.",
         ),
     ] = "with-introns"
     held_out: Annotated[
         float,
         _number(
             "Held-out cells",
-            "Share of the cells kept out of everything fitted; all numbers come from them.",
+            "Share of cells to hold out from training and all fitted parameters; all "
+            "metrics use these cells.",
             above=0,
             below=1,
         ),
@@ -351,35 +354,39 @@ class RunFields(_Checked):
     fold: Annotated[
         int,
         _whole(
-            "Fold", "Which share is held out: folds 0, 1, ... of one seed hold out other cells."
+            "Fold", "Which fold is held out: folds 0, 1, ... of one seed hold out different cells."
         ),
     ] = 0
     split_by: Annotated[
         str | None,
         _text(
             "Held-out group",
-            "Column of obs (batch, donor, species): hold out the group that the fold counts to, in "
-            "the order of names, as a whole.",
+            "Column of obs (batch, donor, species): hold out one whole group, the one that "
+            "the fold numbers in the order of names.",
         ),
     ] = None
     transitions: tuple[tuple[str, str], ...] = ()
     min_shared_counts: Annotated[
         int,
         _whole(
-            "Least shared counts",
-            "Counts, spliced and unspliced together, that a gene needs over the training cells "
-            "that have both; genes with fewer are left out.",
+            "Minimum shared counts",
+            "Minimum spliced plus unspliced counts of a gene over the training cells that "
+            "have both; genes with fewer are left out.",
         ),
     ] = 20
     min_cells: Annotated[
         int,
-        _whole("Least cells", "Training cells in which each layer must have a molecule of a gene."),
+        _whole(
+            "Minimum cells",
+            "Minimum number of training cells with a molecule of the gene in each layer.",
+        ),
     ] = 0
     n_top_genes: Annotated[
         int | None,
         _whole(
-            "Most variable genes",
-            "Most variable genes to model, chosen on the training cells, or all that pass.",
+            "Highly variable genes",
+            "Number of highly variable genes to model, selected on the training cells, or "
+            "all that pass.",
             least=1,
         ),
     ] = 2000
@@ -387,19 +394,17 @@ class RunFields(_Checked):
         int | None,
         _whole(
             "Epochs",
-            "Passes over the training cells, the same for SplicedVAE and scVI; if not given 100, "
-            "and fewer above 20,000 cells.",
+            "Passes over the training cells, the same for SplicedVAE and scVI; if not "
+            "given 100, fewer above 20,000 cells.",
             least=1,
         ),
     ] = None
-    batch_size: Annotated[
-        int, _whole("Cells in one step", "Cells in one step of training.", least=2)
-    ] = 128
+    batch_size: Annotated[int, _whole("Batch size", "Cells in one training step.", least=2)] = 128
     n_latent: Annotated[
         int,
         _whole(
             "Latent dimensions",
-            "Dimensions of the latent space: how many numbers both models describe a cell by.",
+            "Size of the latent space of both models.",
             least=1,
         ),
     ] = 10
@@ -407,15 +412,16 @@ class RunFields(_Checked):
         RatioLikelihood,
         _text(
             "Ratio likelihood",
-            "How far counts may scatter around the predicted ratio. Binomial: by sampling alone. "
-            "Beta-binomial: further. Squared error: of the ratio, weighted by the count.",
+            "How counts vary around the predicted ratio. Binomial: sampling noise only. "
+            "Beta-binomial: overdispersion per gene. Squared error: of the ratio, weighted "
+            "by the count.",
         ),
     ] = "binomial"
     ratio_head: Annotated[
         HeadKind,
         _text(
             "Ratio decoder",
-            "What leads from a cell's latent state to the ratio of each gene.",
+            "Decodes the ratio of each gene from a cell's latent state.",
         ),
     ] = "linear"
     ratio_weight: Annotated[
@@ -428,27 +434,27 @@ class RunFields(_Checked):
         float | None,
         _number(
             "Ratio shrinkage",
-            "Strength of the pull of each gene to its mean ratio; more is safer and flatter. "
-            "Learned from the data if not given.",
+            "How strongly ratios shrink to the gene's mean; more is safer, with smaller "
+            "differences between cells. Learned from the data if not given.",
             least=0,
         ),
     ] = None
     learning_rate: Annotated[
         float | None,
-        _number("Learning rate", "Step size of the optimiser; 0.006 if not given.", above=0),
+        _number("Learning rate", "Learning rate; 0.006 if not given.", above=0),
     ] = None
     velocity: VelocityFields = field(default=None)  # type: ignore[assignment]
     seed: Annotated[
         int,
         _whole(
             "Seed",
-            "Seed of the split, the training and the maps: another seed is another run.",
+            "Seed of split, training and embeddings: another seed gives another run.",
         ),
     ] = 0
     model_run: Annotated[
         str | None,
         _text(
             "Model",
-            "For a prediction: id or folder of the run whose models are asked.",
+            "For a prediction: id or folder of the run whose models are used.",
         ),
     ] = None

@@ -13,7 +13,7 @@ from splicedvae._core.keys import Layers, Uns, Var
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: Below this, single genes shape a picture.
+#: Below this, single genes dominate the figure.
 FEW_GENES: Final = 20
 
 

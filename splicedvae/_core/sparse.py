@@ -1,4 +1,4 @@
-"""Sparse matrices from outside: checked in full before the first arithmetic touches them.
+"""Sparse matrices from outside: fully checked before any arithmetic.
 
 scipy's compiled routines trust ``indptr`` and ``indices``. One index out of range makes the
 first sum read or write memory that is not the matrix's and takes the whole process down, so the
@@ -19,7 +19,7 @@ from splicedvae._core.native import native
 #: Above this number float32 no longer holds every integer.
 LARGEST_COUNT = 1 << 24
 _DENSE_BLOCK = 1 << 24
-_ADVICE = "write the file again from a sound matrix"
+_ADVICE = "write the file again from an intact matrix"
 
 
 def check_arrays(
@@ -68,18 +68,18 @@ def check_pointers(pointers: np.ndarray, n_entries: int, *, where: str) -> None:
     """
     if int(pointers[0]) != 0:
         raise DataError(
-            f"{where} is a damaged sparse matrix: its indptr begins with {int(pointers[0])}, "
-            f"0 was expected; {_ADVICE}."
+            f"{where} is a damaged sparse matrix: its indptr begins with "
+            f"{int(pointers[0])}, expected 0; {_ADVICE}."
         )
     if np.any(pointers[1:] < pointers[:-1]):
         raise DataError(
-            f"{where} is a damaged sparse matrix: its indptr decreases, rising values were "
-            f"expected; {_ADVICE}."
+            f"{where} is a damaged sparse matrix: its indptr decreases, expected rising "
+            f"values; {_ADVICE}."
         )
     if int(pointers[-1]) != n_entries:
         raise DataError(
             f"{where} is a damaged sparse matrix: its indptr ends at {int(pointers[-1]):,}, "
-            f"{n_entries:,} stored entries were expected; {_ADVICE}."
+            f"expected {n_entries:,} stored entries; {_ADVICE}."
         )
 
 
@@ -105,8 +105,8 @@ def check_indices(indices: np.ndarray, minor: int, *, where: str) -> None:
         if lowest < 0 or highest >= minor:
             wrong = lowest if lowest < 0 else highest
             raise DataError(
-                f"{where} is a damaged sparse matrix: it holds the index {wrong:,}, indices from "
-                f"0 to {minor - 1:,} were expected; {_ADVICE}."
+                f"{where} is a damaged sparse matrix: it holds the index {wrong:,}, "
+                f"expected indices from 0 to {minor - 1:,}; {_ADVICE}."
             )
 
 
@@ -118,7 +118,7 @@ def check_lengths(
     Parameters
     ----------
     data, indices, indptr
-        Arrays, or HDF5 datasets that stand for them.
+        Arrays, or HDF5 datasets.
     shape
         Declared numbers of rows and columns.
     where
@@ -135,22 +135,23 @@ def check_lengths(
         if len(array.shape) != 1:
             raise DataError(
                 f"{where} is a damaged sparse matrix: its {part} has {len(array.shape)} "
-                f"dimensions, 1 was expected; {_ADVICE}."
+                f"dimensions, expected 1; {_ADVICE}."
             )
         if part != "data" and array.dtype.kind not in "iu":
             raise DataError(
-                f"{where} is a damaged sparse matrix: its {part} holds {array.dtype}, integers "
-                f"were expected; {_ADVICE}."
+                f"{where} is a damaged sparse matrix: its {part} holds {array.dtype}, "
+                f"expected integers; {_ADVICE}."
             )
     if len(shape) != 2 or any(int(n) < 0 or int(n) >= 1 << 31 for n in shape):
         raise DataError(
-            f"{where} is a sparse matrix of shape {' x '.join(f'{int(n):,}' for n in shape)}, two "
-            "dimensions below 2,147,483,648 were expected; check what wrote the file."
+            f"{where} is a sparse matrix of shape "
+            f"{' x '.join(f'{int(n):,}' for n in shape)}, expected two dimensions below "
+            "2,147,483,648; check the program that wrote the file."
         )
     if indptr.shape[0] != int(shape[major]) + 1:
         raise DataError(
-            f"{where} is a damaged sparse matrix: its indptr has {indptr.shape[0]:,} entries, "
-            f"{int(shape[major]) + 1:,} were expected for its shape; {_ADVICE}."
+            f"{where} is a damaged sparse matrix: its indptr has {indptr.shape[0]:,} "
+            f"entries, expected {int(shape[major]) + 1:,} for its shape; {_ADVICE}."
         )
     if data.shape[0] != indices.shape[0]:
         raise DataError(

@@ -1,7 +1,7 @@
-"""Which species the gene names speak of, how sure that is, and by what.
+"""Infer the species from gene names, with certainty and reasons.
 
 Stable identifiers name their species. Symbols only hint at it: capitals are human's and other
-primates' custom, capitalised words mouse's and rat's; the mitochondrial genes and families that
+primates' custom, capitalized words mouse's and rat's; the mitochondrial genes and families that
 only one species has decide between them.
 """
 
@@ -52,7 +52,7 @@ _IDENTIFIERS: tuple[tuple[str, str, bool], ...] = (
     (r"Y[A-P][LR]\d{3}[WC](-[A-Z])?$", "budding yeast", False),
 )
 _COMPILED = tuple((re.compile(p), species, ens) for p, species, ens in _IDENTIFIERS)
-#: All at once, which sorts out the names that are no identifiers several times as fast.
+#: All at once, which excludes names that are not identifiers several times as fast.
 _ANY = re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in _IDENTIFIERS))
 _ANY_OTHER = re.compile("|".join(f"(?:{pattern})" for pattern, _, own in _IDENTIFIERS if not own))
 _ANY_ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}")
@@ -60,7 +60,7 @@ _GENOMES = re.compile(r"^(GRCh3[78]|hg19|hg38|mm10|mm39|GRCm3[89])_+", re.IGNORE
 #: Share of names that decides, and share from which a second species counts as mixed in.
 _MOST, _MIXED = 0.5, 0.05
 
-#: A number at the end of a name; names above a share with one stem, of not too few, are no symbols.
+#: A number at the end of a name. If a large share of names has one stem, they are not symbols.
 _NUMBER = re.compile(r"[\W_]*\d+$")
 _NUMBERED, _FEW_NAMES = 0.9, 10
 
@@ -76,7 +76,7 @@ _WORM = re.compile(r"^[a-z]{3,4}-\d+(\.\d+)?$")
 class SpeciesGuess:
     """A species read off the gene names."""
 
-    #: Common name, ``None`` when nothing tells.
+    #: Common name, ``None`` if unknown.
     species: str | None
     #: certain: stable identifiers; likely: genes that only it has; unsure: spelling alone.
     confidence: Confidence
@@ -85,7 +85,7 @@ class SpeciesGuess:
 
     @property
     def sure(self) -> str | None:
-        """The species, if more than the spelling of names speaks for it."""
+        """The species, if more than the spelling of names supports it."""
         return self.species if self.confidence in ("certain", "likely") else None
 
 
@@ -215,17 +215,17 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
         return SpeciesGuess(
             species,
             "likely",
-            f"{spelling}, with genes such as {', '.join(own[:2])} ({len(own):,} of their kind)",
+            f"{spelling}, with genes such as {', '.join(own[:2])} ({len(own):,} of this kind)",
         )
 
     if upper > _MOST:
         if hits["human"]:
-            return likely("human", f"{upper:.0%} of the symbols are in capitals")
+            return likely("human", f"{upper:.0%} of the symbols are in upper case")
         return SpeciesGuess(
-            "human", "unsure", f"{upper:.0%} of the symbols are in capitals, as in other primates"
+            "human", "unsure", f"{upper:.0%} of the symbols are in upper case, as in other primates"
         )
     if title > _MOST:
-        spelling = f"{title:.0%} of the symbols are capitalised"
+        spelling = f"{title:.0%} of the symbols are capitalized"
         rat = [name for name in hits["rat"] if not name.startswith("mt-")]
         if rat and len(rat) > len(hits["mouse"]):
             hits["rat"] = rat
@@ -234,13 +234,11 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
             return likely("mouse", spelling)
         return SpeciesGuess("mouse", "unsure", f"{spelling}, as in mouse or rat")
     if len(hits["C. elegans"]) > 0.3 * len(names):
-        return likely("C. elegans", f"{lower:.0%} of the symbols are in small letters")
+        return likely("C. elegans", f"{lower:.0%} of the symbols are in lower case")
     if len(hits["fruit fly"]) > 0.02 * len(names) or any(n.startswith("mt:") for n in names):
         return likely("fruit fly", "symbols are written in mixed case")
     if lower > _MOST:
         if hits["zebrafish"]:
-            return likely("zebrafish", f"{lower:.0%} of the symbols are in small letters")
-        return SpeciesGuess(
-            "zebrafish", "unsure", f"{lower:.0%} of the symbols are in small letters"
-        )
-    return SpeciesGuess(None, "unknown", "the spelling of the gene names fits no known species")
+            return likely("zebrafish", f"{lower:.0%} of the symbols are in lower case")
+        return SpeciesGuess("zebrafish", "unsure", f"{lower:.0%} of the symbols are in lower case")
+    return SpeciesGuess(None, "unknown", "the spelling of the gene names matches no known species")

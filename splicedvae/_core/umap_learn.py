@@ -1,8 +1,8 @@
 """umap-learn with its compiled functions kept on disk.
 
-pynndescent 0.6 and umap-learn 0.5 compile most of their functions anew in every process, which
-takes about ten seconds of processor time and is most of the time of a first neighbour search and
-embedding. numba can keep what it compiled, beside the packages or in the user's cache, as it does
+pynndescent 0.6 and umap-learn 0.5 compile most of their functions again in every process, which
+takes about ten seconds of processor time and is most of the time of a first neighbor search and
+embedding. numba can keep what it compiled, next to the packages or in the user's cache, as it does
 for `splicedvae.velocity`. The functions and their results are the same.
 """
 

@@ -25,7 +25,7 @@ from scipy import sparse
 #: Name of a table's index in its file, and so of no column.
 _RESERVED: Final = "_index"
 _PARTS: Final = ("obsm", "varm", "obsp", "varp", "layers")
-#: What kinds of numbers every version of every reader knows.
+#: Number types that all versions of all readers support.
 _PLAIN: Final = frozenset("biuf")
 
 
@@ -42,10 +42,10 @@ class _Told:
         return [f"{done}: {shown(places)}." for done, places in self._changed.items()]
 
 
-_TEXT: Final = "Became text, as a file cannot hold them otherwise"
-_LEFT_OUT: Final = "Left out, as a file cannot hold them"
-_RENAMED: Final = "Got other names, as a file cannot hold theirs"
-_AS_CATEGORIES: Final = "Texts with missing values became categories"
+_TEXT: Final = "Converted to text, because a file cannot store them otherwise"
+_LEFT_OUT: Final = "Left out, because a file cannot store them"
+_RENAMED: Final = "Renamed, because a file cannot store their names"
+_AS_CATEGORIES: Final = "Texts with missing values were converted to categories"
 
 
 def make_writable(
@@ -60,7 +60,7 @@ def make_writable(
     zarr
         Whether it is to be written as zarr.
     shown
-        Makes names fit for a sentence; None joins them.
+        Formats names for a sentence; None joins them.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _entry(
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is of a kind that can always be written, so that trying it is no use."""
+    """Whether a value is of a kind that can always be written, so that no trial is needed."""
     if sparse.issparse(value) or (isinstance(value, np.ndarray) and value.dtype.names is None):
         return value.dtype.kind in _PLAIN and value.dtype.itemsize <= 8
     if isinstance(value, str):
@@ -310,7 +310,7 @@ def _texts(column: pd.Series, place: str, told: _Told) -> pd.Series:
 # --- Trying -------------------------------------------------------------------------------------
 
 
-#: What writers raise for values that they do not know.
+#: Errors that writers raise for unsupported values.
 _REFUSALS: Final = (
     ArithmeticError,
     AssertionError,

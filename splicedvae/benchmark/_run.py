@@ -52,8 +52,8 @@ class Benchmark:
         for name in (_PLAN, _METRICS):
             if not (self.path / name).is_file():
                 raise RunError(
-                    f"The folder {self.path.name!r} has no {name}, that of a finished benchmark "
-                    "was expected; name another, or run the benchmark to its end."
+                    f"The folder {self.path.name!r} has no {name}, expected a finished "
+                    "benchmark: name another, or run the benchmark to its end."
                 )
 
     @cached_property
@@ -115,7 +115,7 @@ def run(
     """Train and judge all predictors over several seeds, by one protocol.
 
     Each run holds cells out first; genes, means, principal components, penalties and models come
-    from the other cells alone. A benchmark that was interrupted goes on where it stopped.
+    from the other cells alone. A benchmark that was interrupted resumes where it stopped.
 
     Parameters
     ----------
@@ -210,21 +210,21 @@ def _plan(
     """Write down what is asked for, in a form that JSON holds and that can be compared."""
     if design not in get_args(Design):
         raise RunError(
-            f"The design is {design!r}, expected one of {', '.join(get_args(Design))}; name one of "
-            "them."
+            f"The design is {design!r}, expected one of {', '.join(get_args(Design))}: "
+            "choose one of them."
         )
     if not list(seeds):
-        raise RunError("The benchmark has no seeds, at least one was expected; name some.")
+        raise RunError("The benchmark has no seeds, expected at least one: name some.")
     for name, given, needs in (("split_by", split_by, "groups"), ("test", test, "transfer")):
         if (given is not None) != (design == needs):
             raise RunError(
-                f"The setting {name!r} belongs to the design {needs!r}, and the design is "
-                f"{design!r}; give both or neither."
+                f"The setting {name!r} belongs to the design {needs!r}, but the design is "
+                f"{design!r}: give both or neither."
             )
     taken = {"data", "data_sha256", "name", "kind", "fold", "seed", "model_run"} & set(settings)
     if taken:
         raise RunError(
-            f"The setting {sorted(taken)[0]!r} is set by the benchmark itself; leave it out."
+            f"The setting {sorted(taken)[0]!r} is set by the benchmark itself: leave it out."
         )
     return {
         "design": design,
@@ -242,7 +242,7 @@ def _plan(
 
 
 def _take_folder(folder: Path, plan: dict[str, Any]) -> None:
-    """Begin a benchmark in a folder, or go on with the same one."""
+    """Start a benchmark in a folder, or resume the same one."""
     asked = json.loads(json.dumps(plan))
     file = folder / _PLAN
     if file.is_file():
@@ -277,8 +277,8 @@ def _configs(data: Path, plan: dict[str, Any], settings: dict[str, Any]) -> Iter
         column = io.read(data).adata.obs.get(plan["split_by"])
         if column is None:
             raise RunError(
-                f"The file has no column {str(plan['split_by'])[:60]!r} in obs to split by: choose "
-                "one that it has."
+                f"The file has no column {str(plan['split_by'])[:60]!r} in obs to split by: "
+                "choose one of its columns."
             )
         # Refuses a single group, or cells without one.
         split_groups(list(column))

@@ -80,7 +80,7 @@ def compare(metrics: pd.DataFrame, *, reference: str = Sources.SPLICEDVAE) -> pd
     ours = metrics[metrics["predictor"] == reference]
     if ours.empty:
         raise DataError(
-            f"The metrics have no predictor {reference!r} to compare the others with; name one of "
+            f"The metrics have no predictor {reference!r} as reference: choose one of "
             f"{', '.join(dict.fromkeys(metrics['predictor']))}."
         )
     keys = [*_RUN, "metric", "coverage"]
@@ -108,6 +108,6 @@ def _check(metrics: pd.DataFrame) -> None:
     missing = [column for column in _NEEDED if column not in metrics.columns]
     if missing:
         raise DataError(
-            f"The metrics lack the column {missing[0]!r}, expected {', '.join(_NEEDED)}; pass the "
-            "metrics of a benchmark."
+            f"The metrics lack the column {missing[0]!r}, expected {', '.join(_NEEDED)}: "
+            "pass the metrics of a benchmark."
         )

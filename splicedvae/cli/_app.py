@@ -42,7 +42,7 @@ def _root(
 ) -> None:
     """RNA velocity for single-cell data sets without spliced and unspliced counts.
 
-    [bold]From counts to a picture[/bold]
+    [bold]Workflow[/bold]
 
     1. splicedvae triage cells.h5ad - is velocity worth trying, can it be trusted?
 
@@ -58,7 +58,7 @@ def _root(
 
     No data at hand? splicedvae simulate --out cells.h5ad
 
-    Exit codes: 0 done, 1 an error that says what to do, 2 wrong use, 130 interrupted.
+    Exit codes: 0 success, 1 error with a message, 2 wrong usage, 130 interrupted.
     """
 
 

@@ -1,4 +1,4 @@
-"""The command that judges all predictors over several seeds."""
+"""The command that evaluates all predictors over several seeds."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def benchmark(
     *,
     data: DataFile,
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder to make.", show_default=False)
+        Path, typer.Option(metavar="FOLDER", help="Folder to create.", show_default=False)
     ],
     design: Annotated[
         Design,
@@ -70,13 +70,13 @@ def benchmark(
         ),
     ] = "cells",
     seeds: Annotated[int, typer.Option(help="How many seeds, counted from --first-seed.")] = 5,
-    first_seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    first_seed: Annotated[int, typer.Option(help="First seed.")] = 0,
     test: Annotated[
-        Path | None, typer.Option(help="The other file, for the design transfer.")
+        Path | None, typer.Option(help="The other file, for --design transfer.")
     ] = None,
     split_by: Annotated[
         str | None,
-        typer.Option(help="Column of obs with the groups, for the design groups."),
+        typer.Option(help="Column of obs with the groups, for --design groups."),
     ] = None,
     transitions: Transitions = None,
     total: Total = None,
@@ -88,14 +88,14 @@ def benchmark(
     settings: dict[str, Any],
     velocity: dict[str, Any],
     keep_runs: Annotated[
-        bool, typer.Option(help="Keep the run folders, which the dashboard can open.")
+        bool, typer.Option(help="Keep the run folders, for the dashboard.")
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Judge SplicedVAE, scVI and every baseline over several seeds, with spreads and ceilings.
+    """Evaluate SplicedVAE, scVI and every baseline over several seeds, with spreads and ceilings.
 
     Writes metrics.csv (tidy, a row per run and metric), summary.json (means, spreads, differences)
-    and figure.html. Called again after an interruption, it goes on where it stopped.
+    and figure.html. After an interruption, the same command resumes.
 
     [bold]Examples[/bold]
 
@@ -153,7 +153,7 @@ def benchmark(
         print_json(result.to_dict())
         return
     _print(result)
-    console.print(f"The whole table: {escape(out / 'metrics.csv')}")
+    console.print(f"Full table: {escape(out / 'metrics.csv')}")
 
 
 def _print(result: Benchmark) -> None:

@@ -1,4 +1,4 @@
-"""Commands about data: make a simulated file, look into a file."""
+"""Commands about data: simulate a file, inspect a file."""
 
 from __future__ import annotations
 
@@ -49,17 +49,15 @@ def simulate(
     n_batches: Annotated[int, typer.Option(help="Batches.", min=1)] = 1,
     totals_only: Annotated[
         bool,
-        typer.Option(
-            "--totals-only", help="Leave out S/U and the truth, as in data that lack them."
-        ),
+        typer.Option("--totals-only", help="Leave out S/U and the true values."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Simulate branching differentiation with splicing kinetics and known velocity.
 
-    The file holds total, spliced and unspliced counts, clusters, and the truth: velocity,
-    splicing ratio and time.
+    The file has total, spliced and unspliced counts, clusters, and the true velocity, splicing
+    ratio and time.
 
     [bold]Examples[/bold]
 
@@ -94,7 +92,7 @@ def inspect(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Finished run, or 'demo', that may predict the layers of a file without them: "
+            help="Finished run, or 'demo', to predict the layers of a file without them: "
             "compares its genes and cells with the file's.",
         ),
     ] = None,
@@ -126,7 +124,7 @@ def inspect(
     summary = triage.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
     if model is not None:
         if summary.has_measured_layers:
-            stderr().print("- No model was asked: the file has spliced and unspliced counts.")
+            stderr().print("- --model was ignored: the file has spliced and unspliced counts.")
         else:
             summary = _judged_with(model, summary, result.adata, batch_key)
     if as_json:
@@ -138,11 +136,11 @@ def inspect(
 def _judged_with(
     run: str, summary: DataSummary, cells: AnnData, batch_key: str | None
 ) -> DataSummary:
-    """Say with a trained model whether a velocity is worth trying."""
+    """Print whether a velocity is worth computing with a trained model."""
     from splicedvae import pipeline, runs, triage
 
     found = runs.open_run(run)
-    found.need_finished("a finished one was expected")
+    found.need_finished("expected a finished run")
     fit = pipeline.fit_of(pipeline.trained_on(found), cells.var, summary.species)
     if fit.fits and not fit.other_species:
         with stderr().status("comparing the cells with those of training"), quiet_models():
@@ -177,7 +175,7 @@ def _print_summary(summary: DataSummary) -> None:
         ("total counts", summary.total_source),
         ("spliced, unspliced", layers),
         *_ambiguous_row(summary),
-        ("totals contain", summary.counts or "not known"),
+        ("totals contain", summary.counts or "unknown"),
         ("counts per cell", f"{depth.median:,.0f} (median)"),
         ("genes per cell", f"{found.median:,.0f} (median)"),
         ("genes", summary.gene_style),
@@ -186,7 +184,7 @@ def _print_summary(summary: DataSummary) -> None:
         rows.append(("unspliced fraction", number(summary.unspliced_fraction)))
     if summary.genes_with_shared_counts is not None:
         rows.append(("genes for velocity", f"{summary.genes_with_shared_counts:,}"))
-    rows.append(("velocity worth trying", summary.verdict.answer))
+    rows.append(("is a velocity worth computing", summary.verdict.answer))
     for name, value in rows:
         facts.add_row(name, escape(value))
     console.print(facts)

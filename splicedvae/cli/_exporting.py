@@ -1,4 +1,4 @@
-"""Commands that take something out of a run: one figure for paper, or everything as AnnData."""
+"""Commands that write results of a run: one figure for print, or everything as AnnData."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ def figure(
         float, typer.Option(help="Width in mm: 85, 114 and 174 are usual columns.")
     ] = 174.0,
     height: Annotated[
-        float | None, typer.Option(help="Height in mm; follows from the panels if not given.")
+        float | None,
+        typer.Option(help="Height in mm; chosen by the number of panels if not given."),
     ] = None,
     color_by: Annotated[
         str | None, typer.Option(help="Column of the cells or gene, for streams and latents.")
     ] = None,
     sources: Annotated[
         list[str] | None,
-        typer.Option("--source", help="Velocity or predictor to draw; give it once for each."),
+        typer.Option("--source", help="Velocity or predictor to draw; repeat for several."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw one figure of a run for paper: fonts embedded, size in mm, caution and source under it.
+    """Draw one figure of a run for print: embedded fonts, size in mm, caution and source below.
 
     [bold]Examples[/bold]
 
@@ -53,8 +54,8 @@ def figure(
     """
     if out.suffix not in _FORMS:
         raise DataError(
-            f"The output {out.name!r} ends with none of {', '.join(_FORMS)}: give it a name that "
-            "does."
+            f"The output {out.name!r} does not end with any of {', '.join(_FORMS)}: give it "
+            "a name that does."
         )
     output_file(out, out.suffix, overwrite=overwrite)
     settings: dict[str, Any] = {}
@@ -81,8 +82,8 @@ def figure(
 def _only_for(name: str, option: str, names: tuple[str, ...]) -> None:
     if name not in names:
         raise DataError(
-            f"The figure {name[:40]!r} takes no {option}, which is for {' and '.join(names)}: "
-            "leave it out."
+            f"The figure {name[:40]!r} does not take {option}, which is for "
+            f"{' and '.join(names)}: leave it out."
         )
 
 
@@ -92,14 +93,14 @@ def export(
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
     source: Annotated[
         str | None,
-        typer.Option(help="Whose velocity goes along: splicedvae, scvi, measured or true."),
+        typer.Option(help="Which velocity to export: splicedvae, scvi, measured or true."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write everything of a run into one h5ad that scVelo, CellRank and cellxgene open.
+    """Write everything of a run into one h5ad for scVelo, CellRank and cellxgene.
 
-    Counts, ratios, latent spaces, maps, neighbours, velocity and its graph under the names those
-    tools look for; uns/splicedvae/export says what is measured, predicted and missing.
+    Counts, ratios, latent spaces, embeddings, neighbors, velocity and its graph have the names
+    that those tools expect. uns/splicedvae/export says what is measured, predicted and missing.
 
     [bold]Examples[/bold]
 
@@ -119,5 +120,5 @@ def export(
     record = made.uns[Uns.ROOT][Uns.EXPORT]
     console.print(f"- spliced and unspliced are {escape(record['spliced_and_unspliced_are'])}")
     console.print(f"- velocity: {escape(record['velocity_source'])}")
-    console.print(f"- it lacks: {escape(', '.join(record['lacks']))}")
+    console.print(f"- not included: {escape(', '.join(record['lacks']))}")
     console.print(f"{made.n_obs:,} cells x {made.n_vars:,} genes written to {escape(out)}.")

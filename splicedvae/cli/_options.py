@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.formats import ACCEPTED
 from splicedvae._core.keys import Ambiguous, Counts
 from splicedvae._core.settings import RunFields, Setting, settings_of
 
@@ -38,7 +39,7 @@ def takes(
     owner
         Class whose fields the settings are.
     panels
-        Names of settings by the panel of the help that they stand in; None is the first.
+        Names of settings by the panel of the help that they are in; None is the first.
     renamed
         Options that are not called as the setting is, by name of the setting.
     """
@@ -97,8 +98,8 @@ AmbiguousPlace = Annotated[Ambiguous | None, _option(RunFields, "ambiguous", _WH
 HowCounted = Annotated[
     Counts | None,
     typer.Option(
-        help="Whether reads in introns were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
-        "or not. Judged by the file if not given, else with-introns.",
+        help="Whether intronic reads were counted (STARsolo GeneFull, Cell Ranger 7 and later) "
+        "or not. Inferred from the file if not given, else with-introns.",
         rich_help_panel=_WHERE,
     ),
 ]
@@ -106,28 +107,26 @@ BatchKey = Annotated[str | None, _option(RunFields, "batch_key", _WHERE)]
 ClusterKey = Annotated[
     str | None,
     typer.Option(
-        help="Column of obs with cell groups. The first that looks like one if not given; '' for "
-        "none.",
+        help="Column of obs with cell groups. If not given, the first that looks like one; '' "
+        "for none.",
         rich_help_panel=_WHERE,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing output.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")
 ]
 DataFile = Annotated[
     Path,
-    typer.Argument(
-        metavar="DATA", help="h5ad, loom, 10x h5, zarr, or a folder of Matrix Market files."
-    ),
+    typer.Argument(metavar="DATA", help=f"{ACCEPTED}."),
 ]
 Transitions = Annotated[
     list[str] | None,
     typer.Option(
         "--transitions",
         metavar="FROM>TO",
-        help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; give it once "
-        "for each pair. By them the direction of velocities is judged.",
+        help="Cell groups known to follow each other, such as 'Ductal>Ngn3 low EP'; repeat for "
+        "several pairs. The direction of velocities is tested against them.",
         rich_help_panel=VELOCITY,
     ),
 ]
@@ -144,15 +143,15 @@ def pairs_of(transitions: list[str] | None) -> tuple[tuple[str, str], ...]:
     Raises
     ------
     RunError
-        If one is no pair.
+        If one is not a pair.
     """
     pairs = []
     for text in transitions or ():
         first, arrow, second = (part.strip() for part in text.partition(">"))
         if not (first and arrow and second):
             raise RunError(
-                f"The transition {text[:60]!r} is no pair of cell groups, FROM>TO was expected: "
-                "write the names as they stand in the file, with > between them."
+                f"The transition {text[:60]!r} is not a pair of cell groups, expected "
+                "FROM>TO: write the names as in the file, with > between them."
             )
         pairs.append((first, second))
     return tuple(pairs)

@@ -1,6 +1,6 @@
 """What commands share: results on stdout, everything else on stderr, errors in one sentence.
 
-Exit codes: 0 done, 1 an error the message of which says what to do, 2 wrong use, 130 interrupted.
+Exit codes: 0 success, 1 error with a message, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: The option of each command that a script may want to read.
-Json = Annotated[
-    bool, typer.Option("--json", help="Write the result as JSON to stdout, and nothing else there.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON to stdout.")]
 
 
 def stderr() -> Console:
@@ -53,7 +51,7 @@ def fail(message: str) -> NoReturn:
 
 
 def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
-    """Turn what can go wrong in a command into one sentence and an exit code.
+    """Turn the errors a command can raise into one sentence and an exit code.
 
     Parameters
     ----------
@@ -81,8 +79,8 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
                 raise
             where = f"{Path(str(error.filename)).name!r}: " if error.filename else ""
             fail(
-                f"The system refused to read or write {where}{error.strerror or error}; check the "
-                "name, the folder, its permissions and the space left."
+                f"The system refused to read or write {where}{error.strerror or error}: "
+                "check the name, the folder, its permissions and the free space."
             )
 
     return wrapper
@@ -90,10 +88,9 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
 
 @contextlib.contextmanager
 def quiet_models() -> Iterator[None]:
-    """Keep scvi-tools' remarks off stdout, where a script reads, and warnings off stderr.
+    """Keep scvi-tools' messages off stdout, which scripts read, and warnings off stderr.
 
-    What the package itself has to say about genes and counts is in its accounts, which the
-    commands print.
+    The package's own notes on genes and counts are in its records, which the commands print.
     """
     import scvi
 
@@ -116,21 +113,21 @@ def print_json(value: Any) -> None:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number for a table; an em dash where there is none."""
+    """Format a number for a table; an em dash if it is missing."""
     if value is None or value != value:
         return "–"
     return f"{value:.{digits}f}"
 
 
 def output_file(file: Path, *suffixes: str, overwrite: bool) -> Path:
-    """Check the name of a file to be written before any work is done for it.
+    """Check the name of an output file before any work is done for it.
 
     Parameters
     ----------
     file
         The name given.
     *suffixes
-        What it may end with.
+        Allowed endings.
     overwrite
         Whether a file of this name may be replaced.
 
@@ -150,17 +147,17 @@ def output_file(file: Path, *suffixes: str, overwrite: bool) -> Path:
         )
     if not file.absolute().parent.is_dir():
         raise DataError(
-            f"The folder {file.parent.name!r} for the output does not exist: make it first."
+            f"The folder {file.parent.name!r} for the output does not exist: create it first."
         )
     if file.exists() and not overwrite:
         raise DataError(
-            f"The output {file.name!r} exists already: choose another name or give --overwrite."
+            f"The output {file.name!r} exists: choose another name or give --overwrite."
         )
     return file
 
 
 def write_h5ad(adata: Any, file: Path) -> None:
-    """Write an AnnData in one go: the name never holds half a file."""
+    """Write an AnnData atomically: the name never holds half a file."""
     from splicedvae._core.files import replacing
 
     with replacing(file) as temporary:

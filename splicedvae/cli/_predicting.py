@@ -1,4 +1,4 @@
-"""Commands that give S/U to data without them, and a velocity to data with either."""
+"""Commands that predict S/U for data without them, and compute a velocity from either."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="File to write, .h5ad or .zarr.", show_default=False)],
     model: Annotated[
         Literal["splicedvae", "scvi"],
-        typer.Option(help="Which of the run's models answers; scvi is the baseline."),
+        typer.Option(help="Which of the run's models predicts; scvi is the baseline."),
     ] = "splicedvae",
     total: Total = None,
     spliced_layer: SplicedLayer = None,
@@ -62,7 +62,7 @@ def predict(
     batch_key: BatchKey = None,
     compression: Annotated[
         Literal["none", "lzf", "gzip"],
-        typer.Option(help="How an h5ad file is packed: none is fastest, gzip smallest."),
+        typer.Option(help="Compression of an h5ad file: none is fastest, gzip smallest."),
     ] = "none",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -70,13 +70,12 @@ def predict(
     """Predict splicing ratios, spliced and unspliced counts from total counts alone.
 
     The output has the genes that data and model share, the totals in X, and the layers spliced,
-    unspliced and splicing_ratio, ready for scVelo. Measured layers are kept; predictions then
-    stand in predicted_spliced and predicted_unspliced. What is predicted is marked in
-    uns['splicedvae'].
+    unspliced and splicing_ratio, ready for scVelo. Measured layers are kept; predictions are then
+    in predicted_spliced and predicted_unspliced. uns['splicedvae'] marks what is predicted.
 
-    An h5ad file or zarr folder of totals is read, predicted and written some thousand cells at a
-    time, whatever its size: the numbers are the same, and memory does not grow with the counts.
-    Other formats, and files with measured or predicted layers, are read as a whole.
+    An h5ad file or zarr folder of totals is read, predicted and written in chunks of some thousand
+    cells. The results are the same, and memory does not grow with the counts. Other formats, and
+    files with measured or predicted layers, are read as a whole.
 
     [bold]Examples[/bold]
 
@@ -156,7 +155,7 @@ def velocity(
     out: Annotated[Path, typer.Option(help="File to write, .h5ad.", show_default=False)],
     use: Annotated[
         Literal["measured", "predicted"] | None,
-        typer.Option(help="Which layers to use where a file has both; measured if not given."),
+        typer.Option(help="Which layers to use if a file has both; measured if not given."),
     ] = None,
     total: Total = None,
     spliced_layer: SplicedLayer = None,
@@ -170,8 +169,8 @@ def velocity(
     """Compute RNA velocity with scVelo from measured or predicted layers.
 
     The output has scVelo's names (Ms, Mu, velocity, velocity_graph, velocity_umap, ...), so
-    that scv.pl and CellRank work on it. Where the ratios vary by no more than rounding, or counts
-    are too few, the command says so instead of writing arrows.
+    scv.pl and CellRank work on it. If the ratios vary by no more than rounding, or counts are too
+    few, the command ends with an error instead of writing arrows.
 
     [bold]Examples[/bold]
 
@@ -238,13 +237,13 @@ def _layers(result: ReadResult, use: str | None) -> tuple[str, str, str]:
         return predicted
     asked = f"{use} " if use else ""
     raise DataError(
-        f"The file {result.name!r} has no {asked}spliced and unspliced counts: name the layers "
-        "that hold them, or make them with `splicedvae predict`."
+        f"The file {result.name!r} has no {asked}spliced and unspliced counts: name the "
+        "layers that hold them, or predict them with `splicedvae predict`."
     )
 
 
 def _said_then(adata: AnnData) -> list[str]:
-    """Return what was said when the layers were predicted: genes found, cells of another kind."""
+    """Return the notes of the prediction of the layers: genes found, out-of-distribution cells."""
     return _said_in(_account(adata))
 
 
@@ -254,7 +253,7 @@ def _said_in(account: Mapping[str, Any]) -> list[str]:
 
 
 def _account(adata: AnnData) -> Mapping[str, Any]:
-    """Return how the layers of a file were predicted; nothing where they were not."""
+    """Return the record of how the layers of a file were predicted; empty if they were not."""
     return own_record(adata.uns, Uns.PREDICTED)
 
 

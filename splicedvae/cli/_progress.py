@@ -1,4 +1,4 @@
-"""A run's progress on the terminal: a bar where there is one, else a line a stage."""
+"""A run's progress on the terminal: a bar if it is one, else a line per stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that lets a run go on which was stopped, lost or failed."""
+"""The command that resumes a run that was stopped, lost or failed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from splicedvae.cli._progress import run_progress
 from splicedvae.cli._training import print_results, run_as_json
 
 UnfinishedRun = Annotated[
-    str, typer.Argument(metavar="RUN", help="Folder or id of a training that did not finish.")
+    str, typer.Argument(metavar="RUN", help="Folder or id of an unfinished training.")
 ]
 
 
 @exit_on_error
 def resume(run: UnfinishedRun, as_json: Json = False) -> None:
-    """Let a training go on that was stopped, killed or failed before its end.
+    """Resume a training that was stopped, killed or failed before its end.
 
-    Weights, optimiser, random numbers and the count of epochs are taken up where they were kept
-    (every half minute, and at a stop), so the run ends where it would have without a break. A
-    finished training is not repeated.
+    Weights, optimizer, random numbers and the epoch are restored from the last checkpoint (every
+    half minute, and at a stop), so the result is the same as without the interruption. A finished
+    training is not repeated.
 
     [bold]Examples[/bold]
 

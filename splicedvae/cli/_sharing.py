@@ -1,4 +1,4 @@
-"""Commands that show results to others: the report, the dashboard, the demo run."""
+"""Commands that present results: the report, the dashboard, the demo run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(
     dark: Annotated[bool, typer.Option("--dark", help="Light text on a dark page.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write all results of a run into one HTML file that needs no network.
+    """Write all results of a run into one HTML file that works offline.
 
     [bold]Examples[/bold]
 
@@ -57,8 +57,8 @@ def app(
     """
     if importlib.util.find_spec("streamlit") is None:
         raise SplicedVAEError(
-            "The dashboard needs streamlit, which is not installed: install it with "
-            "pip install 'splicedvae[dashboard]'."
+            "The dashboard needs streamlit, which is not installed: run pip install "
+            "'splicedvae[dashboard]'."
         )
     script = _script()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
@@ -70,7 +70,7 @@ def app(
 
 
 def _script() -> Path:
-    """Return the dashboard's app.py: a wheel holds it inside the package, a clone beside it.
+    """Return the dashboard's app.py: inside the package in a wheel, next to it in a clone.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def _script() -> Path:
         if script.is_file() and (folder / "pages").is_dir():
             return script
     raise SplicedVAEError(
-        "The dashboard's app.py was not found, it belongs into the installed package or beside it "
-        "in a clone: install SplicedVAE again (pip install --force-reinstall "
+        "The dashboard's app.py was not found, expected in the installed package or next "
+        "to it in a clone: reinstall SplicedVAE (pip install --force-reinstall "
         "'splicedvae[dashboard]')."
     )
 
@@ -92,13 +92,12 @@ def _script() -> Path:
 @exit_on_error
 def demo(
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="Run folder to make.", show_default=False)
+        Path, typer.Option(metavar="RUN", help="Run folder to create.", show_default=False)
     ],
 ) -> None:
-    """Make the demo run again: simulate, train, evaluate, and shrink it to a few MB.
+    """Rebuild the demo run: simulate, train, evaluate, and shrink it to a few MB.
 
-    It is the run that the package ships and the dashboard opens on; made again on the same
-    versions it is the same.
+    The package ships this run and the dashboard opens on it. The same versions give the same run.
 
     [bold]Examples[/bold]
 
@@ -107,7 +106,7 @@ def demo(
     from splicedvae.pipeline.demo import build_demo
 
     if out.exists():
-        raise RunError(f"The folder {out.name!r} exists already: choose another name.")
+        raise RunError(f"The folder {out.name!r} exists: choose another name.")
     with run_progress() as progress:
         made = build_demo(out, progress=progress)
     size = sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file())

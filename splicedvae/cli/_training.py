@@ -83,7 +83,7 @@ def train(
     *,
     data: DataFile,
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="Run folder to make.", show_default=False)
+        Path, typer.Option(metavar="RUN", help="Run folder to create.", show_default=False)
     ],
     name: Annotated[str | None, typer.Option(help="Display name of the run.")] = None,
     total: Total = None,
@@ -100,23 +100,24 @@ def train(
     velocity_genes: Annotated[
         int | None,
         typer.Option(
-            help="Most variable of the model's genes to use for velocities, 0 for all; as "
-            "--n-top-genes if not given.",
+            help="Number of highly variable genes of the model to use for velocities, 0 for "
+            "all; as --n-top-genes if not given.",
             rich_help_panel=VELOCITY,
         ),
     ] = None,
     velocity_min_counts: Annotated[
         int | None,
         typer.Option(
-            help="Counts a gene needs in cells with both its layers; as --min-shared-counts if "
-            "not given.",
+            help="Minimum counts of a gene in cells with both its layers; as "
+            "--min-shared-counts if not given.",
             rich_help_panel=VELOCITY,
         ),
     ] = None,
     velocity_seed: Annotated[
         int | None,
         typer.Option(
-            help="Seed of neighbours and map; as --seed if not given.", rich_help_panel=VELOCITY
+            help="Seed of neighbors and embedding; as --seed if not given.",
+            rich_help_panel=VELOCITY,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -124,7 +125,7 @@ def train(
 ) -> None:
     """Train SplicedVAE and scVI on a file with S/U, evaluate both, compute velocities.
 
-    Cells are held out first; genes are chosen on the others. The run folder then holds the
+    Cells are held out first; genes are selected on the others. The run folder then holds the
     models, predictions for all cells from totals alone, metrics with baselines and noise
     ceilings on held-out cells, and the velocities.
 
@@ -211,7 +212,8 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[DATA]",
-            help="Another file with S/U. Without it, the run's own held-out cells are shown.",
+            help="Another file with S/U. If not given, the metrics of the run's own held-out "
+            "cells.",
         ),
     ] = None,
     total: Total = None,
@@ -225,8 +227,8 @@ def evaluate(
 ) -> None:
     """Show how well a run predicts: its own held-out cells, or another file with S/U.
 
-    Each number stands beside scVI with the same ratio head, a ridge regression, nearest
-    neighbours, the means of genes and groups, and the ceiling that sampling noise sets.
+    The table also has scVI with the same ratio head, a ridge regression, nearest neighbors, the
+    means of genes and groups, and the noise ceiling.
 
     [bold]Examples[/bold]
 
@@ -271,16 +273,16 @@ def evaluate(
 def velocity_apart(
     genes: int | None, counts: int | None, seed: int | None
 ) -> dict[str, int | None]:
-    """Return the settings of the velocity that were asked for apart from the run's.
+    """Return the velocity settings that were given separately from the run's.
 
     Parameters
     ----------
     genes
-        How many, 0 for all.
+        Number of genes, 0 for all.
     counts
-        How many a gene needs.
+        Minimum counts of a gene.
     seed
-        Seed of neighbours and map.
+        Seed of neighbors and embedding.
 
     Returns
     -------
@@ -297,29 +299,30 @@ def velocity_apart(
 
 
 def _earlier(out: Path, *, overwrite: bool) -> bool:
-    """Say whether an earlier run is to be removed; nothing else ever is.
+    """Return whether an earlier run is to be removed; nothing else ever is.
 
     Raises
     ------
     RunError
-        If a run is there and was not to be overwritten, or is at work.
+        If a run is there and must not be overwritten, or is running.
     """
     from splicedvae.runs import Run
 
     if not overwrite or not out.exists() or not any(out.iterdir()):
         if out.exists() and (out / "config.json").exists():
             raise RunError(
-                f"The folder {out.name!r} holds a run already: choose another name or give "
-                "--overwrite."
+                f"The folder {out.name!r} holds a run: choose another name or give --overwrite."
             )
         return False
     if not Run(out).status.is_final:
-        raise RunError(f"The run in {out.name!r} is at work: wait for its end or stop it.")
+        raise RunError(
+            f"The run in {out.name!r} is still running: wait until it has finished, or stop it."
+        )
     return True
 
 
 def print_results(run: Run) -> None:
-    """Print the metrics of a finished training and how its velocities came about."""
+    """Print the metrics of a finished training and how its velocities were computed."""
     _print_metrics(run.metrics)
     _print_velocities(run)
 

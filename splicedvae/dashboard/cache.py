@@ -2,9 +2,9 @@
 
 `cached` calls a function of a run once for each question, `figure` does so in the visitor's theme.
 A result is found by the run's folder and the time of its last status or, while the run works, of
-its last results, so that a run begun anew is read anew. Results are kept as they are, not copied:
+its last results, so that a restarted run is read again. Results are kept as they are, not copied:
 treat them as read-only. Figures whose parts are kept apart are drawn by functions of this module,
-since lines of a stream plot do not depend on colours, and colours not on lines.
+since lines of a stream plot do not depend on colors, and colors not on lines.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Where a run lies, and when its status was last written.
+#: The folder of a run, and when its status was last written.
 Key = tuple[str, float]
 #: Lines around cells, each as panel and corners (`plotting.Outline`), and names of clusters.
 Chosen = tuple[
@@ -54,19 +54,19 @@ class _Limits:
 class CachedRun(Run):
     """A run whose velocities stay in memory, without their matrices: treat all as read-only.
 
-    Figures need a velocity's map, arrows on the map and numbers of cells, about a hundredth of
+    Figures need a velocity's embedding, arrows and values per cell, about a hundredth of
     what scVelo writes.
     """
 
     def velocity(self, source: str) -> AnnData:
-        """Return a velocity's cells, genes, maps and account, without layers and graphs."""
+        """Return a velocity's cells, genes, embeddings and record, without layers and graphs."""
         return self.velocity_outline(source)
 
 
 def key_of(run: Run) -> Key:
     """Return what the kept results of a run are found by.
 
-    A run at work is found by when it last wrote results that can be shown.
+    The key of a running run includes the time of its last displayable results.
     """
     status = run.status
     newest = status.updated if status.is_final or status.written is None else status.written
@@ -104,7 +104,7 @@ def cached(
     Raises
     ------
     TypeError
-        If the function is defined in a page or in another function: scripts run anew each time,
+        If the function is defined in a page or in another function: scripts are executed each time,
         so it would be another function each time.
     """
     if find.__module__ == "__main__" or "<" in find.__qualname__:
@@ -206,7 +206,7 @@ def latents(run: Run, color_by: str, chosen: Chosen = NOTHING, *, dark: bool = F
 
 
 def gene_facts(run: Run, gene: str) -> views.GeneFacts:
-    """Return where a gene stands; see `views.gene_facts`."""
+    """Return the facts of a gene; see `views.gene_facts`."""
     return views.gene_facts(run, gene, cached(views.gene_table, run))
 
 
@@ -226,21 +226,21 @@ def gene_over_time(
     return views.gene_time_figure(run, gene, drawn, which=which, dark=dark)
 
 
-#: What takes much memory, or so long that a visitor is told; all else has the usual limits.
+#: Results with much memory or a visible wait; all others have the default limits.
 _LIMITS: Final[dict[Callable[..., Any], _Limits]] = {
     streams: _Limits(48, "Drawing streams …"),
-    particle_data: _Limits(16, "Gathering particles …"),
+    particle_data: _Limits(16, "Preparing particles …"),
     latents: _Limits(32, "Drawing latent spaces …"),
     views.latent_maps: _Limits(6),
-    views.selection_scores: _Limits(6, "Adding up the entries of all cells …"),
+    views.selection_scores: _Limits(6, "Counting the entries of all cells …"),
     selected: _Limits(32),
-    selection_summary: _Limits(32, "Looking at these cells …"),
+    selection_summary: _Limits(32, "Summarizing these cells …"),
     views.ratio_figure: _Limits(16, "Counting entries …"),
-    views.reliability_figure: _Limits(16, "Comparing predicted with observed shares …"),
-    views.cell_table: _Limits(8, "Judging each cell …"),
-    views.published_table: _Limits(8, "Looking at each coverage …"),
+    views.reliability_figure: _Limits(16, "Comparing predicted with observed fractions …"),
+    views.cell_table: _Limits(8, "Evaluating each cell …"),
+    views.published_table: _Limits(8, "Evaluating each minimum count …"),
     views.gene_table: _Limits(12),
     gene_facts: _Limits(256),
     views.phase_figure: _Limits(64, "Drawing the phase portraits …"),
-    intervals: _Limits(4, "Asking the model how sure it is; the first time takes some seconds …"),
+    intervals: _Limits(4, "Sampling from the model; the first time takes a few seconds …"),
 }

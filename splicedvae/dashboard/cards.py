@@ -18,15 +18,15 @@ from splicedvae.runs import Run, Status
 
 Color = Literal["blue", "green", "orange", "red", "gray"]
 
-#: Shown by the browser beside the title; a file of our own, as others are fetched from elsewhere.
+#: Icon of the browser tab; our own file, because others are fetched from elsewhere.
 ICON: Final = Path(__file__).with_name("icon.svg")
-#: The same with the name beside it.
+#: The same with the name.
 LOGO: Final = Path(__file__).with_name("logo.svg")
 
-#: Words, colour and icon of a run's states.
+#: Words, color and icon of a run's states.
 STATES: Final[dict[str, tuple[str, Color, str]]] = {
     "queued": ("waiting", "gray", ":material/schedule:"),
-    "running": ("at work", "blue", ":material/progress_activity:"),
+    "running": ("running", "blue", ":material/progress_activity:"),
     "finished": ("finished", "green", ":material/check:"),
     "failed": ("failed", "red", ":material/error:"),
     "stopped": ("stopped", "orange", ":material/stop_circle:"),
@@ -41,7 +41,7 @@ def state_badge(status: Status) -> None:
 
 
 def progress(status: Status) -> None:
-    """Show how far a run at work is, and how long the rest takes."""
+    """Show the progress of a running run, and the remaining time."""
     words = [plain(status.stage[:1].upper() + status.stage[1:], 80)]
     if status.message:
         words.append(plain(status.message, 120))
@@ -59,7 +59,7 @@ def error(failure: SplicedVAEError) -> None:
 
 @contextmanager
 def show_errors() -> Iterator[None]:
-    """Show an error of the package as its sentence and go on after the block."""
+    """Show an error of the package as its sentence, and continue after the block."""
     try:
         yield
     except SplicedVAEError as failure:
@@ -86,8 +86,8 @@ def footer() -> None:
     """Close a page."""
     st.divider()
     st.caption(
-        f"SplicedVAE {__version__} · files and runs stay on this server · a run is a folder that "
-        "`splicedvae report`, `predict` and `evaluate` take as well"
+        f"SplicedVAE {__version__} · files and runs stay on this server · `splicedvae "
+        "report`, `predict` and `evaluate` also accept a run folder"
     )
 
 
@@ -106,9 +106,13 @@ def how_it_ended(run: Run, status: Status) -> None:
 def steps() -> None:
     """Show the three steps from here to a visitor's own file."""
     links = (
-        (pages.INSPECT, "1 · Bring your file", "See whether a velocity is worth trying."),
-        (pages.TRAIN, "2 · Train or predict", "On your S/U, or one trained on similar cells."),
-        (pages.VELOCITY, "3 · Compare", "Beside what was measured, and chance."),
+        (pages.INSPECT, "1 · Bring your file", "Check whether a velocity is worth computing."),
+        (
+            pages.TRAIN,
+            "2 · Train or predict",
+            "Train on your S/U, or use a model trained on similar cells.",
+        ),
+        (pages.VELOCITY, "3 · Compare", "Against the measured velocity and chance."),
     )
     st.markdown("**Three steps to your own file**")
     for column, (page, title, words) in zip(st.columns(3, gap="small"), links, strict=True):
@@ -118,5 +122,5 @@ def steps() -> None:
 
 
 def facts(name: str, *parts: str) -> str:
-    """Join what is told of a file or run into one line of Markdown."""
+    """Join the facts of a file or run into one line of Markdown."""
     return " · ".join([f"**{plain(name, 80)}**", *(plain(part) for part in parts)])

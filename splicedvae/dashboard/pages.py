@@ -16,7 +16,7 @@ SECTIONS: Final = {"data": "Your data", "model": "Models", "results": "Results"}
 
 @dataclass(frozen=True)
 class Page:
-    """A page: where its script lies, what it is called, what its address may hold.
+    """A page: its script, title and address parameters.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Page:
     parameters
         Names that the page's own widgets keep in the address.
     is_colored
-        Whether a visitor chooses there what cells are coloured by.
+        Whether a visitor chooses there what cells are colored by.
     """
 
     script: str
@@ -111,7 +111,7 @@ TWO_RUNS: Final = Page(
 PROVENANCE: Final = Page(
     "pages/results/provenance.py", "provenance", "How it was made", ":material/history_edu:"
 )
-#: Slides: nothing stands around this page.
+#: Slides: this page has no frame.
 PRESENT: Final = Page(
     "pages/results/present.py",
     "present",
@@ -136,7 +136,7 @@ PAGES: Final = (
 #: In the address of any page: the run and the file that are open.
 RUN_PARAMETER: Final = "run"
 DATA_PARAMETER: Final = "data"
-#: In the address of pages that colour cells: a column or a kind of gene colour, and the gene.
+#: In the address of pages that color cells: a column or a kind of gene color, and the gene.
 COLOR_PARAMETER: Final = "color"
 GENE_COLOR_PARAMETER: Final = "color-gene"
 

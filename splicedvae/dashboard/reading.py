@@ -19,7 +19,7 @@ from splicedvae.dashboard.uploads import StoredFile
 
 @dataclass(frozen=True)
 class Contents:
-    """What the pages need to know of a file.
+    """What the pages need of a file.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
 
 
 def cells(stored: StoredFile) -> AnnData:
-    """Return the counts of a stored file, read anew if they were let go: treat them as read-only.
+    """Return the counts of a stored file, read again if they were released; read-only.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _stamp(stored: StoredFile) -> tuple[int, int]:
         told = Path(stored.path).stat()
     except OSError as error:
         raise DataError(
-            f"{stored.name}: the file is not there any more; upload or choose it again."
+            f"{stored.name}: the file is no longer there; upload or choose it again."
         ) from error
     return told.st_size, told.st_mtime_ns
 
@@ -95,8 +95,8 @@ def _read(sha256: str, path: str, stamp: tuple[int, int]) -> io.ReadResult:
         result = io.read(path)
     except (OSError, MemoryError) as error:
         raise DataError(
-            "The file cannot be read by the server, or is too large for its memory: upload it "
-            "again, or use fewer cells."
+            "The file cannot be read by the server, or does not fit in its memory: upload "
+            "it again, or use fewer cells."
         ) from error
     if result.sha256 != sha256:
         raise DataError(

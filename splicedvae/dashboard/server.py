@@ -31,19 +31,19 @@ def begin() -> int:
     """
     try:
         with warnings.catch_warnings():
-            # The list of runs tells of unreadable ones.
+            # The list of runs reports unreadable ones.
             warnings.simplefilter("ignore", UserWarning)
             lost = reconcile()
         uploads.clear_leftovers()
     except OSError as error:
         raise RunError(
-            "The folder of runs cannot be read or written: make it writable, or name another in "
-            "SPLICEDVAE_RUNS."
+            "The folder of runs cannot be read or written: make it writable, or set "
+            "another one with SPLICEDVAE_RUNS."
         ) from error
     return len(lost)
 
 
-#: Seconds after which what was left out is looked through once, as some of it may be garbage.
+#: Seconds after which frozen objects are collected once, because some may be garbage.
 _LOOK_AGAIN: Final = 600.0
 
 
@@ -57,7 +57,7 @@ def freeze_imports() -> bool:
 
     Streamlit collects garbage after every script. The packages behind the pages hold half a
     million objects, and looking through them took 0.25 s of processor time, in which no
-    connection was served. They never become garbage, so they are left out from now on
+    connection was served. They never become garbage, so they are frozen
     (`gc.freeze`); what scripts leave behind is still collected. When a page has imported others,
     and every ten minutes, all is looked through once, as figures that were kept then may be
     garbage by now.
@@ -101,8 +101,8 @@ def tell_unforeseen(failure: Exception) -> bool:
         cards.error(failure)
     else:
         st.error(
-            "Something unforeseen went wrong on this page, and the server's log says what: reload "
-            "the page, and report it if it happens again.",
+            "An unexpected error occurred on this page; details are in the server's log. "
+            "Reload the page, and report the error if it happens again.",
             icon=":material/error:",
         )
     return True

@@ -12,7 +12,7 @@ from typing import Final
 
 import pandas as pd
 
-#: Longest text from data that stands in a sentence.
+#: Longest text from data in a sentence.
 LONGEST: Final = 300
 
 _PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
@@ -45,7 +45,7 @@ def line(text: object, longest: int = LONGEST) -> str:
 
 
 def plain(text: object, longest: int = LONGEST) -> str:
-    """Make text from data stand in Markdown as it is: no image, link, formula, icon or colour.
+    """Escape text from data for Markdown: no image, link, formula, icon or color.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def plain(text: object, longest: int = LONGEST) -> str:
 
 
 def paragraph(text: str, longest: int = 2000) -> str:
-    """Make a person's lines stand in Markdown as they are, one under the other.
+    """Escape a person's lines for Markdown, one below the other.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-#: The wheel scrolls the page, also over a figure; a box drawn on a map zooms into it.
+#: The wheel scrolls the page, also over a figure; a box drawn in an embedding zooms into it.
 _CONFIG: Final[dict[str, Any]] = {
     **plotting.CONFIG,
     "scrollZoom": False,
@@ -31,7 +31,7 @@ _FIGURE_AHEAD: Final = 0.4
 
 
 def draw_ahead(*, figure: bool = False) -> None:
-    """Let the browser draw what stands above before it is sent what stands below.
+    """Let the browser draw what is above before it receives what is below.
 
     What arrives while a figure is being drawn delays it by as much as it takes itself. Call it
     where a reader has something to look at, and heavy things are further down.
@@ -39,7 +39,7 @@ def draw_ahead(*, figure: bool = False) -> None:
     Parameters
     ----------
     figure
-        Whether a figure is among what stands above.
+        Whether there is a figure above.
     """
     time.sleep(_FIGURE_AHEAD if figure else _AHEAD)
 
@@ -65,9 +65,9 @@ def show(
     key
         Name of the element on the page.
     name
-        File name of a saved picture, without ending.
+        File name of a saved image, without ending.
     on_select
-        Called when a line or a box was drawn around cells; what was drawn then stands in the
+        Called when a line or a box was drawn around cells; the selection is then in the
         session under ``key``. Nothing can be selected if None.
     """
     selecting: dict[str, Any] = (

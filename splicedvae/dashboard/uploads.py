@@ -1,4 +1,4 @@
-"""Files that visitors gave: kept beside the runs, named by their content.
+"""Uploaded files: kept next to the runs, named by their content.
 
 A browser hands a client's file name through unchanged, so it is only ever shown, cleaned, and
 the folder is the first digits of the content's SHA-256. A file in a folder that the operator
@@ -23,13 +23,11 @@ from typing import Final, Literal, Protocol
 from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.files import write_text
+from splicedvae._core.formats import FILE_ENDINGS, FOLDER_ENDINGS
 from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
 PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
-
-#: What a browser offers in its file dialog; `splicedvae.io.read` looks at the content.
-EXTENSIONS: Final = ("h5ad", "loom", "h5", "zip")
 
 _ENTRY: Final = "entry.json"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -63,7 +61,7 @@ class StoredFile:
     name
         Cleaned file name.
     path
-        Where the content lies.
+        Path of the content.
     sha256
         Digest of the content.
     kind
@@ -89,7 +87,7 @@ class StoredFile:
 
 
 def folder() -> Path:
-    """Return the folder of files, beside the runs; its dot keeps it out of their list."""
+    """Return the folder of files, next to the runs; its leading dot hides it from their list."""
     return runs_folder() / ".uploads"
 
 
@@ -149,7 +147,9 @@ def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> Stored
                     file.write(piece)
                 size = file.tell()
             if not size:
-                raise DataError(f"{name}: the file is empty, counts were expected; choose another.")
+                raise DataError(
+                    f"{name}: the file is empty, counts were expected; choose another file."
+                )
             sha256 = digest.hexdigest()
             home = folder() / sha256[:16]
             stored = StoredFile(
@@ -178,10 +178,12 @@ def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> Stored
 
 def _unwritable(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The server's disk is full, so the file was not kept: free some space, then repeat."
+        return (
+            "The server's disk is full, so the file was not saved: free some space, then try again."
+        )
     return (
-        "The server cannot write into its folder of runs, so the file was not kept: ask whoever "
-        "runs it to make the folder writable."
+        "The server cannot write to its folder of runs, so the file was not saved: ask the "
+        "operator to make the folder writable."
     )
 
 
@@ -203,8 +205,7 @@ def allowed_files() -> dict[str, Path]:
     for number, place in enumerate(allowed_folders(), start=1):
         prefix = place.name or str(number)
         for file in sorted(place.iterdir()):
-            suffix = file.suffix.lower().lstrip(".")
-            fits = suffix in (*EXTENSIONS, "zarr") or file.is_dir()
+            fits = file.suffix.lower() in (*FILE_ENDINGS, *FOLDER_ENDINGS) or file.is_dir()
             if file.name.startswith(".") or not fits or not _inside(file, place):
                 continue
             label = f"{prefix}/{file.name}"
@@ -215,7 +216,7 @@ def allowed_files() -> dict[str, Path]:
 
 
 def _inside(file: Path, place: Path) -> bool:
-    """Whether a file still lies in a folder once its links are followed."""
+    """Whether a file is still in a folder after its links are followed."""
     return file.resolve().is_relative_to(place)
 
 
@@ -239,7 +240,7 @@ def add_path(path: Path) -> StoredFile:
     place = path.resolve()
     if not any(_inside(place, allowed) for allowed in allowed_folders()):
         raise DataError(
-            "That file lies outside the folders this server may read: choose one from the list."
+            "The file is outside the folders that this server may read: choose one from the list."
         )
     try:
         sha256 = io.sha256(place)
@@ -255,8 +256,8 @@ def add_path(path: Path) -> StoredFile:
         return stored
     except OSError as error:
         raise DataError(
-            "That file cannot be read, or the server cannot write into its folder of runs: choose "
-            "another file, or ask whoever runs the server."
+            "The file cannot be read, or the server cannot write to its folder of runs: "
+            "choose another file, or ask the operator of the server."
         ) from error
 
 
@@ -271,12 +272,12 @@ def find(file_id: str) -> StoredFile:
     Raises
     ------
     DataError
-        If it is no id, or there is no such file.
+        If it is not an id, or there is no such file.
     """
     stored = _entry(folder() / file_id) if _ID.fullmatch(file_id) else None
     if stored is None:
         raise DataError(
-            f"There is no file {file_id[:40]!r} here: upload it again, or choose another."
+            f"No file has the identifier {file_id[:40]!r} here: upload it again, or choose another."
         )
     return stored
 
@@ -307,14 +308,14 @@ def delete(stored: StoredFile) -> None:
         If a run that waits or works was started on it.
     """
     with warnings.catch_warnings():
-        # The list of runs tells of unreadable ones.
+        # The list of runs reports unreadable ones.
         warnings.simplefilter("ignore", UserWarning)
         found = list_runs()
     for run in found:
         if run.config.data_sha256 == stored.sha256 and not run.status.is_final:
             raise DataError(
-                f"{stored.name} is being used by the run “{run.name}”, which is at work: stop that "
-                "run, or wait until it is finished, then delete the file."
+                f"{stored.name} is in use by the run “{run.name}”, which is running: stop "
+                "that run or wait until it has finished, then delete the file."
             )
     remove(stored)
 
@@ -345,7 +346,7 @@ def _entry(home: Path) -> StoredFile | None:
             place = Path(stored.path)
             allowed = any(_inside(place, one) for one in allowed_folders())
             return stored if allowed and place.exists() else None
-        # The folder may have been moved as a whole; the content lies in it.
+        # The folder may have been moved as a whole; the content is in it.
         content = home / clean_name(stored.name)
         if stored.id != home.name or not content.exists():
             return None

@@ -52,7 +52,7 @@ def find(name: str) -> PublicDataset:
     """
     if name not in DATASETS:
         raise DownloadError(
-            f"No public data set is called {name!r}; give one of "
+            f"The public data set {name!r} is unknown; give one of "
             f"{', '.join(repr(known) for known in DATASETS)}."
         )
     return DATASETS[name]
@@ -70,7 +70,7 @@ def fetch(
 
     A file in the cache is used without any request, after its checksum was verified; one that
     fails is downloaded again. Where no checksum is published, the first download (or the file
-    found in the cache folder) is trusted, which is logged, and its SHA-256 is recorded beside it
+    found in the cache folder) is trusted, which is logged, and its SHA-256 is recorded next to it
     and verified from then on.
 
     Parameters
@@ -126,9 +126,9 @@ def fetch(
     except OSError as error:
         # What the network raises has become a DownloadError; this is the disk.
         raise DownloadError(
-            f"The data set {entry.name!r} could not be kept in the cache folder "
-            f"({error.strerror or type(error).__name__}); name a folder with room that can be "
-            f"written to, by {CACHE_VARIABLE} or cache_dir=."
+            f"The data set {entry.name!r} could not be saved in the cache folder "
+            f"({error.strerror or type(error).__name__}); name a writable folder with free "
+            f"space, by {CACHE_VARIABLE} or cache_dir=."
         ) from error
     return target
 
@@ -148,7 +148,7 @@ def verify(entry: PublicDataset, path: Path, known_hash: str | None = None) -> N
     Raises
     ------
     DownloadError
-        There is no such file, or it is another one.
+        There is no such file, or its checksum differs.
     """
     if not path.is_file():
         raise DownloadError(
@@ -157,11 +157,11 @@ def verify(entry: PublicDataset, path: Path, known_hash: str | None = None) -> N
         )
     expected = entry.known_hash if known_hash is None else _normalised(known_hash)
     if expected is None:
-        logger.warning("No checksum of %r is published: its file is taken as it is.", entry.name)
+        logger.warning("No checksum of %r is published: its file is used unchecked.", entry.name)
     elif not _matches(path, expected):
         raise DownloadError(
-            f"The file {path.name!r} given for the data set {entry.name!r} does not have the "
-            f"checksum {expected}; download it again, or read it as data of your own with "
+            f"The file {path.name!r} given for the data set {entry.name!r} does not have "
+            f"the checksum {expected}; download it again, or read it as your own data with "
             "splicedvae.io.read."
         )
 
@@ -178,8 +178,8 @@ def _download(
 ) -> None:
     """Download to ``target``, which is only replaced by a file with the expected checksum."""
     by_hand = (
-        f"get the file by hand from {url} and pass it as path=, or put it as "
-        f"{entry.file_name!r} into the cache folder that {CACHE_VARIABLE} or cache_dir= names."
+        f"download the file manually from {url} and pass it as path=, or put it as "
+        f"{entry.file_name!r} into the cache folder set by {CACHE_VARIABLE} or cache_dir=."
     )
     # A file that is here by now failed its checksum, and stays until a good one replaces it.
     failed = (
@@ -210,9 +210,9 @@ def _download(
     except ValueError as error:
         # This is how pooch says that the checksum is another one; it has removed what came.
         raise DownloadError(
-            f"The download of the data set {entry.name!r} does not have the checksum {expected} "
-            "and was removed; try again, and if its publisher has replaced the file, pass the new "
-            "checksum as known_hash=."
+            f"The download of the data set {entry.name!r} does not have the checksum "
+            f"{expected} and was removed; try again, and if its publisher has replaced the "
+            "file, pass the new checksum as known_hash=."
         ) from error
     finally:
         bar.close()
@@ -238,9 +238,9 @@ def _reason(error: requests.exceptions.RequestException) -> str:
     if isinstance(error, kinds.Timeout):
         return f"no answer within {_TIMEOUT} seconds"
     if isinstance(error, kinds.ChunkedEncodingError | kinds.ContentDecodingError):
-        return "the connection broke off before the end of the file"
+        return "the connection was interrupted before the end of the file"
     if isinstance(error, kinds.InvalidSchema | kinds.MissingSchema | kinds.InvalidURL):
-        return "the address is none that starts with http:// or https://"
+        return "the address does not start with http:// or https://"
     if isinstance(error, kinds.ConnectionError):
         return "no connection, this computer may be offline"
     return type(error).__name__
@@ -255,12 +255,13 @@ def _require_hdf5(entry: PublicDataset, target: Path, *, remove: bool) -> None:
         if remove:
             target.unlink()
             raise DownloadError(
-                f"The download of the data set {entry.name!r} is not a whole HDF5 file and was "
-                "removed; try again, or get the file by hand and pass it as path=."
+                f"The download of the data set {entry.name!r} is not a complete HDF5 file "
+                "and was removed; try again, or download the file manually and pass it as "
+                "path=."
             ) from error
         raise DownloadError(
-            f"The file {target.name!r} in the cache folder, taken for the data set "
-            f"{entry.name!r}, is not a whole HDF5 file; remove it to have it downloaded."
+            f"The file {target.name!r} in the cache folder, used for the data set "
+            f"{entry.name!r}, is not a complete HDF5 file; remove it to download it again."
         ) from error
 
 
@@ -282,7 +283,7 @@ def _record_path(target: Path) -> Path:
 
 
 def _write_record(target: Path, digest: str) -> None:
-    """Write the checksum beside the file, in the format of sha256sum, in one step."""
+    """Write the checksum next to the file, in sha256sum's format, atomically."""
     record = _record_path(target)
     draft = record.with_name(f"{record.name}.{os.getpid()}")
     draft.write_text(f"{digest}  {target.name}\n", encoding="ascii")
@@ -290,7 +291,7 @@ def _write_record(target: Path, digest: str) -> None:
 
 
 def _recorded(target: Path) -> str | None:
-    """Read the checksum that was recorded beside a file; None where there is none."""
+    """Read the checksum recorded next to a file; None if there is none."""
     record = _record_path(target)
     if not record.is_file():
         return None
@@ -311,7 +312,7 @@ def _normalised(known_hash: str) -> str:
     size = hashlib.new(algorithm).digest_size * 2 if fixed else 0
     if not fixed or not re.fullmatch(rf"[0-9a-fA-F]{{{size}}}", digest):
         raise DownloadError(
-            f"The checksum {known_hash!r} cannot be read; give 'algorithm:digest' such as "
+            f"The checksum {known_hash!r} cannot be parsed; give 'algorithm:digest' such as "
             "'md5:...', or the 64 hexadecimal digits of a SHA-256."
         )
     return f"{algorithm}:{digest.lower()}"

@@ -200,7 +200,7 @@ def lineage(topology: str | Sequence[Segment]) -> Lineage:
         if topology not in TOPOLOGIES:
             known = ", ".join(repr(name) for name in TOPOLOGIES)
             raise SplicedVAEError(
-                f"The topology {topology!r} is not known; give one of {known}, or a list of "
+                f"The topology {topology!r} is unknown; give one of {known}, or a list of "
                 "splicedvae.datasets.Segment."
             )
         segments: tuple[Segment, ...] = TOPOLOGIES[topology]
@@ -211,8 +211,8 @@ def lineage(topology: str | Sequence[Segment]) -> Lineage:
     if len(roots) > 1:
         raise SplicedVAEError(
             f"The topology has {len(roots)} segments without a parent "
-            f"({', '.join(repr(s.name) for s in roots)}) where a lineage has one root; give all "
-            "but one of them a parent."
+            f"({', '.join(repr(s.name) for s in roots)}), expected one root; give all but "
+            "one of them a parent."
         )
     start = roots[0] if roots else segments[0]
     ordered = [start]
@@ -247,7 +247,8 @@ def _check_values(segments: tuple[Segment, ...]) -> None:
     names = [segment.name for segment in segments]
     if len(set(names)) != len(names) or not all(names):
         raise SplicedVAEError(
-            f"The segments are named {names}; give each a name of its own that is not empty."
+            f"The segments are named {names}, expected unique names that are not empty; "
+            "rename them."
         )
     for segment in segments:
         if segment.parent is not None and segment.parent not in names:

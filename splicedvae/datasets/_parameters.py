@@ -73,8 +73,8 @@ class Parameters:
                 raise SplicedVAEError(f"{name} is {value}; give a positive number.")
         if self.capture_efficiency > 1:
             raise SplicedVAEError(
-                f"capture_efficiency is {self.capture_efficiency}; give the share of molecules "
-                "that is counted, at most 1."
+                f"capture_efficiency is {self.capture_efficiency}; give the share of "
+                "molecules that is counted, at most 1."
             )
         for name in _SPREADS:
             value = getattr(self, name)
@@ -105,6 +105,6 @@ def default_depth(n_genes: int) -> float:
     """Mean number of counts per cell that fits a number of genes.
 
     As many per gene as the mouse pancreas has, and where few genes are asked for up to as many as
-    its well expressed genes have, so that a small simulation can be analysed.
+    its well expressed genes have, so that a small simulation can be analyzed.
     """
     return max(0.86 * n_genes, min(2.5 * n_genes, 1000.0))

@@ -67,7 +67,7 @@ def shares_for(lineage: Lineage, shares: Mapping[str, float] | None) -> dict[str
     unknown = sorted(set(given) - set(PROGRAM_SHARES))
     if unknown:
         raise SplicedVAEError(
-            f"The programs {unknown} are not known; give shares for {list(PROGRAM_SHARES)}."
+            f"The programs {unknown} are unknown; give shares for {list(PROGRAM_SHARES)}."
         )
     values = np.array(list(given.values()), dtype=np.float64)
     if not np.isfinite(values).all() or (values < 0).any() or values.sum() <= 0:

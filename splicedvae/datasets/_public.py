@@ -122,7 +122,7 @@ def dentategyrus(
 ) -> AnnData:
     """Neurogenesis in the mouse dentate gyrus at postnatal days 12 and 35.
 
-    Neuroblasts become granule cells, beside other cell types of the hippocampus: 2,930 cells x
+    Neuroblasts become granule cells, among other cell types of the hippocampus: 2,930 cells x
     13,913 genes, 10x Genomics.
 
     Parameters
@@ -203,7 +203,7 @@ def bonemarrow(
     known_hash: str | None = None,
     progress: bool = True,
 ) -> AnnData:
-    """Haematopoiesis in human CD34+ bone marrow.
+    """Hematopoiesis in human CD34+ bone marrow.
 
     Stem cells branch into the erythroid, monocytic, dendritic, megakaryocytic and lymphoid
     lineages: 5,780 cells x 14,319 genes, 10x Genomics.

@@ -43,7 +43,7 @@ class PublicDataset:
 
 
 # The addresses are those of scVelo 0.3.4. Where neither publisher nor scVelo gives a checksum,
-# those stand here that other projects publish for the same address and check downloads against:
+# these are the ones that other projects publish for the same address and check downloads against:
 # pancreas, bonemarrow and pbmc68k as Pyro-Velocity does (the first two are confirmed by a second,
 # independent project), gastrulation_erythroid as one project does that checks its shape as well.
 _ALL = (
@@ -116,6 +116,6 @@ def available() -> dict[str, str]:
     --------
     >>> import splicedvae
     >>> splicedvae.datasets.available()["bonemarrow"]
-    'human CD34+ bone marrow, haematopoiesis: 5,780 cells x 14,319 genes'
+    'human CD34+ bone marrow, hematopoiesis: 5,780 cells x 14,319 genes'
     """
     return {name: entry.title for name, entry in DATASETS.items()}

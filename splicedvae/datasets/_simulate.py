@@ -60,7 +60,7 @@ def simulate(
         genes that an analysis selects are the well expressed ones.
     capture_efficiency
         Share of a cell's spliced molecules that is counted, mean over cells: it sets how many
-        molecules ``mean_depth`` stands for.
+        molecules that ``mean_depth`` corresponds to.
     capture_sd
         Standard deviation of the log capture of cells.
     unspliced_capture
@@ -119,7 +119,7 @@ def simulate(
     Raises
     ------
     SplicedVAEError
-        A parameter is outside its range, or the topology is no tree or cycle.
+        A parameter is outside its range, or the topology is neither a tree nor a cycle.
 
     Notes
     -----
@@ -148,7 +148,7 @@ def simulate(
     scVelo (deterministic) on the measured layers of 2,000 cells x 300 genes reaches a mean cosine
     to the true velocity of 0.30 to 0.36 along trees and of 0.44 along a line or cycle, over its
     velocity genes that are not housekeeping; of 0.18 to 0.30 with 2,000 genes at their lower
-    depth. It cannot know the time scales, and the capture of unspliced molecules differs by gene.
+    depth. It cannot match time scales, and the capture of unspliced molecules differs by gene.
 
     Zeros come from sampling few molecules alone, as in droplet data: no entry is set to zero
     besides. The time unit is the median lifetime of a spliced molecule, so that half of the

@@ -1,4 +1,4 @@
-"""How well a ratio or a velocity is predicted, with baselines and noise ceilings beside it."""
+"""Evaluate predicted ratios and velocities against baselines and noise ceilings."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from splicedvae.evaluation._velocity import agreement_by_cell
 
 
 def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
-    """Cosine between two velocities of each cell, over genes and on the map.
+    """Cosine between two velocities of each cell, in gene space and in the embedding.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
     -------
     One row a cell: ``velocity_cosine_genes``, over genes that are velocity genes on both sides, and
     ``velocity_cosine_umap``, from -1 to 1, missing where either velocity is zero. Where cells of a
-    training are among them, their own counts speak in both velocities, and a held-out cell's
-    smoothed velocity contains those of its neighbours: a mean of these numbers is no test.
+    training are among them, their own counts enter both velocities, and a held-out cell's
+    smoothed velocity contains those of its neighbors: a mean of these numbers is not a test.
 
     Raises
     ------

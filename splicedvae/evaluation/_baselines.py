@@ -1,4 +1,4 @@
-"""What a prediction has to beat: constants, the neighbours of a cell, and linear regression."""
+"""What a prediction has to beat: constants, the neighbors of a cell, and linear regression."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class GeneMean:
 class NearestNeighbours:
     """Ratio of the molecules of the most similar training cells, shrunk to the gene's mean.
 
-    Cells are compared by principal components of log-normalised totals, fitted on training
+    Cells are compared by principal components of log-normalized totals, fitted on training
     cells.
 
     Parameters
@@ -172,10 +172,10 @@ class NearestNeighbours:
 class RidgeOnPCA:
     """Logistic regression of each gene's ratio on the principal components of a cell's totals.
 
-    The strongest thing that is linear and needs no deep learning: components of log-normalised
+    The strongest thing that is linear and needs no deep learning: components of log-normalized
     totals, fitted on training cells and scaled to unit variance there, a binomial likelihood of S
     given S + U, and an L2 penalty on the slopes that is the same for all genes. The intercept is
-    not penalised; one pseudo-molecule at the ratio of all genes, as in `GeneMean`, keeps it finite
+    not penalized; one pseudo-molecule at the ratio of all genes, as in `GeneMean`, keeps it finite
     where a gene has few counts, so that with an endless penalty the prediction is the gene mean.
 
     Parameters
@@ -190,7 +190,7 @@ class RidgeOnPCA:
         Numbers to choose from.
     n_folds
         Parts that the training cells are cut into for the choice. At most 2,000 cells, drawn at
-        random, take part in it, as a prior does not depend on how many there are.
+        random, are used for it, because a prior does not depend on their number.
     seed
         Seed of the components, the parts and the draw.
 
@@ -219,13 +219,14 @@ class RidgeOnPCA:
         wrong = [value for value in given if not (value > 0 and np.isfinite(value))]
         if wrong or not given:
             raise DataError(
-                f"The penalty of the regression is {wrong[0] if wrong else 'chosen from nothing'}, "
-                "a finite number above zero was expected; give one, or several to choose from."
+                "The penalty of the regression is "
+                f"{(wrong[0] if wrong else 'chosen from nothing')}, expected a finite "
+                "number above zero; give one, or several to choose from."
             )
         if n_folds < 2:
             raise DataError(
-                f"The penalty is to be chosen with {n_folds} folds, two or more were expected; use "
-                "for instance 5, or give the penalty."
+                f"The penalty is to be chosen with {n_folds} folds, expected two or more; "
+                "use for instance 5, or give the penalty."
             )
         self.n_pcs = n_pcs
         self.penalty = penalty
@@ -320,8 +321,8 @@ class RidgeOnPCA:
         cells = rng.permutation(totals.shape[0])[:_CHOICE_CELLS]
         if len(cells) < 2:
             raise DataError(
-                f"The penalty is to be chosen by {len(cells)} training cells, at least 2 were "
-                "expected; use more cells or give the penalty."
+                f"The penalty is to be chosen on {len(cells)} training cells, expected at "
+                "least 2; use more cells or give the penalty."
             )
         totals, counts = totals[cells], counts[cells]
         part = np.arange(len(cells)) % min(self.n_folds, len(cells))
@@ -338,7 +339,7 @@ class RidgeOnPCA:
 class GroupMean:
     """Each gene's ratio over the training molecules of a cell's group, shrunk to the gene's mean.
 
-    It is told the group of each cell, such as its cluster, which the other predictors are not.
+    It gets the group of each cell, such as its cluster; the other predictors do not.
 
     Parameters
     ----------
@@ -425,7 +426,7 @@ class GroupMean:
 
 
 class _ExpressionSpace:
-    """Principal components of log-normalised totals, fitted on training cells.
+    """Principal components of log-normalized totals, fitted on training cells.
 
     Parameters
     ----------
@@ -477,7 +478,7 @@ def _labels(groups: Sequence[object], n_cells: int) -> NDArray[np.object_]:
     labels = pd.Series(list(groups), dtype=object)
     if len(labels) != n_cells:
         raise DataError(
-            f"{len(labels):,} group labels came with {n_cells:,} cells, one each was expected; "
+            f"Found {len(labels):,} group labels for {n_cells:,} cells, expected one each; "
             "pass the labels of these cells."
         )
     text = labels.astype(str).to_numpy(dtype=object)
@@ -487,12 +488,12 @@ def _labels(groups: Sequence[object], n_cells: int) -> NDArray[np.object_]:
 
 def _no_counts() -> DataError:
     return DataError(
-        "The spliced and unspliced layers hold no counts, some were expected to take a "
-        "mean of; name the layers that hold them."
+        "The spliced and unspliced layers hold no counts, expected some for a mean; name "
+        "the layers that hold them."
     )
 
 
 def _fitted(ratio: NDArray[np.float64] | None) -> NDArray[np.float64]:
     if ratio is None:
-        raise DataError("The baseline has not seen training cells yet; call `fit` first.")
+        raise DataError("The baseline is not fitted yet, expected a fitted one; call `fit` first.")
     return ratio

@@ -2,8 +2,8 @@
 
 Intervals of counts. A central interval of whole numbers holds more than its level, even where the
 predictive distribution F is exactly right. The non-randomised probability integral transform
-(Czado, Gneiting and Held 2009, *Biometrics* 65, 1254) has no such excess: a count s stands for the
-range from F(s - 1) to F(s), and adds the share of that range that lies inside the interval.
+(Czado, Gneiting and Held 2009, *Biometrics* 65, 1254) has no such excess: a count s represents the
+range from F(s - 1) to F(s), and adds the share of that range inside the interval.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def reliability(
     Raises
     ------
     DataError
-        If nothing was counted, shapes do not match, or there is no bin.
+        If nothing was counted, shapes do not match, or there are no bins.
     """
     if n_bins < 1:
         raise DataError(
-            f"{n_bins} bins were asked for, expected one at least; choose for instance {N_BINS}."
+            f"{n_bins} bins were requested, expected at least one; choose for instance {N_BINS}."
         )
     entries = counted_entries(spliced, unspliced)
     values = entries.at(ratio)
@@ -80,7 +80,7 @@ def reliability_within_genes(
     """Compare how far ratios were predicted to lie from their gene's mean with how far they do.
 
     A curve over all genes is on its diagonal for a constant per gene. After each gene's mean is
-    taken away such a predictor has nothing left, and the slope tells whether the amplitude of what
+    taken away such a predictor has nothing left, and the slope shows whether the amplitude of what
     a velocity is made of is right.
 
     Parameters
@@ -109,7 +109,7 @@ def reliability_within_genes(
     deviation = entries.within(entries.at(ratio))
     if not np.any(np.abs(deviation) > 1e-7):
         raise DataError(
-            "The predicted ratio is constant within every gene, some variation was expected to "
+            "The predicted ratio is constant within every gene, expected some variation to "
             "compare; a constant has no slope within genes."
         )
     bins = _bins(entries, deviation, n_bins)
@@ -140,7 +140,7 @@ def calibration_error(entries: Entries, values: NDArray[np.float64]) -> tuple[fl
     molecules = np.bincount(bins, weights=entries.n)
     apart = np.bincount(bins, weights=entries.s - entries.n * values)
     noise = np.bincount(bins, weights=entries.n**2 * entries.noise)
-    # The mean distance of a Gaussian from its centre is sqrt(2 / pi) of its standard deviation.
+    # The mean distance of a Gaussian from its center is sqrt(2 / pi) of its standard deviation.
     expected = np.sqrt(2 / np.pi * noise)
     return float(np.abs(apart).sum() / molecules.sum()), float(expected.sum() / molecules.sum())
 
@@ -187,10 +187,10 @@ def predictive_coverage(
 
     * ``interval_coverage`` - the share within the interval by the non-randomised probability
       integral transform (Czado, Gneiting and Held 2009, *Biometrics* 65, 1254): a count adds the
-      share of its own probability that lies inside. Its expectation is ``level`` (the ceiling)
+      share of its own probability inside. Its expectation is ``level`` (the ceiling)
       where the predictive distribution is right; below, intervals are too narrow.
     * ``interval_coverage_inclusive`` - the share of counts from the lower to the upper quantile,
-      both included. It lies above ``level`` even where the predictive distribution is right, as
+      both included. It exceeds ``level`` even if the predictive distribution is right, as
       counts are whole numbers, the more so the fewer they are.
 
     Raises
@@ -201,8 +201,8 @@ def predictive_coverage(
     """
     if not 0 < level < 1:
         raise DataError(
-            f"The level of the interval is {level}, expected a number between 0 and 1; choose "
-            "such, for instance 0.9."
+            f"The level of the interval is {level}, expected a number between 0 and 1; "
+            "choose for instance 0.9."
         )
     entries = counted_entries(spliced, unspliced)
     _check_whole(entries)
@@ -231,7 +231,7 @@ def predictive_coverage(
                     "value": float(shares[counted].mean()) if counted.any() else np.nan,
                     "ceiling": ceiling,
                     "n": int(counted.sum()),
-                    "note": note if counted.any() else "no entry is covered so well",
+                    "note": note if counted.any() else "no entry has this many counts",
                 }
             )
     return pd.DataFrame(rows, columns=["metric", "coverage", "value", "ceiling", "n", "note"])
@@ -252,7 +252,7 @@ def _check_whole(entries: Entries) -> None:
         broken = counts[counts != np.round(counts)]
         if len(broken):
             raise DataError(
-                f"The counts hold {broken[0]}, whole numbers were expected to compare with an "
+                f"The counts hold {broken[0]}, expected whole numbers to compare with an "
                 "interval; use measured counts."
             )
 
@@ -263,13 +263,13 @@ def _concentrations(entries: Entries, concentration: ArrayLike) -> NDArray[np.fl
         whole = np.broadcast_to(given, entries.shape)
     except ValueError as error:
         raise DataError(
-            f"The concentration has shape {given.shape}, one that fits the counts' {entries.shape} "
-            "was expected; give one for each gene, or for each cell and gene."
+            f"The concentration has shape {given.shape}, expected one that fits the counts' "
+            f"{entries.shape}; give one for each gene, or for each cell and gene."
         ) from error
     values = whole[entries.cells, entries.genes]
     if not (values > 0).all():
         raise DataError(
-            f"The concentration holds {values[~(values > 0)][0]}, numbers above 0 were expected; "
+            f"The concentration holds {values[~(values > 0)][0]}, expected numbers above 0; "
             "check that training converged."
         )
     return np.asarray(values, dtype=np.float64)

@@ -23,8 +23,8 @@ def agreement_tests(
 ) -> pd.DataFrame:
     """Rank each velocity's agreement with the measured one among those with chance.
 
-    The velocities stay as they are, and the measurement is replaced by ones that know nothing of a
-    cell's state. Where the measured ratios know nothing of it either, the p-value is exact however
+    The velocities are fixed, and the measurement is replaced by permutations without information on
+    a cell's state. If the measured ratios are independent of it, the p-value is exact however
     smooth a velocity is and however few cells there are.
 
     Parameters
@@ -34,7 +34,7 @@ def agreement_tests(
     others
         Results on other layers of the same cells and genes, by predictor.
     shuffled
-        From `splicedvae.velocity.shuffled_velocities` on the measured layers; None, where dealt-out
+        From `splicedvae.velocity.shuffled_velocities` on the measured layers; None, if permuted
         counts give no velocity, agrees with nothing.
 
     Returns
@@ -78,7 +78,7 @@ def agreement_tests(
                         "value": number,
                         "ceiling": np.nan,
                         "n": n,
-                        "note": "measured ratios dealt out anew among cells with as many molecules",
+                        "note": "measured ratios permuted among cells with as many molecules",
                     }
                 )
     return pd.DataFrame(rows)
@@ -96,5 +96,5 @@ def _drawn(drawn: AnnData | None, other: AnnData) -> list[float]:
     try:
         return list(np.nan_to_num(_means(drawn, other)))
     except DataError:
-        # Dealt-out counts may leave no velocity gene in common.
+        # Permuted counts may leave no velocity gene in common.
         return nothing

@@ -1,6 +1,6 @@
-"""What a velocity says by itself: whether it follows known transitions, its neighbours and time.
+"""Properties of a velocity itself: agreement with known transitions, neighbors and time.
 
-Neighbours are those of ``obsp["distances"]``, row by row, as stored. Cells whose velocity is zero
+Neighbors are those of ``obsp["distances"]``, row by row, as stored. Cells whose velocity is zero
 have no direction and are left out.
 """
 
@@ -19,7 +19,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.graph_states import compared_states
 from splicedvae._core.keys import Layers, Obsp, Var
 
-#: Numbers held at once where a vector is needed for each pair of neighbours.
+#: Numbers held at once where a vector is needed for each pair of neighbors.
 _BLOCK_NUMBERS: Final = 4_000_000
 
 
@@ -60,7 +60,7 @@ def cross_boundary_direction(
     """Ask whether cells at the border of two clusters move from the first into the second.
 
     The cross-boundary direction correctness of Qiao and Huang (2021, *PNAS* 118, e2105859118): over
-    the neighbours j of a cell i that lie in the second cluster, the mean cosine between the way
+    the neighbors j of a cell i that lie in the second cluster, the mean cosine between the way
     from i to j and the velocity of i.
 
     Parameters
@@ -74,7 +74,7 @@ def cross_boundary_direction(
     basis
         Embedding on which directions are taken.
     n_null
-        Draws of the null: for the same cells, as many neighbours drawn among all of theirs.
+        Draws of the null: for the same cells, as many neighbors drawn among all of theirs.
     seed
         Seed of the draws.
 
@@ -82,7 +82,7 @@ def cross_boundary_direction(
     -------
     A row per transition with the columns ``source``, ``target``, ``value`` (mean over cells),
     ``null`` and ``null_sd`` (mean and standard deviation of the draws) and ``n_cells`` (cells of
-    the source with such neighbours). Values are missing where there is no cell.
+    the source with such neighbors). Values are missing if there is no cell.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def cross_boundary_direction(
 def in_cluster_coherence(
     adata: AnnData, *, cluster_key: str, basis: str | None = None
 ) -> pd.Series[Any]:
-    """Mean cosine between the velocities of neighbours in the same cluster.
+    """Mean cosine between the velocities of neighbors in the same cluster.
 
-    It tells smoothness, not correctness: a velocity that is smoothed too much is coherent.
+    It measures smoothness, not correctness: a velocity that is smoothed too much is coherent.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def in_cluster_coherence(
 
     Returns
     -------
-    Mean over the cells of each cluster, by its name; missing where no pair of neighbours moves.
+    Mean over the cells of each cluster, by its name; missing where no pair of neighbors moves.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def in_cluster_coherence(
 def cell_coherence(
     adata: AnnData, *, cluster_key: str, basis: str | None = None
 ) -> NDArray[np.float64]:
-    """Return `in_cluster_coherence` of each cell, missing where no pair of neighbours moves."""
+    """Return `in_cluster_coherence` of each cell, missing where no pair of neighbors moves."""
     _, codes = _clusters(adata, cluster_key)
     cells, others = _pairs(adata)
     same = (codes[cells] == codes[others]) & (codes[cells] >= 0)
@@ -169,9 +169,9 @@ def cell_coherence(
 
 
 def time_order(adata: AnnData, time: str | ArrayLike, *, basis: str | None = None) -> float:
-    """Share of neighbouring cells whose order in time the velocity tells right.
+    """Share of neighboring cells whose order in time the velocity predicts correctly.
 
-    Of two neighbours at different times, the velocity of the one is to point to the other where
+    Of two neighbors at different times, the velocity of the one is to point to the other where
     that is later, and away from it where it is earlier.
 
     Parameters
@@ -200,7 +200,7 @@ def time_order(adata: AnnData, time: str | ArrayLike, *, basis: str | None = Non
 def ordered_pairs(
     adata: AnnData, time: str | ArrayLike, *, basis: str | None = None
 ) -> NDArray[np.bool_]:
-    """Tell for each pair of neighbours at different times whether their order is told right."""
+    """Return for each pair of neighbors at different times whether their order is correct."""
     times = _times(adata, time)
     cells, others = _pairs(adata)
     later = np.sign(times[others] - times[cells])
@@ -217,8 +217,8 @@ def _clusters(adata: AnnData, cluster_key: str) -> tuple[dict[str, int], NDArray
     if cluster_key not in adata.obs:
         columns = ", ".join(f"'{name}'" for name in adata.obs) or "none"
         raise DataError(
-            f"The data hold no obs column '{cluster_key}' (found: {columns}), expected clusters "
-            "there; name the column that holds them."
+            f"The data has no obs column '{cluster_key}' (found: {columns}), expected "
+            "clusters there; name the column that holds them."
         )
     labels = adata.obs[cluster_key]
     text = labels.astype(str).to_numpy()
@@ -233,24 +233,24 @@ def _times(adata: AnnData, time: str | ArrayLike) -> NDArray[np.float64]:
     if isinstance(time, str):
         if time not in adata.obs:
             raise DataError(
-                f"The data hold no obs column '{time}', expected the time of each cell there; "
-                "name the column that holds it."
+                f"The data has no obs column '{time}', expected the time of each cell "
+                "there; name the column that holds it."
             )
         time = adata.obs[time].to_numpy()
     times = np.asarray(time, dtype=np.float64)
     if times.shape != (adata.n_obs,):
         raise DataError(
-            f"The times have shape {times.shape}, one for each of the {adata.n_obs:,} cells was "
-            "expected; pass the times of these cells."
+            f"The times have shape {times.shape}, expected one for each of the "
+            f"{adata.n_obs:,} cells; pass the times of these cells."
         )
     return times
 
 
 def _pairs(adata: AnnData) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return each cell beside each of its neighbours, by cell."""
+    """Return each cell paired with each of its neighbors, by cell."""
     if Obsp.DISTANCES not in adata.obsp:
         raise DataError(
-            f"The data hold no neighbour graph '{Obsp.DISTANCES}' in obsp, expected that of a "
+            f"The data has no neighbor graph '{Obsp.DISTANCES}' in obsp, expected that of a "
             "velocity; compute the velocity first."
         )
     graph = sparse.csr_matrix(adata.obsp[Obsp.DISTANCES])
@@ -267,8 +267,8 @@ def _space(adata: AnnData, basis: str | None) -> tuple[NDArray[np.float64], NDAr
         absent = [name for name in names if name not in adata.obsm]
         if absent:
             raise DataError(
-                f"The data hold no obsm entry '{absent[0]}', expected cells and velocities on an "
-                "embedding; compute the velocity on that basis first."
+                f"The data has no obsm entry '{absent[0]}', expected cells and velocities "
+                "in an embedding; compute the velocity on that basis first."
             )
         pair = [np.asarray(adata.obsm[name], dtype=np.float64) for name in names]
     else:
@@ -276,8 +276,8 @@ def _space(adata: AnnData, basis: str | None) -> tuple[NDArray[np.float64], NDAr
         missing = [name for name in layers if name not in adata.layers]
         if missing:
             raise DataError(
-                f"The data hold no layer '{missing[0]}', expected moments and velocities of genes; "
-                "compute the velocity first."
+                f"The data has no layer '{missing[0]}', expected moments and velocities of "
+                "genes; compute the velocity first."
             )
         genes = adata.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)
         pair = [
@@ -298,7 +298,7 @@ def _towards(
     cells: NDArray[np.intp],
     others: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Cosine between the velocity of each cell and the way to its neighbour."""
+    """Cosine between the velocity of each cell and the way to its neighbor."""
     cosine = np.empty(len(cells))
     for part in _blocks(len(cells), points.shape[1]):
         way = points[others[part]] - points[cells[part]]
@@ -317,7 +317,7 @@ def _means_by_cell(
 
 
 def _mean_by_cell(cells: NDArray[np.intp], values: NDArray[np.float64]) -> float:
-    """Mean over cells of the mean over each one's neighbours."""
+    """Mean over cells of the mean over each one's neighbors."""
     if not len(cells):
         return float("nan")
     return float(np.nanmean(_means_by_cell(cells, values, int(cells.max()) + 1)))
@@ -330,11 +330,11 @@ def _null(
     n_draws: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Mean of as many neighbours of each cell as were taken, drawn at random, draw by draw."""
+    """Mean of as many neighbors of each cell as were taken, drawn at random, draw by draw."""
     if not len(cells):
         return np.zeros(0)
     rng = np.random.default_rng(seed)
-    # Neighbours stand by cell, and stay so when they are shuffled within the cells.
+    # Neighbors are ordered by cell, also after a permutation within cells.
     first = np.searchsorted(cells, cells)
     rank = np.arange(len(cells)) - first
     chosen = rank < taken[cells]

@@ -60,8 +60,8 @@ class Entries:
         values = values[self.cells, self.genes]
         if not np.isfinite(values).all():
             raise DataError(
-                "A predicted ratio holds values that are not numbers, finite ones were expected; "
-                "check that training converged."
+                "A predicted ratio holds values that are not numbers, expected finite "
+                "ones; check that training converged."
             )
         return values
 
@@ -86,8 +86,8 @@ def counted_entries(spliced: csr_matrix, unspliced: csr_matrix) -> Entries:
     entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     if not len(entries.n):
         raise DataError(
-            "The held-out cells hold no spliced or unspliced counts in the chosen genes, some were "
-            "expected to judge by; hold out more cells or use deeper data."
+            "The held-out cells hold no spliced or unspliced counts in the selected genes, "
+            "expected some for the evaluation; hold out more cells or use deeper data."
         )
     return entries
 

@@ -63,7 +63,7 @@ def latent_metrics(
 
     * ``silhouette_clusters`` - (s + 1) / 2 with s the mean silhouette width of the clusters:
       ``silhouette_label`` of scib-metrics.
-    * ``nmi_kmeans``, ``ari_kmeans`` - normalised mutual information and adjusted Rand index of the
+    * ``nmi_kmeans``, ``ari_kmeans`` - normalized mutual information and adjusted Rand index of the
       clusters with as many clusters of k-means: ``nmi_ari_cluster_labels_kmeans`` of scib-metrics,
       up to the starts of k-means (here the best of ten).
     * ``silhouette_batches`` - 1 - |s| with s the silhouette width of the batches within a cluster,
@@ -105,7 +105,7 @@ def _codes(labels: Sequence[object], n_cells: int, kind: str) -> NDArray[np.int6
     given = pd.Series(np.asarray(labels, dtype=object))
     if len(given) != n_cells:
         raise DataError(
-            f"{len(given):,} {kind} labels came with {n_cells:,} cells, one each was expected; "
+            f"Found {len(given):,} {kind} labels for {n_cells:,} cells, expected one each; "
             "pass the labels of these cells."
         )
     codes, _ = pd.factorize(given.astype(str).where(given.notna()))
@@ -113,7 +113,7 @@ def _codes(labels: Sequence[object], n_cells: int, kind: str) -> NDArray[np.int6
 
 
 def _of_several(codes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which cells have a label that another cell has too."""
+    """Return which cells share their label with another cell."""
     sizes = np.bincount(codes[codes >= 0], minlength=1)
     return np.asarray((codes >= 0) & (sizes[codes] >= 2), dtype=np.bool_)
 
@@ -141,7 +141,7 @@ def _silhouette_clusters(
         return _row(name, np.nan, len(cells), "fewer than two clusters have two cells")
     left_out = int(((codes >= 0) & ~labelled).sum())
     note = _said(
-        f"{left_out} cells alone in their cluster left out" if left_out else "",
+        f"{left_out} cells that are alone in their cluster left out" if left_out else "",
         f"{len(cells):,} cells drawn at random" if len(cells) < labelled.sum() else "",
     )
     width = float(silhouette_samples(states[cells], codes[cells]).mean())
@@ -204,8 +204,8 @@ def _time_r2(
 ) -> dict[str, object]:
     if time.shape != (len(states),):
         raise DataError(
-            f"The times have shape {time.shape}, one for each of the {len(states):,} cells was "
-            "expected; pass the times of these cells."
+            f"The times have shape {time.shape}, expected one for each of the "
+            f"{len(states):,} cells; pass the times of these cells."
         )
     known = np.isfinite(time)
     n = int(known.sum())

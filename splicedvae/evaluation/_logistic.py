@@ -105,7 +105,7 @@ def fit(
 ) -> NDArray[np.float64]:
     """Find the coefficients of each gene by Newton's method with halved steps.
 
-    Each gene minimises its binomial negative log-likelihood plus ``penalty / 2`` times the sum of
+    Each gene minimizes its binomial negative log-likelihood plus ``penalty / 2`` times the sum of
     squared slopes. The intercept is free but for ``weight`` pseudo-molecules of the ratio
     ``prior`` at the origin of the design, which make the minimum unique and finite for every
     gene, one without counts included.
@@ -176,8 +176,8 @@ class _Block:
             moved = self._descend(counts, found, value, active, step, promised)
             active = active[moved & (promised > _TOLERANCE)]
         raise DataError(
-            f"The regressions of {len(active):,} genes did not converge in {_STEPS} steps, all "
-            "were expected to; use a larger penalty."
+            f"The regressions of {len(active):,} genes did not converge in {_STEPS} steps, "
+            "expected all to converge; use a larger penalty."
         )
 
     def _value(self, counts: csr_matrix, at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -224,7 +224,7 @@ class _Block:
 
         Returns
         -------
-        Which genes moved. One that does not is at its minimum as far as numbers can tell.
+        Which genes moved. One that does not is at its minimum within numerical precision.
         """
         moved = np.zeros(len(active), dtype=bool)
         pending = np.arange(len(active))

@@ -81,8 +81,8 @@ def skill_with_error(
     values = np.asarray(ratio, dtype=float).ravel()
     if not s.shape == u.shape == values.shape:
         raise DataError(
-            f"Counts of shapes {s.shape} and {u.shape} came with ratios of shape {values.shape}, "
-            "equal shapes were expected; give one gene in the same cells."
+            f"Found counts of shapes {s.shape} and {u.shape} with ratios of shape "
+            f"{values.shape}, expected equal shapes; give one gene in the same cells."
         )
     counted = s + u > 0
     s, u, values = s[counted], u[counted], np.clip(values[counted], EPS, 1 - EPS)
@@ -101,8 +101,8 @@ def share_interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of a spliced share from counted molecules, by Jeffreys' rule.
 
-    Brown, Cai and DasGupta 2001, *Statistical Science* 16, 101. It knows of the sampling of
-    molecules alone: cells that differ scatter more.
+    Brown, Cai and DasGupta 2001, *Statistical Science* 16, 101. It includes the sampling of
+    molecules only; differences between cells add to it.
 
     Parameters
     ----------
@@ -152,8 +152,8 @@ def predictive_interval(
     """
     if not concentration > 0 or molecules < 1:
         raise DataError(
-            f"The concentration is {concentration} and the molecules are {molecules}, numbers "
-            "above 0 were expected; use the concentration of a trained model."
+            f"The concentration is {concentration} and the molecules are {molecules}, "
+            "expected numbers above 0; use the concentration of a trained model."
         )
     mean = np.clip(np.asarray(ratio, dtype=np.float64), EPS, 1 - EPS)[..., None]
     counts = np.arange(molecules + 1)

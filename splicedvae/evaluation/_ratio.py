@@ -1,8 +1,8 @@
-"""Metrics of a predicted splicing ratio on held-out cells, each with what noise allows.
+"""Metrics of a predicted splicing ratio on held-out cells, each with its noise ceiling.
 
 The mean variance of the sampling noise (`_entries`) gives the RMSE that the truth itself would
 have, and one minus its share of the total variance is the square of the correlation that the truth
-itself would have. This is preferred to cutting entries in two by thinning, which cannot speak of
+itself would have. This is preferred to cutting entries in two by thinning, which says nothing about
 the entries with one molecule that dominate at coverage >= 1; where counts are pooled over a cluster
 first, thinning is used.
 """
@@ -144,8 +144,8 @@ def ratio_metrics(
         for coverage in coverages:
             at = entries.n >= coverage
             if not at.any():
-                row("rmse", np.nan, n=0, coverage=coverage, note="no entry is covered so well")
-                row("pearson", np.nan, n=0, coverage=coverage, note="no entry is covered so well")
+                row("rmse", np.nan, n=0, coverage=coverage, note="no entry has this many counts")
+                row("pearson", np.nan, n=0, coverage=coverage, note="no entry has this many counts")
                 continue
             noise = float(entries.noise[at].mean())
             total = float(entries.ratio[at].var())
@@ -161,12 +161,17 @@ def ratio_metrics(
             )
         nll = entries.nll(values)
         molecules = int(entries.n.sum())
-        row("nll", nll, n=molecules, note="the true ratios are not known, so neither is a ceiling")
+        row(
+            "nll",
+            nll,
+            n=molecules,
+            note="the true ratios and so the ceiling are unknown",
+        )
         row(
             "skill",
             1 - nll / constant_nll,
             n=molecules,
-            note="the true ratios are not known, so neither is a ceiling",
+            note="the true ratios and so the ceiling are unknown",
         )
         error, least_error = calibration_error(entries, values)
         row("calibration_error", error, least_error)
@@ -284,10 +289,11 @@ def cell_metrics(
     Returns
     -------
     A frame with a row per cell, in their order: ``molecules``, ``genes`` (with a molecule), and per
-    predictor ``rmse_<predictor>`` (over the cell's genes alike), ``within_gene_r_<predictor>``
-    (count-weighted correlation over its genes after each gene's mean over the held-out cells is
-    taken away; a shift common to all its genes does not count; missing below 20 genes or without
-    variation) and ``skill_<predictor>``. Missing where a cell has no molecule.
+    predictor ``rmse_<predictor>`` (over the cell's genes, equally weighted),
+    ``within_gene_r_<predictor>`` (count-weighted correlation over its genes after each gene's mean
+    over the held-out cells is taken away; a shift common to all its genes does not count; missing
+    below 20 genes or without variation) and ``skill_<predictor>``. Missing where a cell has no
+    molecule.
     """
     entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     n_cells = entries.shape[0]
@@ -333,7 +339,7 @@ def ratio_density(
     coverage: int = 5,
     n_bins: int = 40,
 ) -> RatioDensity:
-    """Count entries by measured and predicted ratio, for a picture without a million dots.
+    """Count entries by measured and predicted ratio, for a figure without a million dots.
 
     Parameters
     ----------
@@ -370,7 +376,7 @@ class _Pooled:
         self.s = (members @ spliced).toarray()
         self.n = (members @ counted).toarray()
         used = self.n >= least
-        # A gene seen in one cluster only has no variation to speak of.
+        # A gene seen in one cluster only has no variation to measure.
         self.used = used & (used.sum(axis=0) >= 2)
         self.n_used = int(self.used.sum())
 
@@ -385,8 +391,8 @@ class _Pooled:
         names, codes = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
         if len(codes) != spliced.shape[0]:
             raise DataError(
-                f"{len(codes):,} cluster labels came with {spliced.shape[0]:,} cells, one each "
-                "was expected; pass the labels of the held-out cells."
+                f"Found {len(codes):,} cluster labels for {spliced.shape[0]:,} cells, "
+                "expected one each; pass the labels of the held-out cells."
             )
         members = csr_matrix(
             (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(len(names), len(codes))

@@ -59,8 +59,8 @@ class SelectionScores:
         n_cells, n_genes = spliced.shape
         if means.shape != (n_genes,):
             raise DataError(
-                f"There are {means.size:,} gene means for {n_genes:,} genes, one each was "
-                "expected: give the means of the same genes."
+                f"There are {means.size:,} gene means for {n_genes:,} genes, expected one "
+                "each: give the means of the same genes."
             )
         for name, ratio in predictions.items():
             if ratio.shape != spliced.shape:
@@ -120,8 +120,8 @@ class SelectionScores:
             )
             if not np.isfinite(at).all():
                 raise DataError(
-                    f"The prediction {name!r} holds values that are not numbers, finite ones were "
-                    "expected: check that training converged."
+                    f"The prediction {name!r} holds values that are not numbers, expected "
+                    "finite ones: check that training converged."
                 )
             y = at[covered] - 0.5
             sums[f"y {name}"] = per_cell(y)

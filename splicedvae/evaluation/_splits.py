@@ -35,7 +35,7 @@ def split_cells(
         Share of the cells to hold out.
     stratify
         A label per cell, such as its cluster: each label gives the same share. ``None``
-        draws from all cells alike.
+        draws from all cells uniformly.
     seed
         Seed of the draw.
     fold
@@ -49,29 +49,30 @@ def split_cells(
     Raises
     ------
     DataError
-        If the share is not between 0 and 1, leaves no cell on one side, or there is no such fold.
+        If the share is not between 0 and 1, leaves no cell on one side, or the fold does not exist.
     """
     if not 0 < held_out < 1:
         raise DataError(
             f"The share of held-out cells is {held_out}, expected a number between 0 and 1; "
-            "choose such, for instance 0.2."
+            "choose for instance 0.2."
         )
     if fold < 0 or (fold + 1) * held_out > 1 + 1e-9:
         raise DataError(
-            f"The fold is {fold}, and with {100 * held_out:.0f}% of the cells held out there are "
-            f"{int((1 + 1e-9) / held_out)}, counted from 0; choose one of them."
+            f"The fold is {fold}, expected one of the {int((1 + 1e-09) / held_out)} folds "
+            f"that holding out {100 * held_out:.0f}% gives, counted from 0; choose one of "
+            "them."
         )
     rng = np.random.default_rng(seed)
     labels = np.zeros(n_cells, dtype=int)
     if stratify is not None:
         if len(stratify) != n_cells:
             raise DataError(
-                f"{len(stratify):,} labels came with {n_cells:,} cells, one each was expected; "
+                f"Found {len(stratify):,} labels for {n_cells:,} cells, expected one each; "
                 "pass the labels of these cells."
             )
         _, labels = np.unique(np.asarray(stratify).astype(str), return_inverse=True)
-    # Each label's cells, shuffled, are spread evenly over one sequence, of which a fold is a piece:
-    # it has every label's share, and the folds together have every cell once.
+    # Each label's cells, in random order, are spread evenly over one sequence, of which a fold is a
+    # piece: it has every label's share, and the folds together have every cell once.
     sizes = np.bincount(labels)
     place = np.empty(n_cells)
     for label, size in enumerate(sizes):
@@ -82,8 +83,8 @@ def split_cells(
     split[order[start:stop]] = Split.HELD_OUT
     if len(np.unique(split)) < 2:
         raise DataError(
-            f"Holding out {100 * held_out:.0f}% of {n_cells:,} cells leaves none on one side, "
-            "cells on both sides were expected; use more cells or another share."
+            f"Holding out {100 * held_out:.0f}% of {n_cells:,} cells leaves no cells on one "
+            "side, expected cells on both sides; use more cells or another share."
         )
     return split
 
@@ -92,7 +93,7 @@ def split_groups(groups: Sequence[object], *, fold: int = 0) -> NDArray[np.str_]
     """Hold out a whole group: a batch, a donor, a data set or a species.
 
     Cells of one sample resemble each other beyond their state, so a model is better on other
-    cells of a sample it knows than on a new sample. This split asks about the latter.
+    cells of a sample seen in training than on a new sample. This split tests the latter.
 
     Parameters
     ----------
@@ -113,19 +114,19 @@ def split_groups(groups: Sequence[object], *, fold: int = 0) -> NDArray[np.str_]
     labels = pd.Series(list(groups))
     if labels.isna().any():
         raise DataError(
-            f"{int(labels.isna().sum()):,} cells have no group, one each was expected; name the "
+            f"{int(labels.isna().sum()):,} cells have no group, expected one each; name the "
             "group of every cell."
         )
     names, codes = np.unique(labels.astype(str).to_numpy(), return_inverse=True)
     if len(names) < 2:
         raise DataError(
-            f"All cells are of one group ({names[0] if len(names) else 'none'}), two or more were "
-            "expected; split by cells instead."
+            f"All cells are in one group ({(names[0] if len(names) else 'none')}), expected "
+            "two or more; split by cells instead."
         )
     if not 0 <= fold < len(names):
         raise DataError(
-            f"The fold is {fold}, and there are {len(names)} groups, counted from 0; choose one "
-            "of them."
+            f"The fold is {fold}, expected one of the {len(names)} groups, counted from 0; "
+            "choose one of them."
         )
     split = np.full(len(codes), Split.TRAIN, dtype=f"U{len(Split.HELD_OUT)}")
     split[codes == fold] = Split.HELD_OUT
@@ -157,7 +158,7 @@ def select_genes(
     min_cells
         Cells in which each layer must have a molecule of the gene.
     n_top_genes
-        Keep that many of them, the most variable ones of log-normalised totals; ``None``
+        Keep that many of them, the most variable ones of log-normalized totals; ``None``
         keeps all.
 
     Returns
@@ -176,14 +177,15 @@ def select_genes(
         keep &= np.asarray((layer > 0).sum(axis=0)).ravel() >= min_cells
     if min_cells > 0 and not keep.any():
         raise DataError(
-            f"No gene has molecules of both layers in {min_cells:,} cells and {min_shared_counts} "
-            "shared counts, so there is no splicing to learn; use more cells or ask for fewer."
+            f"No gene has molecules of both layers in {min_cells:,} cells and "
+            f"{min_shared_counts} shared counts, so there is no splicing to learn; use more "
+            "cells or lower these limits."
         )
     if not keep.any():
         raise DataError(
-            f"No gene has {min_shared_counts} molecules in cells with both spliced and unspliced "
-            f"ones (the best has {shared.max(initial=0):.0f}), so there is no splicing to learn; "
-            "use more cells or deeper data, or ask for fewer shared counts."
+            f"No gene has {min_shared_counts} molecules in cells with both spliced and "
+            f"unspliced ones (the best has {shared.max(initial=0):.0f}), so there is no "
+            "splicing to learn; use more cells or deeper data, or lower the minimum."
         )
     if n_top_genes is None or keep.sum() <= n_top_genes:
         return keep
@@ -220,7 +222,7 @@ def thin_counts(counts: csr_matrix, *, seed: int = 0) -> tuple[csr_matrix, csr_m
     """Cut counts in two by giving each molecule to one half at random.
 
     The halves are what two sequencing runs of half the depth would have seen: independent
-    given the truth, so that their agreement says how far noise lets any prediction agree.
+    given the truth, so their agreement bounds that of any prediction.
 
     Parameters
     ----------
@@ -242,8 +244,8 @@ def thin_counts(counts: csr_matrix, *, seed: int = 0) -> tuple[csr_matrix, csr_m
     rounded = np.round(whole.data)
     if not np.array_equal(rounded, whole.data):
         raise DataError(
-            f"The counts hold {whole.data[rounded != whole.data][0]}, whole numbers were expected "
-            "to be cut in two; use measured counts."
+            f"The counts hold {whole.data[rounded != whole.data][0]}, expected whole "
+            "numbers to split in two; use measured counts."
         )
     first = whole.copy()
     first.data = (

@@ -58,18 +58,19 @@ def velocity_metrics(
     -------
     Rows as of `ratio_metrics`, without ceilings; ``n`` is the number of cells. Metrics:
 
-    * ``velocity_cosine_genes`` - over genes that are velocity genes on both sides; mean over cells.
+    * ``velocity_cosine_genes`` - in gene space, over the velocity genes of both sides; mean over
+      cells.
     * ``velocity_cosine_genes_equal`` - the same with each gene's velocities in units of their own
-      root mean square over the cells, on both sides, so that all genes count alike.
-    * ``velocity_cosine_umap`` - the cosine on the map.
+      root mean square over the cells, on both sides, so that all genes have equal weight.
+    * ``velocity_cosine_umap`` - the cosine in the embedding.
     * ``velocity_effective_genes`` - how many genes draw a cell's arrow: the number of equal shares
       that would be as concentrated as the genes' shares of its squared length in the graph.
     * ``velocity_confidence`` - mean of scVelo's; smoothness, not correctness.
-    * ``cbdir``, ``cbdir_null`` - `cross_boundary_direction` on the map and its null, mean over the
-      transitions that have cells; with clusters and transitions.
+    * ``cbdir``, ``cbdir_null`` - `cross_boundary_direction` in the embedding and its null, mean
+      over the transitions that have cells; with clusters and transitions.
     * ``coherence_umap``, ``coherence_genes`` - `in_cluster_coherence`, mean over cells; smoothness,
       not correctness; with clusters.
-    * ``time_order`` - `time_order` over genes, where ``n`` is the number of pairs; with times.
+    * ``time_order`` - `time_order` in gene space, where ``n`` is the number of pairs; with times.
 
     From ``velocity_effective_genes`` on, they judge ``other`` alone.
 
@@ -88,7 +89,7 @@ def velocity_metrics(
         _mean_row(
             "velocity_cosine_genes_equal",
             cosines["genes_equal"],
-            "each gene in units of its own spread",
+            "each gene scaled by its own spread",
         ),
         _mean_row("velocity_cosine_umap", cosines["umap"]),
         _mean_row(
@@ -104,14 +105,14 @@ def velocity_metrics(
             rows.append(_mean_row(metric, coherence, _SMOOTHNESS))
     if time is not None:
         right = ordered_pairs(other, time).astype(float)
-        rows.append(_mean_row("time_order", right, "over pairs of neighbours; 0.5 by chance"))
+        rows.append(_mean_row("time_order", right, "over pairs of neighbors; 0.5 by chance"))
     table = pd.DataFrame(rows)
     table.insert(0, "predictor", predictor)
     return table
 
 
 def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the mean of the shuffled control's draws in the place of their rows.
+    """Replace the rows of the permuted control's draws by their mean.
 
     Parameters
     ----------
@@ -120,8 +121,8 @@ def summarise_control(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    The table with one row of the control for each metric and coverage, where the first stood, and
-    the note "mean of k draws, sd x"; a single draw and the rows of others stay as they are.
+    The table with one row of the control for each metric and coverage, at the place of the first,
+    with the note "mean of k draws, sd x"; a single draw and the rows of others stay as they are.
     """
     result = table.reset_index(drop=True)
     control = result[result["predictor"] == Sources.SHUFFLED]
@@ -166,7 +167,7 @@ def _crossing_rows(
             "cbdir_null",
             float(found["null"].mean()),
             cells,
-            f"{note}; as many neighbours of the same cells drawn at random",
+            f"{note}; as many neighbors of the same cells drawn at random",
         ),
     ]
 
@@ -192,15 +193,15 @@ def _shared_velocities(reference: AnnData, other: AnnData) -> list[NDArray[np.fl
         reference.obs_names.equals(other.obs_names) and reference.var_names.equals(other.var_names)
     ):
         raise DataError(
-            "The two velocities are of different cells or genes, the same were expected; compute "
-            "both from the same prepared data."
+            "The two velocities are of different cells or genes, expected the same; "
+            "compute both from the same prepared data."
         )
     shared = reference.var[Var.VELOCITY_GENES].to_numpy(dtype=bool) & other.var[
         Var.VELOCITY_GENES
     ].to_numpy(dtype=bool)
     if not shared.any():
         raise DataError(
-            "The two velocities share no velocity gene, at least one was expected; use more genes."
+            "The two velocities share no velocity gene, expected at least one; use more genes."
         )
     return [
         np.nan_to_num(np.asarray(side.layers[Layers.VELOCITY])[:, shared])
@@ -211,7 +212,7 @@ def _shared_velocities(reference: AnnData, other: AnnData) -> list[NDArray[np.fl
 def agreement_by_cell(
     reference: AnnData, other: AnnData
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
-    """Return each cell's cosines over genes, over genes alike and on the map.
+    """Return each cell's cosines in gene space, with equal weights, and in the embedding.
 
     Parameters
     ----------

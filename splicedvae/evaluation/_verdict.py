@@ -1,7 +1,7 @@
-"""One rule for what a velocity is worth: show it, look closer, or do not show it.
+"""One rule for the verdict on a velocity: trust, look closer, or do not show.
 
 Every place that says so, a page, a slide, a report, a figure, the command line and an exported
-file, asks here. `docs/trust.md` tells the rule in words, and how often it errs.
+file, asks here. `docs/trust.md` explains the rule and gives its error rates.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Origin = Literal["measured", "predicted"]
 #: p-values up to this one are more than chance, and up to the second clearly so.
 MAX_P: Final = 0.05
 CLEAR_P: Final = 0.02
-#: Agreement of two halves of the molecules, over genes, below which a measurement is mostly noise.
+#: Split-half cosine in gene space below which a measurement is mostly noise.
 MIN_HALVES: Final = 0.03
-#: Agreement over genes, as a share of that of two measured halves, that an arrow needs.
+#: Minimum cosine in gene space, as a share of the split-half cosine.
 MIN_SHARE: Final = 0.5
-#: Fewest held-out cells whose agreement speaks for the arrows of all.
+#: Minimum number of held-out cells for a verdict on the arrows of all.
 MIN_JUDGED: Final = 100
 #: Counted molecules of a cell (median) below which a velocity is looked at with care.
 MIN_DEPTH: Final = 100.0
@@ -37,7 +37,7 @@ _ORDER: Final[tuple[Weight, ...]] = ("against", "caution", "unknown", "for")
 
 @dataclass(frozen=True)
 class VelocityFacts:
-    """What is known of a velocity; NaN stands for what is not.
+    """What is known of a velocity; NaN means unknown.
 
     Attributes
     ----------
@@ -50,15 +50,15 @@ class VelocityFacts:
     skill
         Of the predicted ratios over one ratio per gene, on held-out cells.
     agreement_genes, agreement_genes_p, agreement_genes_chance
-        Cosine to the measured velocity over genes among held-out cells, each gene in units of its
-        own spread so that no gene counts for many, its p-value, and what chance does not exceed in
-        95 of 100 draws.
+        Cosine to the measured velocity in gene space among held-out cells, each gene in units of
+        its own spread so that no gene counts for many, its p-value, and what chance does not exceed
+        in 95 of 100 draws.
     agreement_map, agreement_map_p, agreement_map_chance
-        The same of the arrows on the map.
+        The same for the arrows in the embedding.
     halves_genes, halves_map
         Agreement of two velocities from half of the measured molecules each.
     direction, direction_chance
-        CBDir over known transitions, and with random neighbours.
+        CBDir over known transitions, and with random neighbors.
     effective_genes
         How many genes draw a cell's arrow, mean over cells.
     n_judged
@@ -113,12 +113,12 @@ class Reason:
 
 @dataclass(frozen=True)
 class VelocityVerdict:
-    """What a velocity is worth, and why.
+    """The verdict on a velocity, with reasons.
 
     Attributes
     ----------
     answer
-        ``"do not show"`` if anything speaks against it, ``"look closer"`` if there is a caution,
+        ``"do not show"`` if there is a reason against it, ``"look closer"`` if there is a caution,
         ``"trust"`` else.
     reasons
         The gravest first.
@@ -133,7 +133,7 @@ class VelocityVerdict:
         if self.answer == "trust":
             unknown = next((ground for ground in self.reasons if ground.weight == "unknown"), None)
             if unknown is not None:
-                return f"trust over genes; {unknown.short}"
+                return f"trust in gene space; {unknown.short}"
             ground = next((ground for ground in self.reasons if ground.weight == "for"), None)
         else:
             ground = self.reasons[0] if self.reasons else None
@@ -146,7 +146,7 @@ class VelocityVerdict:
 
 
 def judge_velocity(facts: VelocityFacts, more: Sequence[Reason] = ()) -> VelocityVerdict:
-    """Say what a velocity is worth.
+    """Judge a velocity.
 
     Parameters
     ----------
@@ -193,16 +193,15 @@ def _of_novelty(facts: VelocityFacts) -> Reason | None:
     if facts.novelty > NOVEL:
         return Reason(
             "against",
-            "cells of another kind",
-            "The cells are of another kind than those the model was trained on (novelty "
-            f"{facts.novelty:.2f}, above {NOVEL:.2f} a model knows hardly more than its "
-            "genes' means).",
+            "out-of-distribution cells",
+            f"The cells are out of distribution for the model (novelty {facts.novelty:.2f}; "
+            f"above {NOVEL:.2f} its predictions are hardly better than each gene's mean).",
         )
     return Reason(
         "for",
-        "cells like those of training",
-        f"The cells are like those the model was trained on (novelty {facts.novelty:.2f}, below "
-        f"{NOVEL:.2f}).",
+        "cells similar to training",
+        "The cells are similar to those the model was trained on (novelty "
+        f"{facts.novelty:.2f}, below {NOVEL:.2f}).",
     )
 
 
@@ -214,15 +213,15 @@ def _of_evidence(facts: VelocityFacts) -> Reason | None:
         return Reason(
             "against",
             "no velocity in the measured counts",
-            "The measured spliced and unspliced counts vary with the cells' state no more than "
-            f"chance (p = {p:.2g}).",
+            "The measured spliced and unspliced counts vary with the cells' state no more "
+            f"than by chance (p = {p:.2g}).",
         )
     clear = p <= CLEAR_P
     return Reason(
         "for" if clear else "caution",
         "measured counts vary" if clear else "weak evidence in measured counts",
-        "The measured spliced and unspliced counts vary with the cells' state more than chance "
-        f"(p = {p:.2g}).",
+        "The measured spliced and unspliced counts vary with the cells' state more than by "
+        f"chance (p = {p:.2g}).",
     )
 
 
@@ -233,14 +232,14 @@ def _of_groups(facts: VelocityFacts) -> Reason | None:
     if p > MAX_P:
         return Reason(
             "caution",
-            "ratios differ between groups alone",
-            "Within groups of cells the measured ratios vary no more than chance "
-            f"(p = {p:.2g}): cell types at rest would look the same.",
+            "ratios differ only between groups",
+            "Within groups of cells the measured ratios vary no more than by chance (p = "
+            f"{p:.2g}): resting cell types would look the same.",
         )
     return Reason(
         "for",
         "measured counts vary within groups",
-        f"They do so within groups of cells as well (p = {p:.2g}).",
+        f"They also vary within groups of cells (p = {p:.2g}).",
     )
 
 
@@ -269,9 +268,10 @@ def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
                 Reason(
                     "caution",
                     "not tested against chance",
-                    f"Over genes that count alike the velocity agrees with the measured one by "
-                    f"{facts.agreement_genes:z.2f} among {facts.n_judged:,} held-out cells, which "
-                    "a run of this earlier version did not test against chance; train again.",
+                    "In gene space, with each gene scaled by its spread, the cosine to the "
+                    f"measured velocity is {facts.agreement_genes:z.2f} among "
+                    f"{facts.n_judged:,} held-out cells. This run of an earlier version did "
+                    "not test it against chance; train again.",
                 ),
             )
         if np.isfinite(facts.evidence_p):
@@ -286,8 +286,8 @@ def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
             Reason(
                 "unknown",
                 "nothing measured to compare with",
-                "These cells have no measured spliced and unspliced counts, so nothing here can "
-                "say whether the arrows are right.",
+                "These cells have no measured spliced and unspliced counts, so the arrows "
+                "cannot be checked.",
             ),
         )
     return _over_genes(facts), _on_map(facts)
@@ -296,9 +296,9 @@ def _of_agreement(facts: VelocityFacts) -> tuple[Reason | None, ...]:
 def _over_genes(facts: VelocityFacts) -> Reason:
     value, p = facts.agreement_genes, facts.agreement_genes_p
     told = (
-        f"Over genes that count alike the velocity agrees with the measured one by {value:z.2f} "
-        f"among {facts.n_judged:,} held-out cells (chance up to "
-        f"{facts.agreement_genes_chance:z.2f}, p = {p:.2g}"
+        "In gene space, with each gene scaled by its spread, the cosine to the measured "
+        f"velocity is {value:z.2f} among {facts.n_judged:,} held-out cells (95% limit by "
+        f"chance {facts.agreement_genes_chance:z.2f}, p = {p:.2g}"
     )
     if np.isfinite(facts.halves_genes):
         told += f"; two halves of the measured molecules {facts.halves_genes:z.2f}"
@@ -307,31 +307,33 @@ def _over_genes(facts: VelocityFacts) -> Reason:
         if _powerless(facts.halves_genes, facts.agreement_genes_chance):
             return Reason(
                 "caution",
-                "too few cells to judge over genes",
-                f"{told}: two halves of the measurement would not stand out from chance either, "
-                "so there are too few cells or counts to judge it.",
+                "too few cells for gene space",
+                f"{told}. Two halves of the measurement do not exceed chance either, so "
+                "there are too few cells or counts to evaluate it.",
             )
         return Reason(
-            "against", "no better than chance over genes", f"{told}: no more than chance."
+            "against",
+            "no better than chance in gene space",
+            f"{told}. This is no better than chance.",
         )
     if np.isfinite(facts.halves_genes) and facts.halves_genes < MIN_HALVES:
         return Reason(
             "caution",
             "measured velocity is mostly noise",
-            f"{told}: the measured velocity itself is mostly noise there.",
+            f"{told}. The measured velocity is mostly noise there.",
         )
     if np.isfinite(facts.halves_genes) and value < MIN_SHARE * facts.halves_genes:
         return Reason(
             "caution",
-            "agrees with the measured in part",
-            f"{told}: more than chance, but less than half of what the measurement allows.",
+            "agrees with the measured only in part",
+            f"{told}. This is better than chance, but less than half of the split-half cosine.",
         )
     if facts.n_judged < MIN_JUDGED:
         return Reason(
             "caution",
-            "few cells to judge by",
-            f"{told}: more than chance, but fewer than {MIN_JUDGED} cells say little of the "
-            "direction of all.",
+            "few cells for evaluation",
+            f"{told}. This is better than chance, but fewer than {MIN_JUDGED} cells say "
+            "little about the direction of all.",
         )
     return Reason(
         "for" if p <= CLEAR_P else "caution",
@@ -345,26 +347,30 @@ def _on_map(facts: VelocityFacts) -> Reason | None:
     if not np.isfinite(p):
         return None
     told = (
-        f"On the map the arrows agree by {value:z.2f} (chance up to "
+        f"In the embedding the cosine is {value:z.2f} (95% limit by chance "
         f"{facts.agreement_map_chance:z.2f}, p = {p:.2g}"
     )
     if np.isfinite(facts.halves_map):
         told += f"; two halves {facts.halves_map:z.2f}"
     told += ")"
     if p <= MAX_P:
-        return Reason("for", "above chance on the map", f"{told}.")
+        return Reason("for", "above chance in the embedding", f"{told}.")
     if _powerless(facts.halves_map, facts.agreement_map_chance):
         return Reason(
             "unknown",
-            "map not judged",
-            f"{told}: two halves of the measurement would not stand out there either, so these "
-            "are too few cells to judge the arrows on the map.",
+            "embedding not evaluated",
+            f"{told}. Two halves of the measurement do not exceed chance there either, so "
+            "there are too few cells to evaluate the arrows in the embedding.",
         )
-    return Reason("caution", "no better than chance on the map", f"{told}: no more than chance.")
+    return Reason(
+        "caution",
+        "no better than chance in embedding",
+        f"{told}. This is no better than chance.",
+    )
 
 
 def _powerless(halves: float, chance: float) -> bool:
-    """Whether not even half of the measurement would stand out from chance."""
+    """Whether not even half of the measurement exceeds chance."""
     return bool(np.isfinite(halves) and np.isfinite(chance) and halves <= chance)
 
 
@@ -372,15 +378,15 @@ def _of_halves(facts: VelocityFacts) -> tuple[Reason, ...]:
     if not np.isfinite(facts.halves_genes):
         return ()
     told = (
-        "Velocities of two halves of the measured molecules agree by "
-        f"{facts.halves_genes:z.2f} over genes that count alike"
+        f"The split-half cosine of the measured velocity is {facts.halves_genes:z.2f} in "
+        "gene space, with each gene scaled by its spread"
     )
     if np.isfinite(facts.halves_map):
-        told += f" and {facts.halves_map:z.2f} on the map"
+        told += f" and {facts.halves_map:z.2f} in the embedding"
     told += f", among {facts.n_judged:,} cells"
     if facts.halves_genes < MIN_HALVES:
-        return (Reason("caution", "two halves hardly agree", f"{told}: it is mostly noise."),)
-    return (Reason("for", f"two halves agree by {facts.halves_genes:z.2f}", f"{told}."),)
+        return (Reason("caution", "two halves hardly agree", f"{told}. It is mostly noise."),)
+    return (Reason("for", f"split-half cosine {facts.halves_genes:z.2f}", f"{told}."),)
 
 
 def _of_direction(facts: VelocityFacts) -> Reason | None:
@@ -388,13 +394,15 @@ def _of_direction(facts: VelocityFacts) -> Reason | None:
     if not (np.isfinite(value) and np.isfinite(chance)):
         return None
     told = (
-        f"Across the known transitions arrows point the right way by {value:z.2f} (CBDir; "
-        f"{chance:z.2f} towards random neighbours)"
+        f"Along the known transitions the arrows have a mean cosine of {value:z.2f} (CBDir; "
+        f"{chance:z.2f} to random neighbors)"
     )
     if value <= 0 and value < chance:
-        return Reason("against", "against the known transitions", f"{told}: they run backwards.")
+        return Reason("against", "against the known transitions", f"{told}. They run backwards.")
     if value <= chance:
-        return Reason("caution", "known transitions not followed", f"{told}: no more than chance.")
+        return Reason(
+            "caution", "known transitions not followed", f"{told}. This is no better than chance."
+        )
     return Reason("for", "follows the known transitions", f"{told}.")
 
 
@@ -403,9 +411,9 @@ def _of_genes(facts: VelocityFacts) -> Reason | None:
         return None
     return Reason(
         "caution",
-        "few genes draw the arrows",
-        f"{facts.effective_genes:.0f} genes draw a cell's arrow (effective number, mean over "
-        f"cells; below {FEW_GENES} single genes shape the picture).",
+        "few genes behind the arrows",
+        f"A cell's arrow rests on {facts.effective_genes:.0f} genes (effective number, mean "
+        f"over cells). Below {FEW_GENES}, single genes dominate the figure.",
     )
 
 
@@ -416,8 +424,8 @@ def _of_training(facts: VelocityFacts) -> Reason | None:
         return Reason(
             "against",
             "the model failed on its own data",
-            "On held-out cells of its own training data the model's velocity should not be shown "
-            "either.",
+            "On held-out cells of its own training data the model's velocity should not be "
+            "shown either.",
         )
     return Reason(
         "for" if facts.trained == "trust" else "caution",
@@ -432,7 +440,7 @@ def _of_depth(facts: VelocityFacts) -> Reason | None:
         return None
     return Reason(
         "caution",
-        "few counts in a cell",
-        f"A cell has {facts.depth:,.0f} counts in the genes used (median), which says little about "
-        "its state.",
+        "few counts per cell",
+        f"The median cell has {facts.depth:,.0f} counts in the genes used, which says "
+        "little about its state.",
     )

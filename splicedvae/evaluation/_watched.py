@@ -52,7 +52,7 @@ class WatchedRatio:
         Raises
         ------
         DataError
-            If the shape is another or a value is no finite number.
+            If the shape differs or a value is not finite.
         """
         entries = self._entries
         values = entries.at(ratio)

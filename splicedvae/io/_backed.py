@@ -27,7 +27,7 @@ from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
 from splicedvae.io._recognise import Asked, predicted_layers, recognise
 from splicedvae.io._stored import NotInBlocksError, StoredMatrix
-from splicedvae.io.formats import _hdf5, _zarr
+from splicedvae.io.formats import _h5ad
 
 
 @dataclass(frozen=True)
@@ -149,22 +149,15 @@ def read_backed(
 
 
 def _root(place: Path, limits: Limits, closing: ExitStack, notes: list[str]) -> Any | None:
-    """Open the file after the gate's checks; None where it is of another format."""
-    if place.is_dir():
-        if not _zarr.is_store(place):
-            return None
-        _zarr.check(place, limits)
-        group = _zarr.open_group(place)
-        return group if {"obs", "var"} <= set(group.keys()) else None
-    if not _gate.is_hdf5(place):
+    """Open the file after the gate's checks; None where its format is not read in blocks."""
+    if place.is_file() and not _gate.is_hdf5(place):
         return None
-    file = closing.enter_context(_hdf5.opened(place))
-    _hdf5.walk(file, limits)
-    # Files written before anndata 0.8 are for anndata to read.
-    if _gate.format_of(file) != "h5ad" or file.attrs.get("encoding-type") != "anndata":
+    found = _gate.recognized(place, limits)
+    if found is None or not found.in_blocks:
         return None
-    notes += _gate.claimed_note(place, "h5ad")
-    return file
+    if not place.is_dir():
+        notes += _gate.claimed_note(place, found)
+    return found.code.stored(place, limits, closing)
 
 
 def _parts(root: Any) -> SimpleNamespace | None:
@@ -180,7 +173,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
             return {}
         element = root[key]
         if isinstance(element, h5py.Group):
-            return read_dispatched(element, _gate.read_element)
+            return read_dispatched(element, _h5ad.read_element)
         return read_elem(element)
 
     small = AnnData(

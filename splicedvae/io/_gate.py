@@ -20,30 +20,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
-from anndata import AnnData, read_h5ad
-from anndata.experimental import read_dispatched
-from anndata.io import read_zarr
-from scipy import sparse
+from anndata import AnnData
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.formats import ACCEPTED, FILE_ENDINGS, FORMATS, FileFormat, format_of_ending
 from splicedvae._core.messages import about, file_name, keeping, shown
-from splicedvae._core.sparse import check_arrays, check_matrix
-from splicedvae.io._chunks import values
+from splicedvae._core.sparse import check_matrix
 from splicedvae.io._limits import Limits
 from splicedvae.io.formats import _hdf5, _zarr, _zip
-from splicedvae.io.formats._folders import choose_folder
-from splicedvae.io.formats._loom import read_loom
-from splicedvae.io.formats._market import read_market_folder
-from splicedvae.io.formats._tenx import read_10x, tenx_groups
-
-Format = Literal["h5ad", "loom", "10x h5", "mtx folder", "zarr"]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_ACCEPTED = "h5ad, loom, 10x h5, a zipped mtx folder or zarr"
-_EXTENSIONS: dict[str, Format] = {".h5ad": "h5ad", ".loom": "loom"}
 _KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "gzip-compressed", "unpack it first"),
     (b"BZh", "bzip2-compressed", "unpack it first"),
@@ -68,7 +57,8 @@ class Opened:
 
     #: Data as the file names it; every sparse matrix in it has a sound structure.
     adata: AnnData
-    format: Format
+    #: Name of one of `FORMATS`.
+    format: str
     #: Sentences about what was chosen, made up or left out.
     notes: list[str] = field(default_factory=list)
 
@@ -120,7 +110,7 @@ def sentences() -> Iterator[None]:
     except Exception as error:  # the readers raise many types on damaged files
         raise DataError(
             f"its content cannot be read{_element(error)}, a complete file in the format of "
-            f"{_ACCEPTED} was expected; write it again with a current version of its tool."
+            f"{ACCEPTED} was expected; write it again with a current version of its tool."
         ) from error
 
 
@@ -144,17 +134,59 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _open(place: Path, limits: Limits) -> Opened:
+    found = recognized(place, limits)
+    if found is None:
+        return _open_zip(place, limits)
+    return _read(found, place, limits)
+
+
+def _read(found: FileFormat, place: Path, limits: Limits) -> Opened:
+    notes = [] if place.is_dir() else claimed_note(place, found)
+    with keeping(notes):
+        return Opened(found.code.read(place, limits, notes), found.name, notes)
+
+
+def recognized(place: Path, limits: Limits) -> FileFormat | None:
+    """Tell the format of a file or folder by its content, after the checks of its container.
+
+    Parameters
+    ----------
+    place
+        A file or folder that is there.
+    limits
+        Bounds on what a file may hold.
+
+    Returns
+    -------
+    The format; None for a zip, which holds a file or folder of one.
+
+    Raises
+    ------
+    DataError
+        The file is of no known format, or not safe to read.
+    """
     if place.is_dir():
-        return _open_folder(place, limits)
+        return _first("folder", place)
     with place.open("rb") as stream:
         head = stream.read(4096)
-        if not head:
-            raise DataError("it is empty (0 bytes), counts were expected; copy it again.")
+    if not head:
+        raise DataError("it is empty (0 bytes), counts were expected; copy it again.")
     if is_hdf5(place):
-        return _open_hdf5(place, limits)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
-        return _open_zip(place, limits)
-    raise DataError(_not_accepted(place, head))
+        with _hdf5.opened(place) as file:
+            _hdf5.walk(file, limits)
+            found = _first("hdf5", file)
+            if found is None:
+                raise DataError(_unknown_hdf5(file))
+            return found
+    found = _first("file", head)
+    if found is None and not head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        raise DataError(_not_accepted(place, head))
+    return found
+
+
+def _first(container: str, source: Any) -> FileFormat | None:
+    formats = (one for one in FORMATS if one.container == container)
+    return next((one for one in formats if one.code.recognizes(source)), None)
 
 
 def is_hdf5(place: Path) -> bool:
@@ -169,7 +201,7 @@ def is_hdf5(place: Path) -> bool:
 
 def _not_accepted(place: Path, head: bytes) -> str:
     suffix = place.suffix.lower()
-    claim = f" although its name ends in {suffix}" if suffix in (".h5ad", ".loom", ".h5") else ""
+    claim = f" although its name ends in {suffix}" if suffix in FILE_ENDINGS else ""
     if head.lower().startswith(b"%%matrixmarket"):
         return (
             "it is one Matrix Market file without barcodes and genes, its folder was expected; "
@@ -177,12 +209,12 @@ def _not_accepted(place: Path, head: bytes) -> str:
         )
     for magic, what, remedy in _KNOWN:
         if head.startswith(magic):
-            return f"it is {what}{claim}, {_ACCEPTED} was expected; {remedy}."
+            return f"it is {what}{claim}, {ACCEPTED} was expected; {remedy}."
     if head[257:262] == b"ustar":
-        return f"it is a tar archive{claim}, {_ACCEPTED} was expected; unpack it first."
+        return f"it is a tar archive{claim}, {ACCEPTED} was expected; unpack it first."
     if _is_text(head):
-        return f"it holds text{claim}, {_ACCEPTED} was expected; write the counts as h5ad."
-    return f"it is of no known format{claim}, {_ACCEPTED} was expected; write the counts as h5ad."
+        return f"it holds text{claim}, {ACCEPTED} was expected; write the counts as h5ad."
+    return f"it is of no known format{claim}, {ACCEPTED} was expected; write the counts as h5ad."
 
 
 def _is_text(head: bytes) -> bool:
@@ -191,22 +223,6 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(c.isprintable() or c in "\r\n\t" for c in text)
-
-
-def _open_folder(folder: Path, limits: Limits) -> Opened:
-    notes: list[str] = []
-    if _zarr.is_store(folder):
-        _zarr.check(folder, limits)
-        group = _zarr.open_group(folder)
-        if "obs" not in group or "var" not in group:
-            raise DataError(
-                "the zarr store holds no obs and var, an AnnData was expected; write it with "
-                "AnnData.write_zarr."
-            )
-        return Opened(read_zarr(group), "zarr", notes)
-    with keeping(notes):
-        chosen = choose_folder(folder, limits, notes)
-        return Opened(read_market_folder(chosen, limits, notes), "mtx folder", notes)
 
 
 def _open_zip(place: Path, limits: Limits) -> Opened:
@@ -221,10 +237,9 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
                 break
             root = inside[0]
             if root.is_file():
-                with root.open("rb") as stream:
-                    if stream.read(8) != _HDF5_MAGIC:
-                        break
-                opened = _open_hdf5(root, limits)
+                if not is_hdf5(root):
+                    break
+                opened = _open(root, limits)
                 opened.notes.insert(0, f"The zip holds {shown(root.name)}, which was read.")
                 return opened
         if not root.is_dir():
@@ -232,71 +247,26 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
                 f"the zip holds only {shown(root.name)}, a matrix folder, zarr store or h5ad was "
                 "expected; pack the whole folder."
             )
-        return _open_folder(root, limits)
+        return _open(root, limits)
 
 
-def _open_hdf5(place: Path, limits: Limits) -> Opened:
-    notes: list[str] = []
-    with _hdf5.opened(place) as file:
-        _hdf5.walk(file, limits)
-        found = format_of(file)
-        if found == "loom":
-            adata = read_loom(file, limits, notes)
-        elif found == "10x h5":
-            adata = read_10x(file)
-    if found == "h5ad":
-        adata = _read_h5ad(place)
-    return Opened(adata, found, [*claimed_note(place, found), *notes])
-
-
-def claimed_note(place: Path, found: Format) -> list[str]:
+def claimed_note(place: Path, found: FileFormat) -> list[str]:
     """Say where a file's name claims another format; nothing where it does not."""
-    claimed = _EXTENSIONS.get(place.suffix.lower())
+    claimed = format_of_ending(place.suffix)
     if claimed is None or claimed == found:
         return []
-    return [f"Its name ends in {place.suffix} but it is {found} and was read as such."]
+    return [f"Its name ends in {place.suffix} but it is {found.name} and was read as such."]
 
 
-def _read_h5ad(place: Path) -> AnnData:
-    with h5py.File(place, "r") as file:
-        if file.attrs.get("encoding-type") == "anndata":
-            adata: AnnData = read_dispatched(file, read_element)
-            return adata
-    # Written before anndata 0.8, which alone knows how.
-    return read_h5ad(place)
-
-
-def read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
-    """Read an element as anndata does, sparse matrices by a faster way to the same numbers."""
-    if iospec.encoding_type not in ("csr_matrix", "csc_matrix") or not isinstance(
-        element, h5py.Group
-    ):
-        return read(element)
-    by_row = iospec.encoding_type == "csr_matrix"
-    shape = tuple(int(n) for n in element.attrs["shape"])
-    data, indices, indptr = (values(element[part]) for part in ("data", "indices", "indptr"))
-    where = shown(key.strip("/") or "X")
-    check_arrays(data, indices, indptr, shape, where=where, major=0 if by_row else 1)
-    kind = sparse.csr_matrix if by_row else sparse.csc_matrix
-    return kind((data, indices, indptr), shape=shape)
-
-
-def format_of(file: h5py.File) -> Format:
-    """Tell the format of an HDF5 file by what it holds."""
+def _unknown_hdf5(file: h5py.File) -> str:
     keys = set(file.keys())
-    if _hdf5.is_loom(file):
-        return "loom"
-    if {"obs", "var"} <= keys:
-        return "h5ad"
-    if tenx_groups(file):
-        return "10x h5"
     if "mod" in keys:
-        raise DataError(
+        return (
             "it is a MuData file of several modalities, an AnnData was expected; save its RNA "
             "modality as h5ad."
         )
     listed = ", ".join(shown(key, longest=40) for key in sorted(keys)[:5]) or "nothing"
-    raise DataError(
+    return (
         f"it is an HDF5 file that holds {listed}; an AnnData (obs, var, X), loom or 10x matrix was "
         "expected; write the counts as h5ad."
     )

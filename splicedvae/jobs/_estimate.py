@@ -2,7 +2,7 @@
 
 The measured seconds of its stages (`_stages`) are summed for the size of the data. They are of two
 cores of one computer, so they are multiplied by how much slower or faster earlier runs on this
-computer were. Where nothing is known, there is no estimate rather than a wrong one.
+computer were. Without data there is no estimate.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ELSEWHERE: Final = (0.6, 1.6)
 HERE: Final = (0.85, 1.2)
 #: A run that is so many times longer than the earlier ones may have another speed than they had.
 MUCH_LONGER: Final = 5.0
-#: A range whose ends are closer than this factor is told as one number.
+#: A range whose ends are closer than this factor is given as one number.
 CLOSE: Final = 1.8
 #: A run that took so many times longer or shorter was interrupted, or is of other work.
 UNLIKELY: Final = 20.0
@@ -62,7 +62,7 @@ class Estimate:
         Earlier runs on this computer whose speed was taken; 0 where the guess is that of two cores
         of another computer.
     streams
-        The best guess of the seconds to the first streams, which are shown while the run goes on;
+        The best guess of the seconds to the first streams, which are shown while the run continues;
         None where they are not asked for.
     """
 
@@ -73,11 +73,11 @@ class Estimate:
     streams: float | None = None
 
     def __str__(self) -> str:
-        """Return a phrase that goes on from "takes", such as ``"about 2 minutes on ..."``."""
+        """Return a phrase that follows "takes", such as ``"about 2 minutes on ..."``."""
         one = self.n_runs > 0 and self.high < CLOSE * self.low
         time = f"about {_span(self.seconds)}" if one else _between(self.low, self.high)
         if self.n_runs:
-            return f"{time} on this computer, by the speed of earlier runs"
+            return f"{time} on this computer, based on earlier runs"
         return f"{time} on a computer with two cores"
 
     @property
@@ -105,7 +105,7 @@ def estimate(
     n_cells
         Cells of the file that have counts.
     n_genes
-        Genes that may be modelled; of a training, those that pass its filters.
+        Genes that may be modeled; of a training, those that pass its filters.
     measured
         Whether the file has measured S/U, against which a prediction is evaluated.
     runs
@@ -113,7 +113,7 @@ def estimate(
 
     Returns
     -------
-    The estimate, or None where there are no cells or genes, or far more than were ever measured.
+    The estimate, or None without cells or genes, or with far more than were ever measured.
     """
     if n_cells < 2 or n_genes < 1:
         return None
@@ -193,7 +193,7 @@ def _newest() -> list[Run]:
 
 
 def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:
-    """Give the seconds that runs of a kind took here, and those measured on two cores."""
+    """Return the seconds that runs of one kind took here, and those measured on two cores."""
     for run in runs:
         try:
             if not _here(run) or not run.is_finished:
@@ -219,7 +219,7 @@ def _here(run: Run) -> bool:
 
 
 def _likely(taken: float, expected: float) -> bool:
-    """Say whether a time can be that of such work, and tell of a computer's speed."""
+    """Return whether a time is plausible for the work and so says how fast the computer is."""
     return expected > 0 and expected / UNLIKELY <= taken <= UNLIKELY * expected
 
 

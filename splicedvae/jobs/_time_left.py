@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-#: A finished stage speaks for the others only if its weight is at least this share of all.
+#: A finished stage predicts the others only if its weight is at least this share of all.
 SPEAKS_FOR_OTHERS: Final = 0.1
 #: Steps and seconds after which the speed of a stage is believed, whichever rule is met first.
 ENOUGH: Final = ((3, 3.0), (1, 15.0))
@@ -84,18 +84,18 @@ class TimeLeft:
         self._spent[self._names[self._position]] += seconds
 
     def advance(self, share: float) -> None:
-        """Tell how much of the present stage is done.
+        """Record how much of the present stage is done.
 
         Parameters
         ----------
         share
-            0 to 1. Where it begins above 0, as in a training that goes on, speed is taken from
+            0 to 1. Where it begins above 0, as in a resumed training, speed is taken from
             there.
         """
         now = self._clock()
         self._share = min(max(share, 0.0), 1.0)
         if self._first is None:
-            # Told before the first step; that step itself is not timed, as it also warms up.
+            # Called before the first step; that step itself is not timed, as it also warms up.
             self._first = self._share
             return
         if self._share <= self._first:

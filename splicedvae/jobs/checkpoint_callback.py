@@ -1,4 +1,4 @@
-"""Filling and reading checkpoints: a training goes on as if it had never been interrupted.
+"""Write and restore checkpoints, so that a resumed training equals an uninterrupted one.
 
 A snapshot is taken between two epochs, with the state of torch's random number generators, so that
 the order of the next minibatches, dropout and the noise of the latent states are those that would
@@ -22,7 +22,7 @@ from scvi.model._utils import parse_device_args
 from splicedvae._core.files import replacing
 from splicedvae.runs.checkpoint import Checkpoints, Record, damaged
 
-#: Seconds between two writings of a checkpoint, once a training has gone on for a minute.
+#: Seconds between two writings of a checkpoint, after the first minute of a training.
 WRITE_EVERY: Final = 30.0
 #: Seconds between two snapshots in memory, which are what a stop writes.
 SNAPSHOT_EVERY: Final = 1.0
@@ -141,7 +141,7 @@ def restore_finished(checkpoints: Checkpoints, training: str, model: Any) -> Non
 
 
 class Keeper(Callback):
-    """Keep where a training stands, and begin it where it stood.
+    """Save the state of a training, and restore it.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class Keeper(Callback):
         return before + self._clock() - self._begun
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take up weights, optimiser and the count of epochs, so that KL warm-up goes on.
+        """Restore weights, optimizer and epoch, so that KL warm-up continues.
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ class Keeper(Callback):
         total.ready = total.completed = self._saved.steps
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the generators where they stood: the minibatches are drawn after this.
+        """Restore the random generators: the minibatches are drawn after this.
 
         Parameters
         ----------

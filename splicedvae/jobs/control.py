@@ -51,13 +51,13 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     ----------
     config
         What to do. A run of the same id that waits, works or has finished is returned as it is;
-        one that failed, was stopped or was lost is begun anew.
+        one that failed, was stopped or was lost is restarted.
     name
         Display name; None takes the configuration's.
 
     Returns
     -------
-    The run. Its `status` tells how far it is.
+    The run. Its `status` shows the progress.
 
     Raises
     ------
@@ -68,13 +68,13 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
         config = dataclasses.replace(config, name=clean_name(name))
     config = dataclasses.replace(config, data=str(Path(config.data).absolute()))
     if not Path(config.data).exists():
-        raise RunError("The data file of the run is not there any more: upload or choose it again.")
+        raise RunError("The data file of the run is no longer there: upload or choose it again.")
     if config.model_run is not None:
         model_run = open_run(config.model_run)
         if not model_run.is_finished:
             raise RunError(
-                f"The run {model_run.name!r} is {model_run.status.state}, so it has no model to "
-                "ask: wait until it is finished, or choose another."
+                f"The run {model_run.name!r} is {model_run.status.state}, so it has no "
+                "model for predictions: wait until it has finished, or choose another."
             )
         if model_run.path.parent != runs_folder() and config.model_run != DEMO:
             config = dataclasses.replace(config, model_run=str(model_run.path.absolute()))
@@ -95,13 +95,13 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
 
 
 def _keep_note(old: Path, new: Path) -> None:
-    """Bring a person's note along when a run is begun anew."""
+    """Keep a person's note when a run is restarted."""
     with contextlib.suppress(FileNotFoundError):
         shutil.copyfile(old / files.ANNOTATION, new / files.ANNOTATION)
 
 
 def resume(run: Run) -> Run:
-    """Have a run that came to rest before its end go on from where its training was kept.
+    """Resume an unfinished run from its last checkpoint.
 
     Parameters
     ----------
@@ -146,16 +146,13 @@ def ready_to_resume(run: Run) -> None:
         if reason:
             raise RunError(reason)
         if status.state in UNFINISHED:
-            raise RunError(
-                f"Nothing of the run {run.name!r} was kept that it could go on from: start it "
-                "again."
-            )
+            raise RunError(f"The run {run.name!r} has no checkpoint to resume from: restart it.")
         raise RunError(
-            f"The run {run.name!r} is {status.state}, and only a run that was stopped, failed or "
-            "lost can go on: choose such a run, or start a new one."
+            f"The run {run.name!r} is {status.state}, and only a stopped, failed or lost "
+            "run can be resumed: choose such a run, or start a new one."
         )
     if not Path(run.config.data).exists():
-        raise RunError("The data file of the run is not there any more: upload or choose it again.")
+        raise RunError("The data file of the run is no longer there: upload or choose it again.")
     write_status(
         run.path,
         Status(stage=status.stage, fraction=status.fraction, updated=time.time()),
@@ -216,7 +213,7 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
 
     Returns
     -------
-    The status afterwards: ``"stopped"``, or what the run had become by itself.
+    The status afterwards: ``"stopped"``, or the state that the run reached by itself.
     """
     with locked(run.path.parent):
         # start() notes its worker under the same lock.
@@ -246,19 +243,19 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    """Signal a worker's group; a worker without a group of its own is signalled alone."""
+    """Signal a worker's group; a worker without a group of its own is signaled alone."""
     try:
         if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
     except (ProcessLookupError, psutil.NoSuchProcess):
-        # It ended by itself in the meantime, which is what was asked for.
+        # It ended by itself in the meantime, as requested.
         return
 
 
 def reconcile() -> list[Run]:
-    """Find runs that claim to be at work but whose process is gone, and mark them as lost.
+    """Find runs marked as running whose process is gone, and mark them as lost.
 
     Called when a server starts. Also removes what an interrupted start or delete left behind.
 
@@ -282,5 +279,5 @@ def reconcile() -> list[Run]:
                         write_status(run.path, lost(status))
                         found.append(run)
             except RunError as error:
-                warnings.warn(f"The run {run.id} is left out: {error}", stacklevel=2)
+                warnings.warn(f"The run {run.id} is not listed: {error}", stacklevel=2)
     return found

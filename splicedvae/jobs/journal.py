@@ -1,4 +1,4 @@
-"""What a run tells while it works: status, heartbeat, live curves, notes and log.
+"""What a running run reports: status, heartbeat, live curves, notes and log.
 
 Stages have the weights of `_stages`, about their share of the time, so that the bar moves evenly
 and the time left can be estimated (`_time_left`).
@@ -38,7 +38,7 @@ class Journal:
     progress
         Called with each new status, for a progress bar.
     stop
-        Looked at whenever something is told, so that a run ends soon after it was asked to.
+        Checked at every report, so that a run ends soon after the request.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Journal:
             self.seconds[name] = round(spent, 3)
 
     def advance(self, share: float, message: str = "") -> None:
-        """Tell how much of the present stage is done.
+        """Report how much of the present stage is done.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Journal:
         self._write()
 
     def publish(self) -> None:
-        """Tell that results which a page can show were written, or written again."""
+        """Record that results which a page can show were written."""
         with self._lock:
             self._written = time.time()
         self._write()
@@ -221,7 +221,7 @@ class Journal:
             file.write(json.dumps(files.plain(line), allow_nan=False) + "\n")
 
     def note(self, sentence: str, code: str) -> None:
-        """Keep a sentence that a reader of the results must know, once.
+        """Add a note for readers of the results, once.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What becomes of predictions for cells of another kind than those of training."""
+"""Adapt predictions for out-of-distribution cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Adaptation:
-    r"""A map of logits that keeps of a prediction what is known of cells of another kind.
+    r"""An affine map of logits that shrinks predictions for out-of-distribution cells.
 
     With l the model's logit of a gene's ratio in a cell, the adapted one is
     :math:`k\,l + b` for an amplitude k, the same for all genes, and an offset b for each gene.
@@ -43,8 +43,8 @@ class Adaptation:
         ratio
             Fractions from 0 to 1, shape (..., n_genes), genes as in ``offset``.
         mean
-            Where the ratios are draws, the ratio they scatter around, shape (n_cells, n_genes):
-            it is adapted, and they scatter around it as before, since nothing makes a prediction
+            Where the ratios are draws, the ratio they vary around, shape (n_cells, n_genes):
+            it is adapted, and they vary around it as before, because nothing makes a prediction
             surer where less is known. ``None`` adapts the ratios themselves.
 
         Returns

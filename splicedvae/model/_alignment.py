@@ -33,15 +33,15 @@ class GeneAlignment:
     n_found
         How many of them the query has.
     n_extra
-        Genes of the query that the model does not know; they were left out.
+        Genes of the query that are not in the model; they were left out.
     reordered
-        Whether the shared genes stood in another order.
+        Whether the shared genes were in another order.
     missing
-        Model genes that the query lacks, in the model's order; their counts are taken as zero.
+        Model genes missing in the query, in the model's order; their counts are set to zero.
     renamed
         Whether the query has other names for genes that were found.
     n_ambiguous
-        How many of the missing genes have a name that stands for more than one gene.
+        How many of the missing genes share their name with another gene.
     found_by
         Sentences' parts that say by what genes were found, each with how many.
     position
@@ -96,11 +96,11 @@ class GeneAlignment:
         parts = [f"{self.n_found:,} of the model's {self.n_model:,} genes were found{how}"]
         if self.missing:
             shown = ", ".join(self.missing[:3]) + (", ..." if len(self.missing) > 3 else "")
-            parts.append(f"{len(self.missing):,} missing ones were taken as zero ({shown})")
+            parts.append(f"{len(self.missing):,} missing ones were set to zero ({shown})")
         if self.n_ambiguous:
             parts.append(
-                f"{self.n_ambiguous:,} of these have a name that stands for more than one gene and "
-                "no identifier that tells which"
+                f"{self.n_ambiguous:,} of these have a name shared by several genes and no "
+                "identifier to distinguish them"
             )
         if self.n_extra:
             parts.append(f"{self.n_extra:,} other genes of the data were left out")
@@ -113,7 +113,7 @@ def _words(rule: Rule) -> str:
     """Say in words by what genes were found."""
     what = "by identifier" if rule.kind == "identifier" else "by name"
     where = f" in var {rule.column}" if rule.column is not None else ""
-    how = "" if rule.exact else ", but for versions, genomes, quotes or punctuation"
+    how = "" if rule.exact else ", ignoring versions, genomes, quotes or punctuation"
     return f"{what}{where}{how}"
 
 
@@ -125,8 +125,8 @@ def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
     ):
         if numbers.mean() > 0.5:
             return (
-                f"the genes of the {which} are only numbered, and numbers do not tell which gene "
-                "is which, so give them their names or identifiers"
+                f"the genes of the {which} are numbered, not named, and numbers do not "
+                "identify genes, so give them their names or identifiers"
                 + (" and train again." if which == "model" else " (in var).")
             )
     ours, theirs = naming_style(model.names), naming_style(names)
@@ -171,7 +171,7 @@ def _same(model: GeneIdentity, var: pd.DataFrame) -> bool:
     theirs = GeneIdentity.of(var)
     both = (theirs.identifiers != "") & (model.identifiers != "")
     named = (theirs.symbols != "") & (model.symbols != "")
-    # Numbers are no names: the same ones stand in every file.
+    # Numbers are not names: every file has the same ones.
     return bool(np.where(both, theirs.identifiers == model.identifiers, named).all())
 
 
@@ -185,7 +185,7 @@ def align_genes(
     """Bring an AnnData to a model's genes: same names, same order, missing ones zero.
 
     Genes are found by their identifiers, in the index or a column of ``var``, else by a symbol that
-    stands for one gene alone. Versions after identifiers, genomes before names, quotes and spaces
+    belongs to one gene only. Versions after identifiers, genomes before names, quotes and spaces
     do not matter. Numbers, and numbers that were put after repeated symbols, match nothing.
 
     Parameters
@@ -193,7 +193,7 @@ def align_genes(
     adata
         The query, cells x any genes. It is not changed.
     genes
-        Names of the model's genes, or `SplicedVAE.gene_identity`, which also knows identifiers.
+        Names of the model's genes, or `SplicedVAE.gene_identity`, which also has identifiers.
     layers
         Layers to bring along where the query has them.
     min_fraction
@@ -210,7 +210,7 @@ def align_genes(
     Raises
     ------
     GenesError
-        If a gene of the model stands twice in the query by name and has no identifier, or too few
+        If a gene of the model is duplicated in the query by name and has no identifier, or too few
         of the model's genes are found.
     """
     model = genes if isinstance(genes, GeneIdentity) else GeneIdentity.of_names(genes)
@@ -226,14 +226,14 @@ def align_genes(
     unclear = twice.intersection(target[~found])
     if len(unclear):
         raise GenesError(
-            f"The gene name '{unclear[0]}' stands more than once in the data, each was expected "
-            "once; add up its columns, or put identifiers that tell them apart into "
+            f"The gene name '{unclear[0]}' is duplicated in the data, expected unique "
+            "names; sum its columns, or put identifiers that distinguish them into "
             f"`adata.var['{Var.GENE_IDS}']`."
         )
     if match.n_found < max(1, min_fraction * n):
         raise GenesError(
-            f"{match.n_found:,} of the model's {n:,} genes ({100 * match.n_found / n:.1f}%) are in "
-            f"the data, at least {100 * min_fraction:.0f}% were expected; "
+            f"{match.n_found:,} of the model's {n:,} genes ({100 * match.n_found / n:.1f}%) "
+            f"are in the data, expected at least {100 * min_fraction:.0f}%; "
             f"{_advice(model, adata.var)}"
         )
     alignment = _told(model, adata, match)

@@ -33,7 +33,7 @@ class TotalsField(LayerField):
     layer
         Name of the layer, or ``None`` for ``X``.
     contents
-        What the totals contain; ``None`` where nothing tells.
+        What the totals contain; ``None`` if unknown.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class TotalsField(LayerField):
 
 
 def identity_in(registry: dict[str, Any]) -> GeneIdentity:
-    """Return which genes a registry is of; one of an earlier version knows their names alone.
+    """Return which genes a registry is of; one of an earlier version has only their names.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def identity_in(registry: dict[str, Any]) -> GeneIdentity:
 
 
 def contents_in(registry: dict[str, Any]) -> Counts | None:
-    """Return what the totals contained that a model was set up on; ``None`` where nothing tells.
+    """Return what the totals contained that a model was set up on; ``None`` if unknown.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class OptionalLayerField(LayerField):
         return self.register_field(adata_target)
 
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, Any]:
-        """Nothing to summarise: the shape is that of the total counts.
+        """Nothing to summarize: the shape is that of the total counts.
 
         Parameters
         ----------

@@ -38,8 +38,8 @@ def _to_json(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise RunError(
-        f"The model's setup holds a {type(value).__name__}, JSON holds numbers, text and lists; "
-        "use columns of plain numbers or text for batches and covariates."
+        f"The model's setup holds a {type(value).__name__}, but JSON holds numbers, text "
+        "and lists; use columns of plain numbers or text for batches and covariates."
     )
 
 
@@ -112,8 +112,8 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise RunError(
-                f"The model folder '{folder.name}' has no file {name}, both {DESCRIPTION} and "
-                f"{WEIGHTS} were expected; give the folder of a finished run's model."
+                f"The model folder '{folder.name}' has no file {name}, expected both "
+                f"{DESCRIPTION} and {WEIGHTS}; give the folder of a finished run's model."
             )
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
@@ -122,13 +122,14 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
         frozen = bool(description["expression_frozen"])
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be understood "
-            f"({type(error).__name__}), a model's description was expected; train the model again."
+            f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be read "
+            f"({type(error).__name__}), expected a model's description; train the model "
+            "again."
         ) from error
     if found != FORMAT:
         raise RunError(
-            f"The model folder '{folder.name}' has format {found}, this version reads {FORMAT}; "
-            "use the version of splicedvae that wrote it, or train again."
+            f"The model folder '{folder.name}' has format {found}, expected {FORMAT}; use "
+            "the version of splicedvae that wrote it, or train again."
         )
     try:
         model = cls(registry=registry, **options)
@@ -137,15 +138,15 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"The weights of the model folder '{folder.name}' do not fit its description "
-            f"({type(error).__name__}), weights of the same names and shapes were expected; train "
-            "the model again."
+            f"({type(error).__name__}), expected the same names and shapes; train the model "
+            "again."
         ) from error
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise RunError(
-                f"The weights '{name}' of the model folder '{folder.name}' are not all finite "
-                "numbers, finite ones were expected; train the model again, with a lower learning "
-                "rate if its loss diverged."
+                f"The weights '{name}' of the model folder '{folder.name}' are not all "
+                "finite, expected finite numbers; train the model again, with a lower "
+                "learning rate if its loss diverged."
             )
     model.is_trained_ = True
     model.head_fitted_ = True

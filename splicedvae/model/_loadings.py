@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-#: Vectors beside the components that are looked for, and blocks of the iteration that finds them.
+#: Extra vectors beyond the requested components, and block iterations of the search.
 OVERSAMPLED = 10
 KRYLOV_BLOCKS = 6
 

@@ -23,11 +23,11 @@ def look_before_setup(
     unspliced_layer: str,
     batch_key: str | None,
 ) -> Counts | None:
-    """Look at an AnnData that a model is to be set up on, and warn of what its counts are not.
+    """Check the AnnData that a model is set up on, and warn about its counts.
 
     Returns
     -------
-    What its totals contain; ``None`` where nothing tells.
+    What its totals contain; ``None`` if unknown.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def look_before_setup(
     """
     if not io.is_in_memory(adata):
         raise DataError(
-            "The counts of the AnnData are not in memory (backed or dask arrays), counts in memory "
-            "were expected to train on; call `adata = adata.to_memory()` first."
+            "The counts of the AnnData are not in memory (backed or dask arrays), expected "
+            "counts in memory for training; call `adata = adata.to_memory()` first."
         )
     refuse_missing_labels(adata, batch_key)
     if adata.X is None if layer is None else layer not in adata.layers:
@@ -49,8 +49,8 @@ def look_before_setup(
         warnings.warn(seen.refusal, UserWarning, stacklevel=3)
     elif seen.is_spliced:
         warnings.warn(
-            f"{seen.source} equals the spliced counts, so the totals are taken as exonic: "
-            "predicted unspliced counts come in addition to them. For totals with introns, "
+            f"{seen.source} equals the spliced counts, so the totals are treated as exonic: "
+            "predicted unspliced counts are added to them. For totals with introns, "
             "spliced + unspliced, set up `splicedvae.io.from_anndata(adata).adata`.",
             UserWarning,
             stacklevel=3,
@@ -78,7 +78,7 @@ def looked_at(
     unspliced_layer: str,
     contents: Counts | None,
 ) -> tuple[AnnData, Counts | None]:
-    """Look at an AnnData that a model is asked about as `splicedvae.io.read` looks at a file.
+    """Check an AnnData for prediction as `splicedvae.io.read` checks a file.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def looked_at(
     Returns
     -------
     The AnnData, or one with its counts in memory, or with spliced + unspliced as totals where its
-    ``X`` is the spliced matrix and the model knows totals with introns; and what its totals
-    contain, ``None`` where nothing tells.
+    ``X`` is the spliced matrix and the model was trained on totals with introns; and what its
+    totals contain, ``None`` if unknown.
 
     Raises
     ------
     DataError
-        If its totals are no raw counts.
+        If its totals are not raw counts.
     """
     if not io.is_in_memory(adata):
         adata = adata.to_memory()
@@ -107,7 +107,7 @@ def looked_at(
     )
     if seen.refusal is not None:
         elsewhere = (
-            " `splicedvae.io.from_anndata` looks for counts in raw.X and layers as well."
+            " `splicedvae.io.from_anndata` also looks for counts in raw.X and layers."
             if adata.raw is not None or len(adata.layers)
             else ""
         )
@@ -118,7 +118,7 @@ def looked_at(
     if not seen.is_spliced or contents == "exonic" or layer is not None:
         return adata, seen.counts
     warnings.warn(
-        "X equals the spliced counts, so spliced + unspliced was taken as total counts.",
+        "X equals the spliced counts, so spliced + unspliced was used as total counts.",
         UserWarning,
         stacklevel=4,
     )

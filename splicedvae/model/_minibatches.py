@@ -30,7 +30,7 @@ from splicedvae.module import SparseMinibatch
 BLOCK = 16
 #: Log-gamma(x + 1) of small whole numbers x.
 _LOG_FACTORIALS = gammaln(np.arange(4096) + 1.0)
-#: Cells that a minibatch must have for batch normalisation to mean something.
+#: Cells that a minibatch must have for batch normalization to mean something.
 FEWEST = 3
 
 _COVARIATES = (
@@ -42,7 +42,7 @@ _COVARIATES = (
 
 
 def whole_batches(n_cells: int, batch_size: int) -> int:
-    """Return the next batch size whose last minibatch is one that batch normalisation can use.
+    """Return the next batch size whose last minibatch is one that batch normalization can use.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def _at_entries_of(pattern: csr_matrix, values: csr_matrix) -> NDArray[np.float3
 class _Blocks(Sampler[list[list[int]]]):
     """Batches of a sampler, several at a time.
 
-    A last batch of one or two cells, which batch normalisation cannot use, joins the one before it.
+    A last batch of one or two cells, which batch normalization cannot use, joins the one before it.
     """
 
     def __init__(self, batches: BatchSampler, size: int) -> None:
@@ -239,7 +239,7 @@ class _Blocks(Sampler[list[list[int]]]):
 
     @property
     def _joins(self) -> bool:
-        """Whether the last batch of the sampler is too small to stand alone."""
+        """Whether the last batch of the sampler is too small on its own."""
         left = len(cast(Sized, self._batches.sampler)) % self._batches.batch_size
         return not self._batches.drop_last and 0 < left < FEWEST and len(self._batches) > 1
 

@@ -224,7 +224,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
         Warns
         -----
         UserWarning
-            In the words of `splicedvae.io.read`, if the totals are no raw counts, which `train`
+            In the words of `splicedvae.io.read`, if the totals are not raw counts, which `train`
             refuses, or equal the spliced counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
@@ -272,8 +272,8 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
     ) -> SplicedVAE:
         """Put a ratio head on a trained standard scVI model, whose weights stay as they are.
 
-        This is the baseline of every comparison: the latent space knows expression only, and
-        `train` then fits the head alone.
+        This is the baseline of every comparison: the latent space is trained on expression only,
+        and `train` then fits the head alone.
 
         Parameters
         ----------
@@ -296,7 +296,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
         ratio_shrinkage
             As for the class.
         n_components
-            As for the class. By default the latent space alone is heard, so that the comparison
+            As for the class. By default the head sees only the latent space, so that the comparison
             is one of latent spaces.
 
         Returns
@@ -310,8 +310,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
         """
         if not scvi_model.is_trained:
             raise DataError(
-                "The scVI model is not trained, a trained one was expected; call its `train()` "
-                "first."
+                "The scVI model is not trained, expected a trained one; call its `train()` first."
             )
         given = scvi_model.init_params_
         options = {**given["non_kwargs"]}
@@ -319,7 +318,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
             options.update(more)
         if not options.pop("use_observed_lib_size", True):
             raise DataError(
-                "The scVI model infers library sizes, SplicedVAE uses observed ones; train it "
+                "The scVI model infers library sizes, expected observed ones; train it "
                 "with `use_observed_lib_size=True`."
             )
         known = {
@@ -335,8 +334,8 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
         unknown = sorted(set(options) - known)
         if unknown:
             raise DataError(
-                f"The scVI model was made with {', '.join(unknown)}, which SplicedVAE does not "
-                "have; make it without."
+                f"The scVI model was created with {', '.join(unknown)}, which SplicedVAE "
+                "does not support; create it without."
             )
         adata = scvi_model.adata if adata is None else adata
         setup = dict(scvi_model.registry["setup_args"])
@@ -383,8 +382,8 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
         if adata is None and self.adata is None:
             raise DataError(
-                "Neither the call nor the model has data, an AnnData with total counts was "
-                "expected; pass one."
+                "Neither the call nor the model has data, expected an AnnData with total "
+                "counts; pass one."
             )
         if adata is None or adata is self.adata:
             return super()._validate_anndata(adata, copy_if_view=copy_if_view)

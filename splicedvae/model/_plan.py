@@ -1,4 +1,4 @@
-"""How the ratio head is optimised beside scVI's networks."""
+"""Optimize the ratio head together with scVI's networks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RatioTrainingPlan(TrainingPlan):
     def get_optimizer_creator(
         self,
     ) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
-        """Return what makes an optimiser with the head in a group of its own."""
+        """Return what makes an optimizer with the head in a group of its own."""
         create = super().get_optimizer_creator()
         head = {
             id(parameter) for expert in self.module.ratio_heads for parameter in expert.parameters()

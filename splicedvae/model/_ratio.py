@@ -1,4 +1,4 @@
-"""The splicing ratio: posterior mean, intervals, draws, and how much counts scatter around it."""
+"""The splicing ratio: posterior mean, intervals, draws, and the overdispersion of counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ N_LATENT_DRAWS = 5_000
 class RatioInterval(NamedTuple):
     """Posterior mean of the splicing ratio with a credible interval.
 
-    The interval covers the uncertainty about the cell's latent state, not the scatter of the
+    The interval covers the uncertainty about the cell's latent state, not the overdispersion of the
     counts themselves.
 
     Parameters
@@ -50,7 +50,7 @@ class RatioMixin(BaseModelClass):
     """Predictions of the splicing ratio from total counts."""
 
     def get_ratio_concentration(self) -> pd.Series:
-        r"""How tightly the spliced share of a gene's counts lies around the predicted ratio.
+        r"""Concentration of the spliced share of a gene's counts around the predicted ratio.
 
         The spliced count of a gene in a cell, given n counted molecules, is predicted as
         beta-binomial with mean ratio :math:`\rho` and concentration c, whose variance is
@@ -215,7 +215,7 @@ class RatioMixin(BaseModelClass):
         batch_size
             Cells at a time; ``None`` takes scvi-tools' setting. It changes nothing else.
         adaptation
-            What to keep of the prediction for cells of another kind, from `get_adaptation`;
+            Adaptation for out-of-distribution cells, from `get_adaptation`;
             ``None`` takes the prediction as it is.
 
         Returns
@@ -238,7 +238,7 @@ class RatioMixin(BaseModelClass):
             if (columns < 0).any():
                 strange = list(gene_list)[int(np.argmax(columns < 0))]
                 raise DataError(
-                    f"The gene '{strange}' is not one of the model's {len(genes):,}; look at "
+                    f"The gene '{strange}' is not one of the model's {len(genes):,}; see "
                     "`model.genes`."
                 )
         adata = self._validate_anndata(adata)
@@ -255,8 +255,9 @@ class RatioMixin(BaseModelClass):
             return frame(np.concatenate(blocks))
         if n_samples < 2 or not 0 < credible_level < 1:
             raise DataError(
-                f"`n_samples` is {n_samples} and `credible_level` {credible_level}, expected at "
-                "least 2 draws and a level between 0 and 1; choose such."
+                f"`n_samples` is {n_samples} and `credible_level` {credible_level}, "
+                "expected at least 2 draws and a level between 0 and 1; choose other "
+                "values."
             )
         self._tell_of_minified(adata)
         tail = (1 - credible_level) / 2
@@ -357,8 +358,9 @@ class RatioMixin(BaseModelClass):
     def _tell_of_minified(adata: AnnData) -> None:
         if _get_adata_minify_type(adata) is not None:
             warnings.warn(
-                "The data is minified, so a gene's own count cannot be heard and its ratio is that "
-                "of the latent state alone; pass the AnnData with counts for the full prediction.",
+                "The data is minified, so the ratio is predicted from the latent state "
+                "without the gene's own count; pass the AnnData with counts for the full "
+                "prediction.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -369,12 +371,12 @@ def _adapted(
     adaptation: Adaptation | None,
     mean: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Keep of ratios, or of what draws scatter around, what an adaptation says."""
+    """Apply an adaptation to ratios, or to the ratios that draws vary around."""
     return ratio if adaptation is None else adaptation.apply(ratio, mean)
 
 
 def _at_counts(totals: csr_matrix, blocks: Iterable[NDArray[np.floating]]) -> csr_matrix:
-    """Keep of dense blocks of cells what stands where something was counted."""
+    """Keep the values of dense blocks of cells where the total is not zero."""
     kept: list[csr_matrix] = []
     start = 0
     for block in blocks:

@@ -51,7 +51,7 @@ class ReconstructionMixin(BaseModelClass):
             Cells at a time.
         adapt
             Whether to keep only what is known of other cells (`get_adaptation`); ``None`` does so
-            where the cells are of another kind (`get_novelty`), with a warning.
+            if the cells are out of distribution (`get_novelty`), with a warning.
 
         Returns
         -------
@@ -68,8 +68,8 @@ class ReconstructionMixin(BaseModelClass):
         adata = self.adata if adata is None else adata
         if adata is None:
             raise DataError(
-                "Neither the call nor the model has data, an AnnData with total counts was "
-                "expected; pass one."
+                "Neither the call nor the model has data, expected an AnnData with total "
+                "counts; pass one."
             )
         refuse_minified(adata, "be divided")
         adata, contents = self._looked_at(adata)

@@ -1,4 +1,4 @@
-"""How fast models learn unless told otherwise; for how long is in `splicedvae._core.epochs`.
+"""The default learning-rate schedule; its length is in `splicedvae._core.epochs`.
 
 scvi-tools' defaults (400 epochs up to 20,000 cells, a constant learning rate of 0.001, a KL weight
 that grows over 400 epochs) are careful ones. On the pancreas a quarter of the epochs, at six times
@@ -42,7 +42,7 @@ def plan_options(max_epochs: int, given: Mapping[str, Any] | None = None) -> dic
 class LearningRateDecay(Callback):
     """Let the learning rates of a training fall along a line to its end.
 
-    Each epoch's rate follows from its number alone, so a training that is resumed goes on with the
+    Each epoch's rate follows from its number alone, so a resumed training continues with the
     rates that it would have had.
     """
 

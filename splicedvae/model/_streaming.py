@@ -125,14 +125,14 @@ def _checked(out: Path) -> Path:
         )
     if not out.absolute().parent.is_dir():
         raise DataError(
-            f"The folder {out.parent.name!r} for the output does not exist: make it first."
+            f"The folder {out.parent.name!r} for the output does not exist: create it first."
         )
     if out.is_dir() and not (
         out.suffix == ".zarr" and any((out / name).is_file() for name in ("zarr.json", ".zgroup"))
     ):
         raise DataError(
-            f"The output {out.name!r} is a folder that is no zarr store, a file or store to "
-            "replace was expected: choose another name."
+            f"The output {out.name!r} is a folder but not a zarr store, expected a file or "
+            "store to replace: choose another name."
         )
     if out.suffix == ".zarr" and out.is_file():
         raise DataError(f"The output {out.name!r} is a file: choose another name for the store.")
@@ -207,7 +207,7 @@ def _aligned(
     aligned, alignment = align_genes(shell, genes, layers=[name for name in names if name])
     found = alignment.found
     selection = None if alignment.is_identity else alignment.selection(shell.n_vars)
-    # Registration looks at obs alone, and finds no counts to look at.
+    # Registration uses only obs; there are no counts.
     nothing = csr_matrix((shell.n_obs, len(found)), dtype=np.float32)
     registered = AnnData(
         X=nothing,

@@ -41,7 +41,7 @@ from splicedvae.module import (
     has_step,
 )
 
-#: Counted entries that the scatter of counts and the experts' amplitude are found from.
+#: Entries with counts used to fit the overdispersion and the experts' amplitude.
 MAX_FITTED_ENTRIES = 1_000_000
 #: Options of the trainer that ask something of each step, so that steps are taken one by one.
 _NEEDS_PLAIN_STEPS = frozenset(
@@ -236,7 +236,7 @@ class TrainingMixin(BaseModelClass):
 
         with variances v and covariance c of the deviations, weighted by the information of each
         entry (Ranjan and Gneiting 2010: a linear pool of calibrated forecasts lacks sharpness).
-        The concentration says how much counts scatter around the ratio that this amplitude gives.
+        The concentration gives the dispersion of counts around the ratio with this amplitude.
         """
         module = self.module
         two = module.ratio_head_components is not None
@@ -280,8 +280,8 @@ class TrainingMixin(BaseModelClass):
         """Check what is to be trained on; None if a fitted head meets totals alone."""
         if self.adata is None:
             raise DataError(
-                "The model has no data, an AnnData registered with `setup_anndata` was expected; "
-                "make the model from one to train it."
+                "The model has no data, expected an AnnData registered with "
+                "`setup_anndata`; create the model from one to train it."
             )
         totals = self.get_from_registry(self.adata, REGISTRY_KEYS.X_KEY)
         setup = self.registry_["setup_args"]
@@ -294,14 +294,12 @@ class TrainingMixin(BaseModelClass):
             contents="exonic",
         )
         if self.adata.n_obs < 2:
-            raise DataError(
-                "There is 1 cell to train on, at least 2 were expected; give more cells."
-            )
+            raise DataError("There is 1 cell to train on, expected at least 2; give more cells.")
         empty = int((np.asarray(totals.sum(axis=1)).ravel() <= 0).sum())
         if empty:
             raise DataError(
-                f"{empty:,} cells have no counts in the chosen genes, at least one count each was "
-                "expected; leave those cells out."
+                f"{empty:,} cells have no counts in the selected genes, expected at least "
+                "one each; leave those cells out."
             )
         if self.head_fitted_ and not any(name in self.adata.layers for name in names):
             return None
@@ -309,20 +307,20 @@ class TrainingMixin(BaseModelClass):
         for name in names:
             if name not in self.adata.layers:
                 raise DataError(
-                    f"The data has no layer '{name}', training needs spliced and unspliced counts; "
-                    "name the layers in `setup_anndata`, or predict with a model trained on data "
-                    "that has them."
+                    f"The data has no layer '{name}', but training needs spliced and "
+                    "unspliced counts; name the layers in `setup_anndata`, or predict with "
+                    "a model trained on data that has them."
                 )
             layer = self.adata.layers[name]
             values = layer.data if issparse(layer) else np.asarray(layer)
             if not np.isfinite(values).all() or (values < 0).any():
                 raise DataError(
-                    f"The layer '{name}' holds negative or non-finite values, raw counts were "
-                    "expected; name the layer with raw counts."
+                    f"The layer '{name}' holds negative or non-finite values, expected raw "
+                    "counts; name the layer with raw counts."
                 )
             if not values.any():
                 raise DataError(
-                    f"The layer '{name}' holds no counts at all, so there is no splicing to learn; "
+                    f"The layer '{name}' holds no counts, so there is no splicing to learn; "
                     "check that the counting tool separated spliced and unspliced."
                 )
             layers.append(layer)

@@ -41,8 +41,8 @@ class TransferMixin(BaseModelClass):
         Raises
         ------
         GenesError
-            If fewer than half of the model's genes are found, or a name stands twice and no
-            identifier tells the genes apart.
+            If fewer than half of the model's genes are found, or a name is duplicated and no
+            identifier distinguishes the genes.
         DataError
             If the layer with total counts is missing.
         """
@@ -57,21 +57,21 @@ class TransferMixin(BaseModelClass):
         layer = self.registry_["setup_args"]["layer"]
         if layer is not None and layer not in adata.layers:
             raise DataError(
-                f"The data has no layer '{layer}', in which the model was set up to find total "
-                f"counts; put them there."
+                f"The data has no layer '{layer}', where the model expects total counts; "
+                "put them there."
             )
 
     def _check_to_predict(self, adata: AnnData) -> None:
         """Refuse data in memory that holds no raw total counts where the model looks."""
         if adata.isbacked:
             raise DataError(
-                "The AnnData is backed, one in memory or the name of its file was expected; give "
-                "the name of the file."
+                "The AnnData is backed, expected one in memory or the name of its file; "
+                "give the name of the file."
             )
         refuse_minified(adata, "be divided")
 
     def _looked_at(self, adata: AnnData) -> tuple[AnnData, Counts | None]:
-        """Look at data that is not the model's own as a file is looked at that is read."""
+        """Check data that is not the model's own as a file is checked when read."""
         contents = contents_in(self.registry_)
         if adata is self.adata or _get_adata_minify_type(adata) is not None:
             return adata, contents
@@ -82,9 +82,9 @@ class TransferMixin(BaseModelClass):
         return adata, told or contents
 
     def get_novelty(self, adata: AnnData | None = None) -> float:
-        r"""How unlike the training cells some cells are, as a whole.
+        r"""Novelty of a set of cells relative to the training cells.
 
-        The mean of their log-normalised totals is compared with that of the training cells. The
+        The mean of their log-normalized totals is compared with that of the training cells. The
         part of the shift that the model's principal components express is a change of cell states
         that training knew; the rest is another tissue, platform or species. Novelty is the rest's
         share:
@@ -102,7 +102,7 @@ class TransferMixin(BaseModelClass):
 
         Returns
         -------
-        From 0 to 1; above `NOVEL`, 0.25, the cells are of another kind than those of training, and
+        From 0 to 1; above `NOVEL`, 0.25, the cells are out of distribution, and
         what the model says of their ratios is hardly more than its genes' means. Not a number for
         a model without components.
 
@@ -132,7 +132,7 @@ class TransferMixin(BaseModelClass):
         novelty: float | None = None,
         batch_size: int | None = None,
     ) -> Adaptation:
-        r"""Find what to keep of the predictions for cells of another kind, from totals alone.
+        r"""Compute the adaptation for out-of-distribution cells, from totals alone.
 
         On such cells a prediction strays as a whole, above all in how many molecules are
         unspliced, and its differences between cells are less sure. So its mean over a gene's
@@ -141,9 +141,9 @@ class TransferMixin(BaseModelClass):
         .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c} \Big/ a
 
         The first factor is how much of the cells' shift the training cells knew (`get_novelty`).
-        The second is what two experts that err each on its own know together (Spearman and Brown
+        The second is the shared signal of two experts with independent errors (Spearman and Brown
         1910), with v the variances and c the covariance of their deviations within genes in these
-        cells; it takes the place of the amplitude a that averaging the experts is given back in
+        cells; it replaces the amplitude a that is restored after averaging the experts in
         cells of training. A model with one expert keeps the first factor alone. On cells as those
         of training none of it is needed, and it takes away what is true.
 
@@ -153,7 +153,7 @@ class TransferMixin(BaseModelClass):
             As for `get_splicing_ratio`.
         novelty
             Novelty of the cells, from 0 to 1; ``None`` takes `get_novelty`. A model without
-            components knows none, and keeps the whole unless one is given.
+            components has none, and keeps the full differences unless one is given.
         batch_size
             Cells at a time.
 
@@ -171,7 +171,7 @@ class TransferMixin(BaseModelClass):
         if novelty is None:
             novelty = self.get_novelty(adata)
         elif not 0 <= novelty <= 1:
-            raise DataError(f"`novelty` is {novelty}, a number from 0 to 1 was expected.")
+            raise DataError(f"`novelty` is {novelty}, expected a number from 0 to 1; correct it.")
         return self._adaptation_of(self._cells(adata), novelty, batch_size=batch_size)
 
     def _adaptation_of(
@@ -237,13 +237,13 @@ class TransferMixin(BaseModelClass):
             return None
         found = self._adaptation_of(cells, novelty, batch_size=batch_size)
         done = (
-            "each gene's mean ratio was brought back to that of the training cells, and of the "
-            f"differences between cells {found.amplitude:.0%} was kept"
+            "each gene's mean ratio was set to that of the training cells, and the "
+            f"differences between cells were shrunk to {found.amplitude:.0%}"
         )
         if adapt is None:
             told = (
-                "These cells are of another kind than those the model was trained on (novelty "
-                f"{novelty:.2f} of 1): {done}; what is left of a velocity should not be trusted."
+                f"These cells are out of distribution for the model (novelty {novelty:.2f} "
+                f"of 1): {done}; do not trust a velocity computed from them."
             )
         else:
             told = f"{done[0].upper()}{done[1:]}."
@@ -256,6 +256,6 @@ def refuse_minified(
     """Refuse data without counts, which were needed to do something."""
     if _get_adata_minify_type(adata) is not None:
         raise DataError(
-            "The data is minified, so its counts are gone, and total counts were expected to "
-            f"{needed}; pass the AnnData with counts."
+            f"The data is minified and has no counts, expected total counts to {needed}; "
+            "pass the AnnData with counts."
         )

@@ -63,7 +63,7 @@ def moments(
     if scale is None:
         spread = h.square() @ own
     else:
-        # Where the state is moves what it lets expect, and so the excess over it.
+        # The state changes the expected count, and so the excess over it.
         moved = (slopes - burst * expression.slopes).square() + own
         spread = torch.cat([h.square(), scale.square()], dim=1) @ torch.cat([own, moved])
     variance = entries.of(spread)

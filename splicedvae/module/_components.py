@@ -1,4 +1,4 @@
-"""Principal components of log-normalised totals, as a fixed part of a module."""
+"""Principal components of log-normalized totals, as a fixed part of a module."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import nn
 class PrincipalComponents(nn.Module):
     """Scores of cells on principal components that were found before training.
 
-    A network that has seen a few hundred cells a few hundred times knows their state less surely
-    than the average over thousands of genes does; these scores say what that average says.
+    A network that has seen a few hundred cells a few hundred times determines their state less
+    precisely than the average over thousands of genes does; these scores say what that average
+    says.
 
     Parameters
     ----------
@@ -19,7 +20,7 @@ class PrincipalComponents(nn.Module):
     n_components
         Number of components.
     n_batch
-        Number of batches; each is centred on its own mean.
+        Number of batches; each is centered on its own mean.
     """
 
     mean: torch.Tensor

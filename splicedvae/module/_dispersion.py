@@ -1,7 +1,7 @@
-"""How much counts scatter beyond the binomial, gene by gene, once a model has been trained.
+"""Overdispersion of counts beyond the binomial, per gene, fitted after training.
 
 Fitted after training, so that the ratio keeps the binomial's robust estimating equations and the
-scatter is only asked for where a distribution of counts is wanted.
+overdispersion is only needed when a distribution of counts is wanted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DispersionFit:
 
     The likelihood of each gene's counts is added up at each concentration of a grid. How common
     each is among genes is the distribution that makes all counts most likely (Kiefer and Wolfowitz
-    1956), found by expectation-maximisation; a gene with few molecules takes it as its own.
+    1956), found by expectation-maximization; a gene with few molecules takes it as its own.
 
     Parameters
     ----------

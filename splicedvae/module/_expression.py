@@ -21,7 +21,7 @@ class SparseNegativeBinomial(NegativeBinomial):
     theta
         Inverse dispersion, shape (n_genes,) or that of ``mu``.
     scale
-        Normalised mean, as scvi-tools keeps it.
+        Normalized mean, as scvi-tools keeps it.
     """
 
     def __init__(self, mu: torch.Tensor, theta: torch.Tensor, scale: torch.Tensor) -> None:

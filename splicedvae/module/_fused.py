@@ -1,4 +1,4 @@
-"""The two likelihoods of training with their gradients worked out by hand.
+"""The two likelihoods of training with hand-written gradients.
 
 Automatic differentiation keeps every intermediate result of a minibatch and goes through each of
 them once more. Here a loss and its gradient are found in one pass, expensive functions are taken

@@ -1,8 +1,8 @@
 """The decoder for the splicing ratio: a gene intercept plus a shrunken function of the cell.
 
 Most genes have a handful of unspliced molecules, and a decoder that learns thousands of genes one
-by one loses much of what it could know to their noise (`benchmarks/shrinkage.py`: without a prior,
-skill 0.0032 in place of 0.0074 on the pancreas). So genes lend each other what they know:
+by one loses much of the signal to noise (`benchmarks/shrinkage.py`: without a prior,
+skill 0.0032 instead of 0.0074 on the pancreas). So genes share information:
 
 * The logit starts from the gene's training log-odds.
 * Slopes on the latent state have a prior mean that all genes share: one common slope (the unspliced
@@ -11,8 +11,8 @@ skill 0.0032 in place of 0.0074 on the pancreas). So genes lend each other what 
   unspliced molecules than its steady state.
 * What a gene departs from that has a Gaussian posterior, whose prior width is learned per latent
   dimension: variational empirical Bayes. Genes that say little stay at the prior mean.
-* A gene's own count above what the cell's state lets expect speaks of a burst of transcription,
-  whose molecules are young; its slope is shared in the same manner.
+* A gene's own count above its expectation given the cell's state indicates a burst of
+  transcription, whose molecules are young; its slope is shared in the same manner.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SlopesDraw(NamedTuple):
     loadings
         Slopes of the logit on h(z), shape (n_features, n_genes).
     burst
-        Slope on the gene's own count beyond what the state lets expect, shape (n_genes,).
+        Slope on the gene's own count beyond its expectation given the state, shape (n_genes,).
     baseline
         Logits per batch, shape (n_genes, n_batch).
     """
@@ -63,7 +63,7 @@ class RatioHead(nn.Module):
 
     with :math:`\ell_g` the slope of the gene's log expression on :math:`h(z)`, kept as running
     moments, and :math:`r_{cg} = \log(1 + x_{cg}) - \log(1 + \mu_{cg})` its count against the one
-    which that slope lets expect. :math:`w_g`, :math:`a_g` and :math:`o_g` have Gaussian posteriors
+    expected from that slope. :math:`w_g`, :math:`a_g` and :math:`o_g` have Gaussian posteriors
     around zero-mean priors.
 
     Parameters
@@ -78,7 +78,7 @@ class RatioHead(nn.Module):
         One of:
 
         * ``"linear"`` - h is the identity.
-        * ``"mlp"`` - h is one hidden layer with layer normalisation and ReLU.
+        * ``"mlp"`` - h is one hidden layer with layer normalization and ReLU.
     n_hidden
         Hidden units of the ``"mlp"`` head.
     likelihood
@@ -231,7 +231,7 @@ class RatioHead(nn.Module):
         return logits if x is None else logits + draw.burst * self.expression.excess(h, x)
 
     def baseline(self, batch_index: torch.Tensor) -> torch.Tensor:
-        """Logits before the cell's state is heard, shape (n_cells, n_genes) or (n_genes,).
+        """Logits before the cell's state is added, shape (n_cells, n_genes) or (n_genes,).
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class RatioHead(nn.Module):
         total = (s + u).sum()
         if not total > 0:
             raise ValueError(
-                "The spliced and unspliced layers hold no counts, at least one was expected; "
+                "The spliced and unspliced layers hold no counts, expected at least one; "
                 "name the layers that hold them."
             )
         mean = (s.sum() / total).clamp(1e-4, 1 - 1e-4)

@@ -116,7 +116,7 @@ def weighted_squared_error(
     """Squared error of the ratio, each entry weighted by the molecules behind it.
 
     The variance of S / (S + U) falls as 1 / (S + U), so the count is the weight under which
-    every entry speaks as loudly as it knows. The paper's abstract names a weighted squared
+    every entry is weighted by its information. The paper's abstract names a weighted squared
     error without giving its weights; this is our reading of it.
 
     Parameters

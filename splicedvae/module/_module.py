@@ -72,9 +72,9 @@ class SplicedVAEModule(VAE):
     deeply_inject_covariates
         Whether every hidden layer sees the covariates.
     use_batch_norm
-        Where to use batch normalisation: ``"encoder"``, ``"decoder"``, ``"none"``, ``"both"``.
+        Where to use batch normalization: ``"encoder"``, ``"decoder"``, ``"none"``, ``"both"``.
     use_layer_norm
-        Where to use layer normalisation, likewise.
+        Where to use layer normalization, likewise.
     use_size_factor_key
         Whether a registered size factor replaces the library size.
     use_observed_lib_size
@@ -161,7 +161,7 @@ class SplicedVAEModule(VAE):
         for name, value in (("ratio_weight", ratio_weight), ("ratio_shrinkage", ratio_shrinkage)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(
-                    f"`{name}` is {value}, expected a finite number of at least 0; choose such."
+                    f"`{name}` is {value}, expected a finite number of at least 0; correct it."
                 )
         self.ratio_weight = ratio_weight
         self.ratio_shrinkage = ratio_shrinkage
@@ -341,8 +341,8 @@ class SplicedVAEModule(VAE):
     ) -> torch.Tensor:
         """Splicing ratio at one draw of the slopes and of each cell's latent state.
 
-        The slopes are the same for all cells, as what the model does not know of a gene errs in all
-        cells alike; drawing them anew for each entry would average out over neighbours.
+        The slopes are the same for all cells, because the model's error on a gene is shared by all
+        cells; drawing them for each entry would average out over neighbors.
 
         Parameters
         ----------
@@ -378,7 +378,7 @@ class SplicedVAEModule(VAE):
         tensors: dict[str, torch.Tensor],
         n_samples: int | None = None,
     ) -> torch.Tensor:
-        """Splicing ratio under the approximate posterior, the experts counting alike.
+        """Splicing ratio under the approximate posterior, the experts with equal weight.
 
         Parameters
         ----------
@@ -394,7 +394,7 @@ class SplicedVAEModule(VAE):
 
         Notes
         -----
-        Minified data has no counts, so the latent state alone is heard.
+        Minified data has no counts, so only the latent state is used.
         """
         if n_samples is None:
             return self.combined(self._expert_ratios(tensors))
@@ -555,7 +555,7 @@ class SplicedVAEModule(VAE):
     def _amplified(
         self, ratio: torch.Tensor, alone: bool, genes: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Give back to the mean of experts the amplitude that averaging takes."""
+        """Restore the amplitude that averaging the experts removes."""
         if alone or self.ratio_head_components is None:
             return ratio
         log_odds = self.ratio_head.log_odds
@@ -580,7 +580,7 @@ class SplicedVAEModule(VAE):
             mean, variance = head.moments(qz.loc, batch_index, x)
             slopes = head.slopes()
             if x is not None:
-                # Where the state is moves what it lets expect, and so the excess over it.
+                # The state changes the expected count, and so the excess over it.
                 slopes = slopes - (head.burst + head.bursts.mean) * head.expression.slopes
             spread = qz.scale.square() @ (slopes.square() + head.loadings.variance)
             return _mean_sigmoid(mean, variance + spread)

@@ -41,7 +41,7 @@ class Slopes(nn.Module):
         if shrinkage is None:
             self.log_width = nn.Parameter(width)
         else:
-            # A precision of zero stands for a prior so wide that it says nothing.
+            # A precision of zero means an uninformative prior.
             width = torch.full(tied, -0.5 * math.log(shrinkage + 1e-6))
             self.register_buffer("log_width", width)
         start = min(float(width.max()), math.log(START_SCALE)) - math.log(2)
@@ -220,7 +220,7 @@ class ExpressionSlopes(nn.Module):
         # It is small, and not every device can do this.
         small = covariance.cpu()
         if not torch.isfinite(small).all():
-            # Training has diverged, which the loss tells.
+            # Training has diverged, which the loss shows.
             return
         spread, axes = (part.to(self._x.device) for part in torch.linalg.eigh(small))
         molecules = n_obs * self._counts

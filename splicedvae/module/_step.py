@@ -1,6 +1,6 @@
 """One training step of the usual module, from a sparse minibatch to a loss.
 
-`SplicedVAEModule.loss` says what is minimised, for every form of the module. This is the same sum
+`SplicedVAEModule.loss` says what is minimized, for every form of the module. This is the same sum
 for the form nearly everybody trains (negative binomial with a dispersion per gene, binomial
 ratio), put together from the fused likelihoods. A test holds value and gradients to
 `SplicedVAEModule.loss`.
@@ -74,7 +74,7 @@ class SparseMinibatch:
 
 @dataclass(frozen=True)
 class StepLosses:
-    """What a training step minimises, and its parts.
+    """What a training step minimizes, and its parts.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class StepLosses:
 
 
 def has_step(module: SplicedVAEModule) -> bool:
-    """Tell whether `training_step` covers a module's options.
+    """Return whether `training_step` covers a module's options.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def training_step(
     Parameters
     ----------
     module
-        In training mode; `has_step` tells whether it can be one.
+        In training mode; `has_step` says whether it is supported.
     minibatch
         The cells.
     kl_weight

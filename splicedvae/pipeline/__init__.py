@@ -61,7 +61,7 @@ def execute(
     folder
         Where to write. It must not exist, be empty, or be prepared for the same configuration.
     resume
-        Whether the folder holds a run that was stopped, lost or failed, which now goes on from
+        Whether the folder holds a run that was stopped, lost or failed, which is now resumed from
         where its training was kept.
     progress
         Called with each new status.
@@ -75,7 +75,7 @@ def execute(
     SplicedVAEError
         If the data or settings do not allow it; the status is then ``"failed"`` with the message.
     RunError
-        If the folder holds another run or none that could go on, memory or disk run out, or
+        If the folder holds another run or none that can be resumed, memory or disk run out, or
         something unforeseen happens, the details of which are in the log.
     KeyboardInterrupt
         If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.

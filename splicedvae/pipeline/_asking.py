@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class TrainedOn:
     """What a run's models were trained on."""
 
-    #: Which genes the models know, in their order.
+    #: Genes of the models, in their order.
     identity: GeneIdentity
     #: Cells of the run, held-out ones among them.
     n_cells: int
@@ -69,7 +69,7 @@ def trained_on(run: Run) -> TrainedOn:
             n_cells = len(_index(stored["obs"]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(
-            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
         ) from error
     data = run.config.data.replace("\\", "/").rstrip("/")
     return TrainedOn(genes, n_cells, data.rsplit("/", 1)[-1])
@@ -103,11 +103,11 @@ def _index(group: h5py.Group) -> pd.Index:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How unlike a model's training cells some cells are; see `SplicedVAE.get_novelty`."""
+    """Novelty of cells relative to a model's training cells; see `SplicedVAE.get_novelty`."""
 
     #: 0 to 1.
     value: float
-    #: Above it, a model knows hardly more than its genes' means.
+    #: Above it, predictions are hardly better than each gene's mean.
     novel_above: float
 
 
@@ -130,7 +130,7 @@ def novelty(run: Run, adata: AnnData, *, batch_key: str | None = None) -> Novelt
     DataError
         If batches are needed and not named, or are not those of training.
     RunError
-        If the run has no model that knows its training cells.
+        If no model of the run has a record of its training cells.
     """
     from splicedvae.pipeline._prediction import totals_only
 
@@ -143,8 +143,8 @@ def novelty(run: Run, adata: AnnData, *, batch_key: str | None = None) -> Novelt
     value = model.get_novelty(totals)
     if not np.isfinite(value):
         raise RunError(
-            f"The model of {run.name!r} has no components to compare cells by: train it again with "
-            "this version."
+            f"The model of {run.name!r} has no components to compare cells with: train it "
+            "again with this version."
         )
     return Novelty(value, NOVEL)
 

@@ -123,7 +123,7 @@ def execute(
             raise
         except MemoryError as error:
             message = (
-                "The memory of this machine does not suffice for the data: use fewer cells, or "
+                "The data does not fit in the memory of this machine: use fewer cells, or "
                 "fewer genes (n_top_genes)."
             )
             journal.close("failed", message)
@@ -139,11 +139,11 @@ def execute(
 def _internal_error(error: Exception) -> str:
     """Put an unforeseen error into a sentence without paths."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full: free some space and start the run again."
+        return "The disk is full: free some space and restart the run."
     first = str(error).strip().split("\n")[0]
     return (
         f"An internal error ended the run ({type(error).__name__}: "
-        f"{_PATH.sub('...', first)[:200]}), see its log.txt and report it."
+        f"{_PATH.sub('...', first)[:200]}): see its log.txt and report it."
     )
 
 
@@ -161,7 +161,7 @@ def _take_folder(folder: Path, config: RunConfig) -> None:
             occupied = any(folder.iterdir())
         except (FileExistsError, NotADirectoryError) as error:
             raise RunError(
-                f"{folder.name!r} is a file, and a run is a folder: choose another name."
+                f"{folder.name!r} is a file, expected a folder for the run: choose another name."
             ) from error
         if occupied:
             raise RunError(
@@ -179,7 +179,7 @@ def _take_folder(folder: Path, config: RunConfig) -> None:
     begun_here = status.state == "running" and status.pid == os.getpid()
     if status.state != "queued" and not begun_here:
         raise RunError(
-            f"The run in the folder {folder.name!r} was begun before, its state is "
+            f"The folder {folder.name!r} holds an earlier run, its state is "
             f"{run.status.state!r}: choose a new folder."
         )
 
@@ -219,7 +219,7 @@ class _Input:
 
     cells: AnnData
     measured: bool
-    #: Pairs of cell groups that follow each other, as a simulation knows them.
+    #: Pairs of cell groups that follow each other, known from a simulation.
     transitions: tuple[tuple[str, str], ...] = ()
 
 
@@ -236,22 +236,22 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     )
     if result.sha256 != config.data_sha256:
         raise RunError(
-            "The data file has changed since the run was asked for: start a new run from the file "
-            "as it is now."
+            "The data file has changed since the run was requested: start a new run from "
+            "the current file."
         )
     for note in result.notes:
         journal.note(note, "reading")
     if result.counts is not None and result.counts != config.counts:
         journal.note(
-            f"The totals were found to be {result.counts}, and {config.counts} was asked for; "
-            "what was asked for is used.",
+            f"The totals were found to be {result.counts}, but {config.counts} was "
+            "requested; the requested setting is used.",
             "counts-other-than-asked",
         )
     cells = result.adata
     if not cells.var_names.is_unique:
         raise DataError(
-            "The gene names of the file are not unique, so predictions cannot be told apart: make "
-            "them unique, or add up the columns of one name."
+            "The gene names of the file are not unique, so predictions would be ambiguous: "
+            "make them unique, or sum the columns of one name."
         )
     obs = pd.DataFrame(index=cells.obs_names.astype(str))
     for key in (config.cluster_key, config.batch_key):
@@ -269,22 +269,20 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if config.split_by is not None:
         if config.split_by not in cells.obs:
             raise DataError(
-                f"The file has no column {config.split_by[:60]!r} in obs to split by: choose one "
-                "that it has."
+                f"The file has no column {config.split_by[:60]!r} in obs to split by: "
+                "choose one of its columns."
             )
         obs[config.split_by] = _prediction.categories(cells.obs[config.split_by])
     if config.batch_key is not None:
-        # The models are set up with the file's own column name, which users of them know.
+        # The models are set up with the file's own column name, which their users expect.
         obs[config.batch_key] = batch_labels(cells.obs[config.batch_key])
         obs[Obs.BATCH] = pd.Categorical(obs[config.batch_key])
     totals = _prediction.counts(cells.X)
     kept = np.asarray(totals.sum(axis=1)).ravel() > 0
     if not kept.any():
-        raise DataError("The file holds no counts at all: choose a file with raw counts.")
+        raise DataError("The file holds no counts: choose a file with raw counts.")
     if not kept.all():
-        journal.note(
-            f"{int((~kept).sum()):,} cells without any count were left out.", "cells-empty"
-        )
+        journal.note(f"{int((~kept).sum()):,} cells without counts were left out.", "cells-empty")
     layers: dict[str, Any] = {}
     if result.has_measured_layers:
         for name in (Layers.SPLICED, Layers.UNSPLICED):
@@ -312,14 +310,14 @@ def _identified(var: pd.DataFrame, sha256: str, journal: Journal) -> pd.DataFram
     unknown = (known.identifiers == "") & (known.symbols == "")
     if known.only_numbers:
         journal.note(
-            "The genes of the file are only numbered, and numbers do not tell which gene is which: "
-            "its models and predictions are of use with this file alone.",
+            "The genes of the file are numbered, not named, and numbers do not identify "
+            "genes: models and predictions can be used with this file only.",
             "genes-only-numbered",
         )
     elif unknown.any():
         journal.note(
-            f"{int(unknown.sum()):,} genes have neither an identifier nor a name of their own, so "
-            "models do not know them in other files.",
+            f"{int(unknown.sum()):,} genes have neither an identifier nor a unique name, so "
+            "models cannot match them in other files.",
             "genes-unnamed",
         )
     if unknown.any():
@@ -413,15 +411,15 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
 
 
 def _resumption(told: Mapping[str, Any]) -> str:
-    """Say that a run was interrupted, and where it went on."""
+    """Note that a run was interrupted, and where it was resumed."""
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(float(told["time"])))
     sentence = (
-        f"The run was interrupted; on {when} it went on after epoch {told['epoch']:,} of "
+        f"The run was interrupted and resumed on {when}, after epoch {told['epoch']:,} of "
         f"{told['epochs']:,} of training {TRAININGS[told['training']]}"
     )
     here = "cuda" if torch.cuda.is_available() else "cpu"
     if told["device"] != here:
-        sentence += f", begun on {told['device']} and gone on with on {here}"
+        sentence += f", started on {told['device']} and resumed on {here}"
     return sentence + "."
 
 
@@ -465,13 +463,14 @@ def _choose(
     empty = np.asarray(cells.X.sum(axis=1)).ravel() == 0
     if (empty & train).any():
         journal.note(
-            f"{int((empty & train).sum()):,} training cells have no count in the chosen genes and "
-            "were not trained on.",
+            f"{int((empty & train).sum()):,} training cells have no counts in the selected "
+            "genes and were not used for training.",
             "cells-untrained",
         )
     journal.note(
-        f"{int((train & ~empty).sum()):,} cells were trained on, {int((~train).sum()):,} were held "
-        f"out, and {cells.n_vars:,} of {chosen.size:,} genes were chosen on the training cells.",
+        f"{int((train & ~empty).sum()):,} cells were used for training, "
+        f"{int((~train).sum()):,} were held out, and {cells.n_vars:,} of {chosen.size:,} "
+        "genes were selected on the training cells.",
         "split",
     )
     return cells, train & ~empty, ~train
@@ -497,8 +496,8 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     seen = assessment.trained_on(trained, taken.cells)
     if seen.any():
         journal.note(
-            f"The models were trained on {int(seen.sum()):,} of these cells, whose predictions are "
-            "better than those of new cells; they are left out of the evaluation.",
+            f"{int(seen.sum()):,} of these cells were used to train the models and have "
+            "better predictions than new cells; they are left out of the evaluation.",
             "cells-known-to-model",
         )
     journal.stage(stages.STAGE_PREDICT)
@@ -563,7 +562,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
 def _known_of_models(
     trained: Run, models: Mapping[str, SplicedVAE], novelty: float
 ) -> dict[str, dict[str, Any]]:
-    """Tell of each model how new the cells are to it, and how it did on its own held-out cells."""
+    """Report each model's novelty for the cells, and its results on its own held-out cells."""
     known: dict[str, dict[str, Any]] = {}
     for source in models:
         known[source] = {} if not np.isfinite(novelty) else {verdict.NOVELTY: novelty}
@@ -595,8 +594,8 @@ def _align(
     if batch_key is not None and batch_key not in aligned.obs:
         if Obs.BATCH not in aligned.obs:
             raise DataError(
-                f"The model was trained with batches from obs[{batch_key[:40]!r}], and none were "
-                "named for this file: name the column that holds them."
+                f"The model was trained with batches from obs[{batch_key[:40]!r}], but no "
+                "batch column was named for this file: name the column that holds them."
             )
         aligned.obs[batch_key] = aligned.obs[Obs.BATCH].astype(str)
     return aligned, _prediction.totals_only(aligned, batch_key), found
@@ -635,7 +634,7 @@ def _draw_latents(
         drawn = _prediction.umap(cells.obsm[latent], config.seed)
         if drawn is None:
             journal.note(
-                f"With {cells.n_obs} cells there are too few for a UMAP, which takes at least "
+                f"There are {cells.n_obs} cells, too few for a UMAP, which needs at least "
                 f"{_prediction.MIN_CELLS_UMAP}.",
                 "umap-left-out",
             )
@@ -663,7 +662,7 @@ def _write_table(file: Path, table: pd.DataFrame, *, index: bool = False) -> Non
 
 
 def _write_predictions(folder: Path, cells: AnnData, *, whole: bool = True) -> None:
-    """Write the cells without what stands in other files; in haste where more is to come."""
+    """Write the cells without what is in other files; less compressed if more is to come."""
     kept = (Layers.SPLICED, Layers.UNSPLICED, *Sources.RATIO_LAYERS.values())
     obs = [
         name for name in (Obs.CLUSTERS, Obs.BATCH, Obs.TRUE_TIME, Obs.SPLIT) if name in cells.obs

@@ -65,7 +65,7 @@ def gene_moments(run: Run, source: str, gene: str) -> pd.DataFrame:
 
     Returns
     -------
-    Columns ``Ms`` and ``Mu`` (normalised spliced and unspliced counts, smoothed over neighbours),
+    Columns ``Ms`` and ``Mu`` (normalized spliced and unspliced counts, smoothed over neighbors),
     the cells' names as index.
 
     Raises
@@ -97,7 +97,7 @@ def gene_moments(run: Run, source: str, gene: str) -> pd.DataFrame:
             ]
             if missing:
                 raise RunError(
-                    f"The {label} velocity of this run keeps no smoothed counts "
+                    f"The {label} velocity of this run has no smoothed counts "
                     f"({', '.join(missing)}): train again to see them."
                 )
             place = int(genes.get_loc(gene))
@@ -110,7 +110,7 @@ def gene_moments(run: Run, source: str, gene: str) -> pd.DataFrame:
             )
     except (OSError, KeyError) as error:
         raise RunError(
-            f"The file {path.name} of the run is not readable: the folder is damaged, train again."
+            f"The file {path.name} of the run cannot be read: the folder is damaged, train again."
         ) from error
 
 
@@ -139,8 +139,8 @@ def ratio_intervals(
 
     Returns
     -------
-    Intervals in these cells. They cover what the model does not know of the cell's state and of the
-    gene's slopes, not the scatter of counts and not what the model is wrong about.
+    Intervals in these cells. They cover the model's uncertainty on the cell's state and on the
+    gene's slopes, not the overdispersion of counts and not the model's bias.
 
     Raises
     ------
@@ -161,17 +161,17 @@ def ratio_intervals(
     chosen = np.arange(predictions.n_obs) if cells is None else np.asarray(cells)
     genes = predictions.var_names
     where = model.genes.get_indexer(genes)
-    # Drawing sets the seed of torch's one generator, which a training beside this may be using.
+    # Drawing sets the seed of torch's one generator, which a concurrent training may be using.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         # The run's own notes say which genes were missing.
         warnings.simplefilter("ignore", UserWarning)
         adaptation = None if trained is run else model.adaptation_for(whole)
         if adaptation is not None:
             raise RunError(
-                f"The cells are out-of-distribution for the model (novelty "
-                f"{adaptation.novelty:.2f}, at most {NOVEL:g} was expected), where its "
-                f"{level:.0%} intervals hold too few counts: train on cells of this kind with "
-                "spliced and unspliced counts to have intervals."
+                "The cells are out of distribution for the model (novelty "
+                f"{adaptation.novelty:.2f}, expected at most {NOVEL:g}), where its "
+                f"{level:.0%} intervals hold too few counts: to have intervals, train on "
+                "such cells with spliced and unspliced counts."
             )
         torch.manual_seed(seed)
         drawn = model.get_splicing_ratio(
@@ -194,7 +194,7 @@ def _name_batches(model: SplicedVAE, totals: AnnData, predictions: AnnData) -> N
         return
     if Obs.BATCH not in predictions.obs:
         raise RunError(
-            "The model was trained with batches, and the run does not know those of its cells: "
-            "predict again with the column that holds them."
+            "The model was trained with batches, but the run does not record those of its "
+            "cells: predict again with the column that holds them."
         )
     totals.obs[wanted] = predictions.obs[Obs.BATCH].astype(str).to_numpy()

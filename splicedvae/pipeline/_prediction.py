@@ -51,8 +51,8 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
     if batch_key is not None:
         if batch_key not in adata.obs:
             raise DataError(
-                f"The data has no column {batch_key[:40]!r} in obs to take the batch from: name "
-                "one that it has."
+                f"The data has no column {batch_key[:40]!r} in obs for the batches: name "
+                "one of its columns."
             )
         obs[batch_key] = pd.Categorical(batch_labels(adata.obs[batch_key]))
     return AnnData(X=counts(adata.X), obs=obs, var=GeneIdentity.of(adata.var).frame())
@@ -68,7 +68,7 @@ def ratio_of(
 def adaptations_for(
     models: Mapping[str, SplicedVAE], totals: AnnData, *, novelty: float | None = None
 ) -> tuple[dict[str, Adaptation | None], str]:
-    """Decide whether cells of another file are of another kind, and adapt all models to them.
+    """Decide whether cells of another file are out of distribution, and adapt all models to them.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def umap(space: NDArray[Any], seed: int) -> NDArray[np.float32] | None:
     space
         Cells x dimensions.
     seed
-        Seed of neighbour search and UMAP.
+        Seed of neighbor search and UMAP.
 
     Returns
     -------

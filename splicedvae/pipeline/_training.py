@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 class _Watch(Callback):
-    """Tell each epoch, look for a stop between batches, and end a training that diverges.
+    """Report each epoch, check for a stop between batches, and end a training that diverges.
 
     Parameters
     ----------
     journal
-        Where to tell.
+        Where to report.
     predictor
         Whose curves these are.
     label
         Its name in a sentence.
     only_ratio
-        Whether to record the ratio's losses alone, as the others stand still.
+        Whether to record only the ratio's losses, because the others do not change.
     done
         Epochs that were done before this process.
     """
@@ -78,7 +78,7 @@ class _Watch(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """End the training when it was asked for or when the loss is no number any more.
+        """End the training on request or when the loss is no longer finite.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class _Watch(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Find out whether an error came from weights that are no numbers any more.
+        """Return whether an error came from weights that are no longer finite.
 
         Parameters
         ----------
@@ -141,9 +141,9 @@ class _Watch(Callback):
     def divergence(self) -> RunError:
         """Return the error that says that the training diverged."""
         return RunError(
-            f"The training of {self._label} diverged in epoch {self.epoch + 1}, its loss is no "
-            "finite number any more: use a lower learning rate or ratio weight, and look for cells "
-            "with extreme counts."
+            f"The training of {self._label} diverged in epoch {self.epoch + 1}, its loss is "
+            "no longer finite: use a lower learning rate or ratio weight, and check for "
+            "cells with extreme counts."
         )
 
 
@@ -162,18 +162,18 @@ def _curve(name: str) -> str:
 
 
 class _Trainings:
-    """One training after the other, each kept, watched and told.
+    """One training after the other, each checkpointed, monitored and reported.
 
     Parameters
     ----------
     config
         The settings.
     journal
-        Is told each epoch.
+        Receives each epoch.
     checkpoints
-        Where each training stands; those that are finished are not repeated.
+        State of each training; finished ones are not repeated.
     watched
-        Held-out cells to look at meanwhile, or None.
+        Held-out cells to monitor, or None.
     epochs
         How many each training takes.
     """
@@ -226,7 +226,7 @@ class _Trainings:
         if not isinstance(model, SplicedVAE):
             # The baseline learns as fast and as long as SplicedVAE does.
             callbacks.append(LearningRateDecay())
-        # Last, so that what is kept holds what was told of the epoch.
+        # Last, so that the checkpoint includes the report of the epoch.
         callbacks.append(keeper)
         try:
             self._fit(model, watch, callbacks)
@@ -294,8 +294,8 @@ def _watched(
         return Watched(held_out, train, batch_key=config.batch_key, seed=config.seed)
     except DataError:
         journal.note(
-            "No held-out cell has counts in the chosen genes and a batch that was trained on, so "
-            "no accuracy was watched while the models trained.",
+            "No held-out cell has counts in the selected genes and a batch from training, "
+            "so accuracy was not monitored during training.",
             "watching-left-out",
         )
         return None
@@ -321,16 +321,16 @@ def train_models(
     config
         The settings.
     journal
-        Is told each epoch.
+        Receives each epoch.
     checkpoints
-        Where the trainings stood, and where they are kept.
+        Checkpoints of the trainings, to restore and to write.
     held_out
         Held-out cells x the same genes, some of which are watched meanwhile; nothing is chosen by
         them.
     epochs
         Passes over the training cells.
     resumed
-        Whether a run goes on that was begun before.
+        Whether an earlier run is resumed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The truth that a simulated file knows; other files' entries of the same names are left out."""
+"""The true values in a simulated file; other files' entries of the same names are left out."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def true_time(cells: AnnData, tell: Callable[[Note], None]) -> NDArray[np.float3
     if not is_simulation(cells.uns):
         tell(
             Note(
-                f"The column {Obs.TRUE_TIME} of obs was left out, as the file does not say that "
-                "splicedvae simulated it.",
+                f"The column {Obs.TRUE_TIME} of obs was left out, because the file is not "
+                "marked as simulated by splicedvae.",
                 LEFT_OUT,
             )
         )
@@ -62,10 +62,10 @@ def true_velocity(cells: AnnData, tell: Callable[[Note], None]) -> Any | None:
     layer = cells.layers[Layers.TRUE_VELOCITY]
     values = layer.data if issparse(layer) else np.asarray(layer)
     if not is_simulation(cells.uns):
-        reason = "the file does not say that splicedvae simulated it"
+        reason = "the file is not marked as simulated by splicedvae"
     elif values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        reason = "not all of it are finite numbers"
+        reason = "not all values are finite numbers"
     else:
         return layer
-    tell(Note(f"The layer {Layers.TRUE_VELOCITY} was left out, as {reason}.", LEFT_OUT))
+    tell(Note(f"The layer {Layers.TRUE_VELOCITY} was left out: {reason}.", LEFT_OUT))
     return None

@@ -1,8 +1,8 @@
 """The velocities of a run: one ground, a velocity for each source, and how they agree.
 
 Streams are drawn over all cells. The agreement with the measured velocity is computed among
-held-out cells alone, with neighbours and moments of their own, because a smoothed measurement
-of a cell contains the measurements of its neighbours, on which the models were trained.
+held-out cells alone, with neighbors and moments of their own, because a smoothed measurement
+of a cell contains the measurements of its neighbors, on which the models were trained.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 #: Names of the two halves of the measured molecules.
 _HALVES: Final = ("half_a", "half_b")
 
-#: The control's draws; one alone scatters by as much as it is to judge.
+#: The control's draws; a single one varies as much as the effect it tests.
 N_CONTROLS = 5
 _CONTROLS: Final = tuple(f"{Sources.SHUFFLED}_{draw}" for draw in range(N_CONTROLS))
 #: Predictors that have no velocity by their nature.
@@ -58,7 +58,7 @@ N_TESTS = 99
 #: Cells of a group, on average, where a file names none, and fewest and most such groups.
 CELLS_OF_A_GROUP: Final = 50
 GROUPS: Final = (4, 12)
-#: Fewest held-out cells among which neighbours mean something.
+#: Fewest held-out cells among which neighbors mean something.
 MIN_HELD_OUT = 50
 
 
@@ -184,7 +184,7 @@ def uncertainty(
     how: Counts,
     settings: VelocitySettings,
 ) -> tuple[pd.DataFrame | None, list[str]]:
-    """Measure how far each cell's velocity depends on what the model does not know.
+    """Measure each cell's velocity uncertainty from the model's posterior.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def uncertainty(
     try:
         table = velocity_uncertainty(ground, samples(), settings, bases=bases)
     except VelocityError as error:
-        return None, [f"The uncertainty of the velocity is not known: {error}"]
+        return None, [f"The uncertainty of the velocity is unknown: {error}"]
     return table, list(table.attrs["notes"])
 
 
@@ -245,7 +245,7 @@ def evidence(
     settings
         Those of the velocity.
     batches
-        A batch per cell, within which ratios are dealt out anew, or None.
+        A batch per cell, within which ratios are permuted, or None.
     seed
         Seed of the permutations.
 
@@ -261,15 +261,15 @@ def evidence(
     if ground.n_obs > MAX_COMPARED:
         rng = np.random.default_rng(seed)
         kept = np.sort(rng.choice(ground.n_obs, MAX_COMPARED, replace=False))
-        # The graph of a part of the cells has few of each cell's neighbours left.
+        # The graph of a part of the cells has few of each cell's neighbors left.
         part = cells[kept].copy()
         # No arrow is drawn here, so no embedding has to be computed.
         part.obsm[Obsm.UMAP] = ground.obsm[Obsm.UMAP][kept]
         ground = _prepare(part, settings, keep_umap=True)
         batches = None if batches is None else [batches[cell] for cell in kept]
         notes.append(
-            f"Whether the counts carry a velocity was tested on {MAX_COMPARED:,} cells, drawn at "
-            "random."
+            f"Whether the counts support a velocity was tested on {MAX_COMPARED:,} cells, "
+            "drawn at random."
         )
 
     def tested(groups: Sequence[object] | None) -> VelocityEvidence | None:
@@ -279,7 +279,7 @@ def evidence(
             )
         except (VelocityError, DataError) as error:
             where = "" if groups is batches else " within groups of cells"
-            notes.append(f"Whether the counts carry a velocity{where} is not known: {error}")
+            notes.append(f"Whether the counts support a velocity{where} is unknown: {error}")
             return None
 
     found = tested(batches)
@@ -354,8 +354,8 @@ def held_out_agreement(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Compare each predictor's velocity with the measured, and the true one, among held-out cells.
 
-    The control, SplicedVAE's ratios shuffled within genes, stands among them in several draws:
-    smoothing over neighbours draws orderly arrows of chance too, above all on a map.
+    The control, SplicedVAE's ratios permuted within genes, is among them in several draws:
+    smoothing over neighbors gives orderly arrows by chance too, above all in an embedding.
 
     Parameters
     ----------
@@ -381,17 +381,17 @@ def held_out_agreement(
         Tidy rows as `splicedvae.evaluation.velocity_metrics` makes them; none if refused. The
         ceiling is the split-half reproducibility of the measurement: the agreement of two
         velocities, each from half of the measured molecules. It is not what the truth would
-        reach: the halves share cells, neighbours and scVelo's bias.
+        reach: the halves share cells, neighbors and scVelo's bias.
         Metrics with the suffix ``_true`` are against the true velocity of a simulation, those with
-        ``_own_graph`` on neighbours in the predictor's own latent space. Tests against chance are
+        ``_own_graph`` on neighbors in the predictor's own latent space. Tests against chance are
         those of `splicedvae.evaluation.agreement_tests`.
     notes
         What was refused and why, one sentence each.
     """
     if cells.n_obs < MIN_HELD_OUT:
         return pd.DataFrame(), [
-            f"Velocities were not compared among held-out cells, there are {cells.n_obs} and at "
-            f"least {MIN_HELD_OUT} are needed: hold out a larger share or use more cells."
+            f"Velocities were not compared among held-out cells: there are {cells.n_obs}, "
+            f"at least {MIN_HELD_OUT} are needed; hold out a larger share or use more cells."
         ]
     notes: list[str] = []
     kept = np.arange(cells.n_obs)
@@ -516,14 +516,14 @@ def _tests(
     try:
         return agreement_tests(found.results[Sources.MEASURED], judged, shuffled)
     except DataError as error:
-        notes.append(f"Whether velocities agree by more than chance is not known: {error}")
+        notes.append(f"Whether velocities agree better than chance is unknown: {error}")
         return pd.DataFrame()
 
 
 def _on_own_graphs(
     apart: AnnData, ground: AnnData, settings: VelocitySettings, notes: list[str]
 ) -> pd.DataFrame:
-    """Compare each model's velocity with the measured one on neighbours in its latent space."""
+    """Compare each model's velocity with the measured one on neighbors in its latent space."""
     tables = []
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
         if _latent_name(source) not in apart.obsm:
@@ -558,8 +558,8 @@ def _ceilings(ground: AnnData, settings: VelocitySettings, notes: list[str]) -> 
     except (KeyError, DataError):
         reason = next(iter(comparison.refusals.values()), "the halves share no velocity gene")
         notes.append(
-            "The velocities among held-out cells have no ceiling, as half of the measured counts "
-            f"gives none: {reason}"
+            "The velocities among held-out cells have no noise ceiling, because half of "
+            f"the measured counts gives none: {reason}"
         )
         return {}
     values = table.set_index("metric")["value"]

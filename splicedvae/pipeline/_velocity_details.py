@@ -1,4 +1,4 @@
-"""What is said of a velocity besides its arrows: other maps, time, driver genes, agreement by cell.
+"""Details of a velocity: other embeddings, time, driver genes, agreement by cell.
 
 All of it needs the velocity graphs and layers, which pages do not read: it is computed here, once,
 and written with the velocity under scVelo's names.
@@ -31,17 +31,17 @@ _MAPS: Final = (Obsm.UMAP_LATENT, Obsm.UMAP_LATENT_SCVI)
 
 
 def complete(found: Velocities, maps: Mapping[str, NDArray[Any]]) -> None:
-    """Add to each velocity its arrows on the latent maps, time, driver genes and agreement.
+    """Add to each velocity its arrows in the latent UMAPs, time, driver genes and agreement.
 
     Parameters
     ----------
     found
         The velocities over all cells, changed in place: ``obs`` gets ``root_cells``,
         ``end_points``, ``velocity_pseudotime`` and the cosines to the measured velocity, ``var``
-        the shares and correlations of `splicedvae.velocity.driver_genes`, ``obsm`` the latent maps
+        the shares and correlations of `splicedvae.velocity.driver_genes`, ``obsm`` the latent UMAPs
         and the velocity on them, ``uns`` the driver genes of clusters, and the account the notes.
     maps
-        Maps of the latent spaces by their name in ``obsm``, of the same cells; others are ignored.
+        UMAPs of the latent spaces by their name in ``obsm``, of the same cells; others are ignored.
     """
     measured = found.results.get(Sources.MEASURED)
     for source, result in found.results.items():
@@ -85,13 +85,13 @@ def _without_carriers(result: AnnData) -> list[str]:
     try:
         other = without_genes(result, genes)
     except VelocityError as error:
-        return [f"The velocity was not drawn without the genes that carry it: {error}"]
+        return [f"The velocity without its carrying genes was not computed: {error}"]
     result.obsm[Obsm.UMAP_WITHOUT] = np.asarray(other.obsm[Obsm.UMAP], dtype=np.float32)
     arrows = other.obsm[Obsm.VELOCITY_UMAP]
     basis = Obsm.UMAP_WITHOUT.removeprefix("X_")
     result.obsm[f"{Layers.VELOCITY}_{basis}"] = arrows
     cosine = float(np.nanmean(cell_cosines(result.obsm[Obsm.VELOCITY_UMAP], arrows)))
     return [
-        f"Without {', '.join(genes)} its arrows agree with those shown by a cosine of "
-        f"{cosine:.2f}; the map “without carrying genes” shows them."
+        f"Without {', '.join(genes)} its arrows have a cosine of {cosine:.2f} to those "
+        "shown; the embedding “without carrying genes” shows them."
     ]

@@ -1,7 +1,7 @@
 """The velocities of a run, step by step: arrows that a page can draw first, all else after them.
 
-What a first look needs (map, arrows, account) is written as soon as it is there; what takes longer
-(posterior draws, latent maps, driver genes, tests) follows and is written in its place.
+The first streams (embedding, arrows, record) are written as soon as possible; what takes longer
+(posterior draws, latent UMAPs, driver genes, tests) follows and is written in its place.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class VelocityStages:
         config, folder, journal
             Those of the run.
         cells
-            Cells x model genes with the ratios of all models; gets the map that velocities are
-            drawn on.
+            Cells x model genes with the ratios of all models; gets the embedding that velocities
+            are drawn on.
         measured
             Whether the measured layers are a source.
         known
@@ -103,7 +103,7 @@ class VelocityStages:
         return begun
 
     def _write_outlines(self) -> None:
-        """Write what figures need, which is little, and tell pages of it."""
+        """Write what figures need, which is small, and notify pages."""
         (self.folder / files.OUTLINES).mkdir(exist_ok=True)
         for source, result in self.found.results.items():
             outline = AnnData(
@@ -126,7 +126,7 @@ class VelocityStages:
         totals: AnnData,
         adaptation: Adaptation | None = None,
     ) -> None:
-        """Add to SplicedVAE's velocity how far it depends on what the model does not know.
+        """Add its posterior uncertainty to SplicedVAE's velocity.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class VelocityStages:
         Parameters
         ----------
         cells
-            The cells with the maps of the latent spaces.
+            The cells with the UMAPs of the latent spaces.
         """
         self.journal.stage(stages.STAGE_DETAILS)
         if self.found.ground is not None:
@@ -222,12 +222,12 @@ def batches_of(cells: AnnData) -> list[str] | None:
 
 
 def clear_outlines(folder: Path) -> None:
-    """Remove what stood in for the velocities while they were not whole."""
+    """Remove the temporary outlines of the velocities."""
     shutil.rmtree(folder / files.OUTLINES, ignore_errors=True)
 
 
 def _without_foreign(result: AnnData, source: str) -> AnnData:
-    """Drop the other sources' layers, which stand in files of their own."""
+    """Drop the other sources' layers, which have their own files."""
     foreign = {
         name
         for other in (Sources.SPLICEDVAE, Sources.SCVI)

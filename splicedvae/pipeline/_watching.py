@@ -44,7 +44,7 @@ class Watched:
     train
         Training cells x the same genes, with both layers: they give the gene means.
     batch_key
-        Column of ``obs`` with the batches the models know, or None.
+        Column of ``obs`` with the models' batches, or None.
     seed
         Seed of the choice of cells.
 
@@ -112,7 +112,7 @@ class HeldOutCurves(Callback):
     Parameters
     ----------
     journal
-        Where to tell.
+        Where to report.
     predictor
         Whose ratios these are.
     model

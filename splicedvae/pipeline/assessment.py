@@ -55,8 +55,8 @@ def training_cells(run: Run) -> AnnData:
     cells = run.predictions
     if Obs.SPLIT not in cells.obs or Layers.SPLICED not in cells.layers:
         raise RunError(
-            f"The run {run.name!r} keeps no training cells, so there are no baselines to compare "
-            "with: name a run that was trained."
+            f"The run {run.name!r} has no training cells, so there are no baselines to "
+            "compare with: name a run that was trained."
         )
     return cells[(cells.obs[Obs.SPLIT] == Split.TRAIN).to_numpy()].copy()
 
@@ -108,7 +108,7 @@ def shared_groups(train: AnnData, test: AnnData) -> list[str]:
 
 
 def groups_note(train: AnnData, test: AnnData) -> str | None:
-    """Say which groups of the test cells the mean over groups knows nothing of, if there are any.
+    """Note groups of the test cells that the group mean was not fitted on, if any.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def groups_note(train: AnnData, test: AnnData) -> str | None:
         )
     return (
         f"{groups - known} of {groups} cell groups were not in training: the "
-        f"{Sources.LABELS[Sources.GROUP_MEAN]} takes the gene mean for them."
+        f"{Sources.LABELS[Sources.GROUP_MEAN]} uses the gene mean for them."
     )
 
 
@@ -163,7 +163,7 @@ def assess(
     concentrations: Mapping[str, NDArray[np.floating]] | None = None,
     seed: int,
 ) -> Assessment:
-    """Evaluate the models' ratios beside the baselines fitted on the training cells.
+    """Evaluate the models' ratios and the baselines fitted on the training cells.
 
     Parameters
     ----------
@@ -301,8 +301,8 @@ def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnD
     batch_key = wanted if batch_key is None else batch_key
     if batch_key not in cells.obs:
         raise DataError(
-            f"The file has no column {batch_key[:40]!r} in obs to take the batch from: name one "
-            "that it has."
+            f"The file has no column {batch_key[:40]!r} in obs for the batches: name one of "
+            "its columns."
         )
     cells.obs[wanted] = batch_labels(cells.obs[batch_key])
     return cells
@@ -324,15 +324,15 @@ def assess_on(
     if seen.any():
         cells = cells[~seen].copy()
         notes.append(
-            f"The models were trained on {int(seen.sum()):,} cells of this file, so only its "
-            f"{cells.n_obs:,} other cells are used."
+            f"{int(seen.sum()):,} cells of this file were used to train the models, so only "
+            f"its other {cells.n_obs:,} cells are used."
         )
     if result.sha256 == run.config.data_sha256:
         batch_key = batch_key or run.config.batch_key
         cluster_key = cluster_key or run.config.cluster_key
     cells = cells[np.asarray(cells.X.sum(axis=1)).ravel() > 0].copy()
     if cells.n_obs == 0:
-        raise DataError("The file holds no cell with counts to evaluate on: use another file.")
+        raise DataError("The file has no cell with counts to evaluate: use another file.")
     concentrations: dict[str, NDArray[np.floating]] = {}
     models: dict[str, SplicedVAE] = {}
     for source in (Sources.SPLICEDVAE, Sources.SCVI):
@@ -364,7 +364,7 @@ def assess_on(
     if cluster_key is not None:
         if cluster_key not in cells.obs:
             raise DataError(
-                f"The file has no column {cluster_key[:40]!r} in obs: name one that it has."
+                f"The file has no column {cluster_key[:40]!r} in obs: name one of its columns."
             )
         test.obs[Obs.CLUSTERS] = categories(cells.obs[cluster_key])
     time = true_time(cells, notes.append)

@@ -1,7 +1,7 @@
 """The run that the package ships, made by the same code as any other, then made small.
 
-What is left out is what no page, report or command reads: graphs, normalised counts (the counts
-stand in ``predictions.h5ad``) and the last digits.
+What is left out is what no page, report or command reads: graphs, normalized counts (the counts
+are in ``predictions.h5ad``) and the last digits.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def rounded(values: NDArray[Any], bits_kept: int = _BITS) -> NDArray[np.float32]
     return np.where(finite, carried, bits).astype(np.uint32).view(np.float32)
 
 
-#: What streams on every map are drawn from.
+#: What streams in every embedding are drawn from.
 _VELOCITY_MAPS: Final = (
     Obsm.UMAP,
     Obsm.VELOCITY_UMAP,

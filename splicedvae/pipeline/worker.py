@@ -1,6 +1,6 @@
 """The process that works on one run: ``python -m splicedvae.pipeline.worker RUN``.
 
-It is started in a session of its own by `splicedvae.jobs.start`, tells everything through the
+`splicedvae.jobs.start` starts it in its own session. It reports everything through the
 run folder, and never imports streamlit.
 """
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         begun = Status("running", "starting", pid=os.getpid(), started=time.time())
         write_worker(folder, os.getpid())
         write_status(folder, replace(begun, updated=time.time()))
-        # torch and scvi-tools take seconds to import; the page knows already that work began. None
+        # torch and scvi-tools take seconds to import; the page already shows that it started. None
         # of what they make is garbage, and looking for it takes a quarter of that time.
         gc.disable()
         from splicedvae.pipeline._execute import execute
@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         message = (
-            f"The worker could not begin ({type(error).__name__}), see the log.txt of the run: is "
-            "SplicedVAE installed completely?"
+            f"The worker could not start ({type(error).__name__}): see the log.txt of the "
+            "run, and check that SplicedVAE is fully installed."
         )
         _fail(folder, message)
         raise RunError(message) from error

@@ -10,7 +10,7 @@ from splicedvae.plotting._types import ArrowsLike
 
 
 def add_arrows(figure: go.Figure, panel: int, arrows: ArrowsLike, color: str) -> None:
-    """Draw arrows over the cells of a panel, in the units of its map.
+    """Draw arrows over the cells of a panel, in the units of its embedding.
 
     Parameters
     ----------

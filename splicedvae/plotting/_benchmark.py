@@ -1,4 +1,4 @@
-"""The table of a benchmark as a figure: every predictor, its spread, and what noise allows."""
+"""The table of a benchmark as a figure: every predictor, its spread, and the noise ceiling."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def benchmark_overview(
     shown = [key for key in labels if key in present]
     if not shown:
         raise DataError(
-            f"The summary holds none of {', '.join(name for name, _ in labels)}: name the metrics "
-            "to draw."
+            f"The summary has none of {', '.join((name for name, _ in labels))}: choose "
+            "other metrics."
         )
     drawn = known[[key in shown for key in zip(known["metric"], known["coverage"], strict=True)]]
     predictors = predictors_in_order(drawn["predictor"])
@@ -125,7 +125,8 @@ def benchmark_overview(
     figure.update_layout(template=template(dark), height=(70 + 28 * len(order)) * rows + 60)
     return describe(
         figure,
-        f"Mean and standard deviation over runs of {', '.join(labels[key] for key in shown)}, for: "
-        f"{', '.join(predictor_label(name) for name in predictors)}; a dotted line shows what the "
-        "noise of the measurement allows, where that is known.",
+        "Mean and standard deviation over runs of "
+        f"{', '.join(labels[key] for key in shown)}, for: "
+        f"{', '.join(predictor_label(name) for name in predictors)}; a dotted line is the "
+        "noise ceiling, where known.",
     )

@@ -53,7 +53,7 @@ def reliability_curves(
     Raises
     ------
     DataError
-        If a column is missing or there is no row at all.
+        If a column is missing or there are no rows.
     """
     need_columns(overall, _RELIABILITY, "reliability")
     need_columns(within, _RELIABILITY, "reliability within genes")
@@ -141,9 +141,10 @@ def reliability_curves(
     readers = ", ".join(Sources.LABELS.get(name, name) for name in predictors)
     return describe(
         figure,
-        "Observed minus predicted spliced share in bins of the predicted ratio, where 0 is right, "
-        "and measured against predicted deviations from each gene's mean, where the dotted "
-        f"diagonal is right, for: {readers}; error bars hold 90% of the sampling noise.",
+        "Observed minus predicted spliced fraction in bins of the predicted ratio, where 0 "
+        "is right, and measured against predicted deviations from each gene's mean, where "
+        f"the dotted diagonal is right, for: {readers}; error bars are 90% intervals of the "
+        "sampling noise.",
     )
 
 
@@ -165,13 +166,12 @@ def interval_coverage(metrics: pd.DataFrame, *, dark: bool = False) -> go.Figure
     Raises
     ------
     DataError
-        If a column is missing or there is no row.
+        If a column is missing or there are no rows.
     """
     need_columns(metrics, _INTERVALS, "intervals")
     if metrics.empty:
         raise DataError(
-            "The run does not know how many counts lie inside predicted intervals: train again "
-            "with this version."
+            "The run has no metrics of prediction intervals: train again with this version."
         )
     predictors = predictors_in_order(metrics["predictor"])
     palette = predictor_colors(predictors)
@@ -241,7 +241,7 @@ def skill_boxes(groups: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     Raises
     ------
     DataError
-        If a column is missing or there is no row.
+        If a column is missing or there are no rows.
     """
     need_columns(groups, _BOXES, "groups")
     if groups.empty:

@@ -1,10 +1,10 @@
-"""Cells in panels that share one legend or one colour bar: as points, or many as a picture.
+"""Cells in panels that share one legend or one color bar: as points, or many as an image.
 
-Both the stream plots and the latent maps are made of these parts. Up to `MOST_POINTS` cells are
+Stream plots and latent embeddings use these parts. Up to `MOST_POINTS` cells are
 WebGL points, with positions as float32 and indices as the smallest integers that hold them, which
 plotly encodes as base64: 13 bytes a cell and panel, 18 where cells have numbers. A trace for each
-category costs no more than one with an array of colours, and its legend hides and shows. More
-cells are a picture under the same axes (`_raster`).
+category costs no more than one with an array of colors, and its legend hides and shows. More
+cells are an image under the same axes (`_raster`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def line_width(columns: int) -> int:
 
 
 def grid_of(n_panels: int, columns: int | None) -> tuple[int, int]:
-    """Arrange panels: up to three in a row, four as two by two, unless told otherwise."""
+    """Arrange panels: up to three in a row, four as two by two, by default."""
     if columns is None:
         columns = n_panels if n_panels <= 3 else 2 if n_panels == 4 else 3
     return math.ceil(n_panels / columns), columns
@@ -51,14 +51,14 @@ def grid_of(n_panels: int, columns: int | None) -> tuple[int, int]:
 def check_colors(
     colors: CellColors | Sequence[CellColors], embeddings: Sequence[FloatArray], titles: list[str]
 ) -> list[CellColors]:
-    """Give each panel its colours and check that there is one for each cell.
+    """Give each panel its colors and check that there is one for each cell.
 
-    Numbers without limits of their own get those of all panels, as they share one colour bar.
+    Numbers without limits of their own get those of all panels, as they share one color bar.
 
     Raises
     ------
     DataError
-        If the number of colours is not that of the cells, or that of the colourings is not
+        If the number of colors is not that of the cells, or that of the colorings is not
         that of the panels, or categories and numbers are mixed.
     """
     if isinstance(colors, Categories | Values):
@@ -67,19 +67,19 @@ def check_colors(
         each = list(colors)
     if len(each) != len(embeddings):
         raise DataError(
-            f"There are {len(each)} colourings for {len(embeddings)} panels: "
-            "give one for all, or one for each."
+            f"There are {len(each)} colorings for {len(embeddings)} panels: give one for "
+            "all, or one for each."
         )
     for given, embedding, title in zip(each, embeddings, titles, strict=True):
         if len(given) != embedding.shape[0]:
             raise DataError(
-                f"The colours {given.title!r} of the panel {title!r} are for {len(given)} cells, "
-                f"but it shows {embedding.shape[0]}: give a colour for each cell."
+                f"The colors {given.title!r} of the panel {title!r} are for {len(given)} "
+                f"cells, but it shows {embedding.shape[0]}: give a color for each cell."
             )
     if len({type(given) for given in each}) > 1:
         raise DataError(
-            "Some panels are coloured by categories and others by numbers, which one legend "
-            "cannot tell: colour all by the same kind."
+            "Some panels are colored by categories and others by numbers, which cannot "
+            "share a legend: color all by the same kind."
         )
     numbers = [given for given in each if isinstance(given, Values)]
     if len(numbers) < len(each) or any(given.limits is not None for given in numbers):
@@ -165,7 +165,7 @@ def panels_figure(
                 "font": {"size": 14, "color": colors.text},
             }
         )
-    # Given at once: plotly checks a layout anew with every part that is added to it.
+    # Set at once: plotly validates the whole layout with every added part.
     return go.Figure(layout={**layout, "annotations": words})
 
 
@@ -180,7 +180,7 @@ def _axes(rows: int, columns: int, spacing: float) -> dict[str, dict[str, Any]]:
 
 
 def _row_height(embeddings: Sequence[FloatArray], columns: int) -> float:
-    """Make panels as high as maps of equal aspect need on a usual page."""
+    """Set the panel height for embeddings of equal aspect on a usual page."""
     ratios = [0.0]
     for embedding in embeddings:
         known = placed(embedding)
@@ -212,7 +212,7 @@ def add_cells(
 ) -> None:
     """Draw the cells of a panel; each point's ``customdata`` is the cell's index.
 
-    More than `MOST_POINTS` cells become a picture, without hover, that says so in the figure's
+    More than `MOST_POINTS` cells are drawn as an image, without hover, as stated in the figure's
     ``meta`` (`picture_note`); its legend entries cannot be switched.
 
     Parameters
@@ -230,7 +230,7 @@ def add_cells(
     faint
         Whether the cells are background only.
     selected
-        Which cells keep their colours, shape (n_cells,); the others are grey. All if None.
+        Which cells keep their colors, shape (n_cells,); the others are gray. All if None.
 
     Raises
     ------
@@ -278,7 +278,7 @@ def _add_picture(
     selected: NDArray[np.bool_] | None,
     faint: bool,
 ) -> None:
-    """Put a picture under the panel's axes, with two corners that a lasso and a camera find."""
+    """Put an image under the panel's axes, with two corner points for lasso and zoom."""
     suffix = axis_suffix(panel)
     picture = _raster.draw(points, colors, selected, faint=faint)
     if picture is None:
@@ -303,13 +303,13 @@ def _add_picture(
         go.Scatter(
             x=[left, right],
             y=[bottom, top],
-            name="corners of the map",
+            name="corners of the embedding",
             showlegend=False,
             marker=corners,
             **hidden,
         )
     )
-    note = f"{points.shape[0]:,} cells are drawn as a picture: {_raster.WORDS}"
+    note = f"{points.shape[0]:,} cells are drawn as an image: {_raster.WORDS}"
     figure.layout.meta = {**(figure.layout.meta or {}), "picture": note}
     if isinstance(colors, Categories):
         palette = category_colors(colors.names, colors.colors)
@@ -342,7 +342,7 @@ def _add_picture(
 
 
 def picture_note(figure: go.Figure) -> str:
-    """Say in a sentence that the cells of a figure are drawn as a picture; empty if they are not.
+    """Return a sentence if the cells of a figure are drawn as an image, else an empty one.
 
     Parameters
     ----------
@@ -385,15 +385,15 @@ def add_outline(
 def points_trace(n_cells: int) -> type[go.Scatter] | type[go.Scattergl]:
     """Return what draws so many cells of a panel, and all that must lie above them.
 
-    Few cells are vector graphics: in a picture of a page longer than the window, a browser without
-    a graphics card leaves the part of a canvas blank that was not in sight yet (scrolled to, it is
-    drawn). plotly lays its canvas over all vector graphics, so what lies above cells on a canvas
-    must be on it too.
+    Few cells are vector graphics: in a screenshot of a page longer than the window, a browser
+    without a graphics card leaves the part of a canvas blank that was not visible yet (scrolled to,
+    it is drawn). plotly lays its canvas over all vector graphics, so what lies above cells on a
+    canvas must be on it too.
 
     Parameters
     ----------
     n_cells
-        Cells in the panel, at most `MOST_POINTS`; beyond these they are a picture.
+        Cells in the panel, at most `MOST_POINTS`; beyond these they are an image.
     """
     return go.Scatter if n_cells <= MOST_VECTORS or n_cells > MOST_POINTS else go.Scattergl
 
@@ -497,7 +497,7 @@ def _add_values(
 
 
 def add_color_bar(figure: go.Figure, colors: CellColors, dark: bool) -> None:
-    """Add the one colour bar of a figure whose cells are coloured by numbers."""
+    """Add the one color bar of a figure whose cells are colored by numbers."""
     if isinstance(colors, Values):
         axis = color_axis(colors.scale, colors.limits, label(colors.title, 60), dark)
         figure.layout.coloraxis = axis

@@ -53,7 +53,7 @@ def depth_histogram(
     Raises
     ------
     DataError
-        If there is no histogram.
+        If there are no histograms.
     """
     if not histograms:
         raise DataError("There is no depth to draw: give at least one histogram.")
@@ -122,7 +122,7 @@ def unspliced_fraction_by_cluster(
     overall
         The fraction over all cells, drawn as a line.
     colors
-        Colours that are already decided, by cluster.
+        Colors that are already decided, by cluster.
     dark
         Whether the page behind the figure is dark.
 
@@ -133,7 +133,7 @@ def unspliced_fraction_by_cluster(
     Raises
     ------
     DataError
-        If a column is missing or there is no cluster.
+        If a column is missing or there are no clusters.
     """
     need_columns(table, ("cluster", "n_cells", "median_depth", "unspliced_fraction"), "cluster")
     if table.empty:
@@ -172,7 +172,7 @@ def unspliced_fraction_by_cluster(
             "showgrid": False,
         },
         margin={"r": 56},
-        # Beside the plot, where no line crosses them.
+        # Next to the plot, where no line crosses them.
         annotations=[
             {
                 "text": f"{fraction:.1%}" if np.isfinite(fraction) else "–",

@@ -66,8 +66,8 @@ class PhasePanel:
         if self.spliced is None or self.unspliced is None:
             if not self.message:
                 raise DataError(
-                    f"The phase portrait {self.title!r} has neither points nor a message: say why "
-                    "they are missing."
+                    f"The phase portrait {self.title!r} has neither points nor a message: "
+                    "give a message that says why they are missing."
                 )
         elif self.spliced.shape != self.unspliced.shape:
             raise DataError(
@@ -149,7 +149,7 @@ def phase_portraits(
     Raises
     ------
     DataError
-        If no panel has points, or the colours do not fit the cells.
+        If no panel has points, or the colors do not fit the cells.
     """
     drawn = [panel for panel in panels if panel.spliced is not None and panel.unspliced is not None]
     if not drawn:
@@ -218,16 +218,16 @@ def phase_portraits(
     _add_bar_under_legend(figure, colors, dark)
     return describe(
         figure,
-        f"Phase portraits of {gene}: smoothed unspliced against spliced counts of the cells, "
-        f"coloured by {colors.title}, for {', '.join(panel.title for panel in drawn)}; a dashed "
-        "line is the steady state.",
+        f"Phase portraits of {gene}: smoothed unspliced against spliced counts of the "
+        f"cells, colored by {colors.title}, for "
+        f"{', '.join(panel.title for panel in drawn)}; a dashed line is the steady state.",
     )
 
 
 def ratio_over_time(
     gene: str, ratios: TimedRatios, *, colors: CellColors, dark: bool = False
 ) -> go.Figure:
-    """Draw a gene's ratio over time: predicted in each cell, and measured beside it.
+    """Draw a gene's ratio over time: predicted in each cell, and measured.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def ratio_over_time(
     Raises
     ------
     DataError
-        If the colours do not fit the cells.
+        If the colors do not fit the cells.
     """
     left = np.column_stack([ratios.time, ratios.predicted])
     right = np.column_stack([ratios.time, ratios.measured])
@@ -282,7 +282,7 @@ def ratio_over_time(
     for source, curve in _by_source(ratios.bins):
         figure.add_trace(_pooled_trace(source, curve, "time", dark, axes="2"))
     titles = (
-        ("SplicedVAE, predicted", "a dot a cell, with its interval"),
+        ("SplicedVAE, predicted", "one dot per cell, with its interval"),
         ("measured", "dots: entries, lines: pooled"),
     )
     for index, (title, caption) in enumerate(titles):
@@ -314,9 +314,9 @@ def ratio_over_time(
     _add_bar_under_legend(figure, colors, dark)
     return describe(
         figure,
-        f"Spliced fraction of {gene} over {ratios.time_title}: predicted in each cell with the "
-        "model's interval, and beside it measured, as entries and pooled with error bars, with the "
-        "pooled predictions.",
+        f"Spliced fraction of {gene} over {ratios.time_title}: predicted in each cell with "
+        "the model's interval, and measured, as single entries and pooled with error bars, "
+        "with the pooled predictions.",
     )
 
 
@@ -329,7 +329,7 @@ def ratio_by_group(gene: str, groups: pd.DataFrame, title: str, *, dark: bool = 
         Its name.
     groups
         A row for each group and source: columns ``group``, ``source`` (as in `Sources`),
-        ``ratio``, ``lower``, ``upper`` (NaN where there is no interval), ``molecules``. Groups are
+        ``ratio``, ``lower``, ``upper`` (NaN without an interval), ``molecules``. Groups are
         drawn in the order in which they come.
     title
         What the groups are.
@@ -343,7 +343,7 @@ def ratio_by_group(gene: str, groups: pd.DataFrame, title: str, *, dark: bool = 
     Raises
     ------
     DataError
-        If a column is missing or there is no row.
+        If a column is missing or there are no rows.
     """
     need_columns(groups, _GROUP_COLUMNS, "groups")
     if not groups["ratio"].notna().any():
@@ -384,12 +384,12 @@ def ratio_by_group(gene: str, groups: pd.DataFrame, title: str, *, dark: bool = 
     return describe(
         figure,
         f"Spliced fraction of {gene}, counts pooled in each of {len(names)} groups of cells "
-        f"({title}), for: {told}; error bars show what the sampling of molecules leaves open.",
+        f"({title}), for: {told}; error bars show the sampling noise of molecules.",
     )
 
 
 def _add_bar_under_legend(figure: go.Figure, colors: CellColors, dark: bool) -> None:
-    """Add the colour bar of numbers below the legend of the lines, and room for both."""
+    """Add the color bar of numbers below the legend of the lines, and space for both."""
     add_color_bar(figure, colors, dark)
     if isinstance(colors, Values):
         figure.update_layout(

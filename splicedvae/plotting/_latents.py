@@ -30,37 +30,37 @@ def latents(
     selected: NDArray[np.bool_] | None = None,
     outlines: Sequence[Outline] = (),
 ) -> go.Figure:
-    """Draw maps of the same cells side by side, with the same colours and one legend.
+    """Draw embeddings of the same cells side by side, with the same colors and one legend.
 
     Parameters
     ----------
     panels
         One for each latent space. Their axes are their own unless they are linked: positions in
-        two maps cannot be compared, neighbourhoods can.
+        two embeddings cannot be compared, neighborhoods can.
     colors
-        One colouring of the cells for all panels, or one for each.
+        One coloring of the cells for all panels, or one for each.
     columns
         Panels in a row; up to three, and four as two by two, if None.
     dark
         Whether the page behind the figure is dark.
     linked
-        Whether all maps are zoomed and moved as one, which makes sense if one was turned onto
+        Whether zoom and pan are linked, which makes sense if one was rotated onto
         the other.
     selected
-        Which cells keep their colours in all maps, shape (n_cells,); the others are grey. All if
-        None.
+        Which cells keep their colors in all embeddings, shape (n_cells,); the others are gray. All
+        if None.
     outlines
         Lines around the selected cells.
 
     Returns
     -------
-    One figure; each point's ``customdata`` is the index of its cell. Many cells are a picture
+    One figure; each point's ``customdata`` is the index of its cell. Many cells are an image
     (`picture_note`).
 
     Raises
     ------
     DataError
-        If there is no panel, or the colours do not fit the cells.
+        If there are no panels, or the colors do not fit the cells.
     """
     if not panels:
         raise DataError("There is no latent space to draw: give at least one panel.")
@@ -79,9 +79,9 @@ def latents(
     for outline in outlines:
         add_outline(figure, outline.panel, outline.x, outline.y, dark)
     add_color_bar(figure, each[0], dark)
-    marked = "" if selected is None else f" {int(selected.sum()):,} selected cells keep colours."
+    marked = "" if selected is None else f" {int(selected.sum()):,} selected cells are colored."
     return describe(
         figure,
-        f"Maps of {panels[0].embedding.shape[0]:,} cells, coloured by {each[0].title}, in the "
-        f"latent spaces of: {', '.join(titles)}.{marked}",
+        f"Embeddings of {panels[0].embedding.shape[0]:,} cells, colored by {each[0].title}, "
+        f"in the latent spaces of: {', '.join(titles)}.{marked}",
     )

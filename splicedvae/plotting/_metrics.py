@@ -1,4 +1,4 @@
-"""Numbers of a run: accuracy by coverage beside its ceiling, and the training curves."""
+"""Numbers of a run: accuracy by coverage with its ceiling, and the training curves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ METRIC_LABELS: Final[Mapping[str, str]] = {
 }
 
 #: Curves of the training history that are drawn if present, in this order: per cell, in words that
-#: stand beside each other on a narrow page.
+#: share a row on a narrow page.
 HISTORY_LABELS: Final[Mapping[str, str]] = {
     "ratio_loss": "ratio loss",
     "reconstruction_loss": "expression loss",
@@ -49,7 +49,7 @@ def coverage_curves(
     published: Mapping[str, float] | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """Draw how accuracy depends on the counts an entry must have, beside what is attainable.
+    """Draw how accuracy depends on the counts an entry must have, with the noise ceiling.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def coverage_curves(
     shown = [name for name in labels if (metrics["metric"] == name).any()]
     if not shown:
         raise DataError(
-            f"The metrics hold {_listed(metrics['metric'])} but none of {', '.join(labels)}: "
-            "name the metrics to draw."
+            f"The metrics hold {_listed(metrics['metric'])} but none of "
+            f"{', '.join(labels)}: choose metrics that are present."
         )
     table = metrics[metrics["metric"].isin(shown)].dropna(subset=["coverage", "value"])
     predictors = predictors_in_order(table["predictor"])
@@ -120,11 +120,11 @@ def coverage_curves(
                     mode="lines+markers",
                     line={"color": colors.muted, "width": 1.6, "dash": "dot"},
                     marker={"symbol": "line-ew-open", "size": 9, "color": colors.muted},
-                    name="best possible, given the noise",
+                    name="noise ceiling",
                     legendgroup="ceiling",
                     legendrank=5000,
                     showlegend="ceiling" not in named,
-                    hovertemplate="at least %{x} counts: %{y:.4f}<extra>best possible</extra>",
+                    hovertemplate="at least %{x} counts: %{y:.4f}<extra>noise ceiling</extra>",
                     **axes,
                 )
             )
@@ -148,7 +148,7 @@ def coverage_curves(
         figure.update_layout(
             {
                 f"xaxis{suffix}": {
-                    "title": {"text": "least counts S + U of an entry"},
+                    "title": {"text": "minimum counts S + U of an entry"},
                     "type": "log",
                     "tickmode": "array",
                     "tickvals": ticks,
@@ -165,9 +165,8 @@ def coverage_curves(
     readers = ", ".join(Sources.LABELS.get(name, name) for name in predictors)
     return describe(
         figure,
-        f"{' and '.join(labels[name] for name in shown)} by the least number of counts of an "
-        f"entry, for: {readers}; a dotted line shows what the noise of the measurement allows, "
-        "where that is known.",
+        f"{' and '.join(labels[name] for name in shown)} by the minimum number of counts "
+        f"of an entry, for: {readers}; a dotted line is the noise ceiling, where known.",
     )
 
 
@@ -193,7 +192,7 @@ def training_curves(
     Returns
     -------
     One figure, a panel for each loss. A loss that is positive and falls by more than a factor
-    of five stands on a logarithmic axis.
+    of five is on a logarithmic axis.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def training_curves(
     if not shown:
         raise DataError(
             f"The history holds {_listed(history['metric'])} but no training curve of "
-            f"{', '.join(labels)}: name the losses to draw."
+            f"{', '.join(labels)}: choose losses that are present."
         )
     table = table[table["loss"].isin(shown)]
     predictors = list(dict.fromkeys(table["predictor"]))

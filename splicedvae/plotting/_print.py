@@ -1,9 +1,9 @@
 """A figure of this package on paper: PNG, SVG or PDF at a size in millimetres.
 
-It is drawn by matplotlib from the very plotly figure that stands on a page, so that panels, order,
-colours, legend and numbers cannot differ between the two; nothing is computed here and no browser
-is asked. Fonts are embedded in PDF and drawn as paths in SVG, so that a figure looks alike
-everywhere, and thousands of points are a picture inside the vector file.
+It is drawn by matplotlib from the plotly figure of the page, so that panels, order,
+colors, legend and numbers cannot differ between the two; nothing is computed here and no browser
+is asked. Fonts are embedded in PDF and drawn as paths in SVG, so that a figure looks the same
+everywhere, and thousands of points are an image inside the vector file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ PRINT_SIZES: Final[Mapping[str, PrintSize]] = {
 DPI: Final = 300
 #: Narrowest and widest figure, in millimetres.
 WIDTHS: Final = (40.0, 600.0)
-#: More points than this are a picture inside a vector file.
+#: More points than this are an image inside a vector file.
 MOST_VECTOR_POINTS: Final = 2000
 
 _MM: Final = 1 / 25.4
@@ -81,7 +81,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
 
 @dataclass
 class _Panel:
-    """One pair of axes of the plotly figure, with what stands on it."""
+    """One pair of axes of the plotly figure, with its content."""
 
     x: str
     y: str
@@ -112,7 +112,7 @@ def print_figure(
     height
         Height in millimetres; follows from the panels if None.
     caution
-        A sentence that stands in small type under the figure, such as when not to trust it.
+        A sentence in small type under the figure, such as when not to trust it.
     source
         Where the figure comes from, under it.
 
@@ -124,14 +124,16 @@ def print_figure(
     ------
     DataError
         If the form or size is none that can be drawn, or the figure holds something else than
-        points, lines, bars, maps of counts and pictures.
+        points, lines, bars, heat maps and images.
     """
     if form not in ("pdf", "svg", "png"):
-        raise DataError(f"The form {str(form)[:20]!r} is none of pdf, svg and png: choose one.")
+        raise DataError(
+            f"The form {str(form)[:20]!r} is none of pdf, svg and png: choose one of them."
+        )
     if not WIDTHS[0] <= width <= WIDTHS[1]:
         raise DataError(
-            f"The width is {width:g} mm, and it must be from {WIDTHS[0]:g} to {WIDTHS[1]:g}: "
-            "choose one in between, such as 174."
+            f"The width is {width:g} mm, expected {WIDTHS[0]:g} to {WIDTHS[1]:g}: choose "
+            "one in between, such as 174."
         )
     import matplotlib as mpl
 
@@ -157,7 +159,7 @@ def _draw(
 
     panels = _panels(figure)
     if not panels:
-        raise DataError("The figure holds no panel to draw: draw one with data.")
+        raise DataError("The figure has no panel: add one with data.")
     wanted = _columns(figure, panels)
     columns = max(1, min(wanted, len(panels), int(width // _PANEL_WIDTH)))
     rows = math.ceil(len(panels) / columns)
@@ -183,7 +185,7 @@ def _draw(
     FigureCanvasAgg(drawn)
     layout: Any = drawn.get_layout_engine()
     bottom = min((foot_height + legend_height) / height, 0.6)
-    # Titles stand above what the layout measures, by about a line.
+    # Titles are above what the layout measures, by about a line.
     top = 0.35 * size / 72 / (height * _MM)
     layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom - top), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
     shared = any(_axis(figure, name).matches for panel in panels for name in (panel.x, panel.y))
@@ -211,7 +213,7 @@ def _draw(
     return drawn
 
 
-# What stands where --------------------------------------------------------------------------
+# Layout --------------------------------------------------------------------------------------
 
 
 def _axis(figure: go.Figure, name: str) -> Any:
@@ -299,13 +301,13 @@ def _plain(text: object) -> str:
 
 
 def _foot(caution: str, source: str, width: float, size: float) -> list[tuple[str, bool]]:
-    """Break the lines under the figure; True for those in a quieter colour."""
+    """Break the lines under the figure; True for those in a quieter color."""
     per_line = max(20, int((width - 3) / (0.56 * size * 0.3528)))
     lines = [(line, False) for line in textwrap.wrap(" ".join(caution.split()), per_line)]
     return lines + [(line, True) for line in textwrap.wrap(" ".join(source.split()), per_line)]
 
 
-# Legend and colour bar ----------------------------------------------------------------------
+# Legend and color bar ----------------------------------------------------------------------
 
 
 def _legend_entries(figure: go.Figure) -> Iterator[Any]:
@@ -378,7 +380,7 @@ def _draw_legend(
 
 
 def _color_axis(figure: go.Figure) -> dict[str, Any] | None:
-    """Describe the one colour scale of the figure, None if it has none."""
+    """Describe the one color scale of the figure, None if it has none."""
     values = [value for trace in figure.data if (value := _scaled(trace)) is not None]
     if not values:
         return None
@@ -414,7 +416,7 @@ def _color_map(colorscale: Any) -> Colormap:
     if isinstance(colorscale, str):
         if colorscale.lower() not in colormaps:
             raise DataError(
-                f"The colour scale {colorscale[:40]!r} is not known to print: use one of "
+                f"The color scale {colorscale[:40]!r} cannot be printed: use one of "
                 "splicedvae.plotting."
             )
         return colormaps[colorscale.lower()]
@@ -488,8 +490,8 @@ def _draw_panel(
             _draw_arrows(axes, trace, 2 + 0.01 * order, scale)
         else:
             raise DataError(
-                f"The figure holds a {trace.type} trace, which cannot be printed: use the "
-                "picture that the page itself saves."
+                f"The figure has a {trace.type} trace, which cannot be printed: use the "
+                "image that the page itself saves."
             )
     _draw_shapes(figure, axes, panel, scale)
     _draw_axes(figure, axes, panel, first, size)
@@ -626,7 +628,7 @@ def _draw_arrow_heads(
 
 
 def _draw_arrows(axes: Axes, trace: Any, order: float, scale: float) -> None:
-    """Draw arrows given by tails and extents in the units of the map."""
+    """Draw arrows given by tails and extents in the units of the embedding."""
     x, y, u, v = (
         np.asarray(values, dtype=float) for values in (trace.x, trace.y, trace.u, trace.v)
     )
@@ -679,7 +681,7 @@ def _draw_pictures(figure: go.Figure, axes: Axes, panel: _Panel) -> None:
 
 
 def _draw_shapes(figure: go.Figure, axes: Axes, panel: _Panel, scale: float) -> None:
-    """Draw the straight lines that a figure has beside its traces."""
+    """Draw the straight lines that a figure has in addition to its traces."""
     for shape in figure.layout.shapes:
         color, alpha = _color(shape.line.color or LIGHT.muted)
         style: dict[str, Any] = {
@@ -703,7 +705,7 @@ def _draw_shapes(figure: go.Figure, axes: Axes, panel: _Panel, scale: float) -> 
 
 
 def _draw_notes(figure: go.Figure, axes: Axes, panel: _Panel, size: float) -> None:
-    """Write the sentences that stand inside a panel."""
+    """Write the sentences inside a panel."""
     from matplotlib.transforms import blended_transform_factory
 
     for note in figure.layout.annotations:
@@ -794,7 +796,7 @@ def _numbers(values: Any) -> np.ndarray:
 
 
 def _color(text: Any) -> tuple[str, float]:
-    """Split a colour of CSS into ``#rrggbb`` and its opacity."""
+    """Split a color of CSS into ``#rrggbb`` and its opacity."""
     found = re.fullmatch(r"rgba?\(([^)]*)\)", str(text).replace(" ", ""))
     if found is None:
         return str(text), 1.0

@@ -1,7 +1,7 @@
-"""Many cells as one small picture: what a browser cannot hold as points.
+"""Many cells as one small image: more than a browser can draw as points.
 
-A pixel takes the colour of most of its cells, or of their mean value; the more cells, the more
-opaque. Colours and opacities are few, so that a picture has a palette and is a tenth of a megabyte
+A pixel takes the color of most of its cells, or of their mean value; the more cells, the more
+opaque. Colors and opacities are few, so that an image has a palette and is a tenth of a megabyte
 whatever the number of cells. It is done with NumPy alone: for 500,000 cells this took 0.11 s, where
 datashader 0.19 took 0.25 s (3.0 s the first time, when it compiles) and would have brought seven
 packages.
@@ -24,18 +24,18 @@ from PIL import Image
 from splicedvae.plotting._theme import DIVERGING, MISSING, SEQUENTIAL, category_colors
 from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values, placed
 
-#: Cells of a panel beyond which they are drawn as a picture.
+#: Cells of a panel beyond which they are drawn as an image.
 MOST_POINTS: Final = 30_000
 #: Most cells of a panel that are vector graphics; more are drawn on a canvas.
 MOST_VECTORS: Final = 3_000
-#: What is said under a figure that holds a picture.
+#: The note under a figure with an image.
 WORDS: Final = (
-    "each pixel has the colour of most of its cells, or of their mean value, and is fainter where "
-    "there are few; nothing is told on hover."
+    "each pixel has the color of most of its cells, or of their mean value, and is fainter "
+    "where there are few; hovering shows no values."
 )
-#: Pixels along the longer side of a picture.
+#: Pixels along the longer side of an image.
 _SIDE: Final = 900
-#: Share of the map's extent that is left free around it, so that no dot is cut.
+#: Share of the embedding's extent that is left free around it, so that no dot is cut.
 _MARGIN: Final = 0.01
 #: Cells beyond which a dot is 3 pixels wide instead of 5.
 _SMALL_DOTS: Final = 150_000
@@ -45,13 +45,13 @@ _OPACITIES: Final = (0.62, 0.78, 0.9, 1.0)
 #: Of the opacity of a pixel: cells without a value or outside a selection, and a faint panel.
 _BACKGROUND: Final = 0.4
 _FAINT: Final = 0.4
-#: Colours of a scale.
+#: Colors of a scale.
 _STEPS: Final = 60
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Cells drawn as a picture, and where it belongs in the map's own units."""
+    """Cells drawn as an image, and its extent in the embedding's units."""
 
     #: A PNG as a data URI.
     source: str
@@ -66,7 +66,7 @@ def draw(
     *,
     faint: bool = False,
 ) -> Picture | None:
-    """Draw cells as a picture.
+    """Draw cells as an image.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ def draw(
     colors
         One for each cell. Numbers without limits take the smallest and largest as theirs.
     selected
-        Which cells keep their colours, shape (n_cells,); the others are grey. All if None.
+        Which cells keep their colors, shape (n_cells,); the others are gray. All if None.
     faint
         Whether the cells are background only.
 
     Returns
     -------
-    The picture, or None if no cell has a position.
+    The image, or None if no cell has a position.
     """
     known = placed(points)
     if not known.any():
@@ -108,7 +108,7 @@ def draw(
 
 
 def limits_of(colors: Values) -> tuple[float, float]:
-    """Return the values at the ends of the colour scale: those given, or the data's."""
+    """Return the values at the ends of the color scale: those given, or the data's."""
     if colors.limits is not None:
         return colors.limits
     known = colors.values[np.isfinite(colors.values)]
@@ -117,7 +117,7 @@ def limits_of(colors: Values) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The pixels of a picture, and the dots that cells make on it."""
+    """The pixels of an image, and the dots that cells make on it."""
 
     width: int
     height: int
@@ -182,7 +182,7 @@ def _most_frequent(
         members = pixels[order[starts[code] : starts[code + 1]]]
         if not members.size:
             continue
-        # A category covers a part of the map: the rest of the plane is not touched.
+        # A category covers a part of the embedding: the rest is not touched.
         rows = members // grid.width
         top = max(int(rows.min()) - grid.radius, 0)
         bottom = min(int(rows.max()) + grid.radius + 1, grid.height)
@@ -202,7 +202,7 @@ def _mean_step(
     values: FloatArray,
     limits: tuple[float, float],
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Find the step on the colour scale of each pixel's mean, and its number of cells."""
+    """Find the step on the color scale of each pixel's mean, and its number of cells."""
     count = grid.spread(grid.count(pixels))
     low, high = limits
     scaled = np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
@@ -233,7 +233,7 @@ def _png(
     colors: Sequence[tuple[float, float, float]],
     faint: bool,
 ) -> str:
-    """Write a picture whose palette holds each colour at each opacity; entry 0 is empty."""
+    """Write an image whose palette holds each color at each opacity; entry 0 is empty."""
     levels = len(_OPACITIES)
     opacity = np.array(_OPACITIES) * (_FAINT if faint else 1.0)
     entries = [np.zeros(4)]

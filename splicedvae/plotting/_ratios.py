@@ -40,13 +40,13 @@ def predicted_against_measured(
 
     Returns
     -------
-    One figure, a panel for each predictor, one colour scale (logarithmic) for all, and the
+    One figure, a panel for each predictor, one color scale (logarithmic) for all, and the
     line on which prediction and measurement agree.
 
     Raises
     ------
     DataError
-        If there is no density.
+        If there are no densities.
     """
     if not densities:
         raise DataError("There is no predictor to draw: give at least one density.")
@@ -157,7 +157,7 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
     Raises
     ------
     DataError
-        If there is no histogram.
+        If there are no histograms.
     """
     if not histograms:
         raise DataError("There is no predictor to draw: give at least one histogram.")
@@ -186,7 +186,7 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
     figure.update_layout(
         template=template(dark),
         height=380,
-        xaxis={"title": {"text": "Pearson r within a gene, over held-out cells"}},
+        xaxis={"title": {"text": "Pearson r within a gene, across held-out cells"}},
         yaxis={"title": {"text": "genes"}, "rangemode": "tozero"},
         legend={"y": 1.02, "yanchor": "bottom", "itemsizing": "trace"},
     )
@@ -197,8 +197,8 @@ def within_gene_correlation(histograms: Sequence[Histogram], *, dark: bool = Fal
     )
     return describe(
         figure,
-        "Histogram over genes of the correlation between predicted and measured ratio within a "
-        f"gene{'; medians: ' + medians if medians else ''}.",
+        "Histogram over genes of the within-gene correlation between predicted and "
+        f"measured ratio{('; medians: ' + medians if medians else '')}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Colours of cells as bytes, for drawings that are not plotly's, with what a legend needs."""
+"""Colors of cells as bytes, for drawings that are not plotly's, with what a legend needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = 256
 
 @dataclass(frozen=True)
 class PaintedCells:
-    """Colours of cells, and their legend.
+    """Colors of cells, and their legend.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class PaintedCells:
     title
         What they mean.
     names
-        Name and colour of each category there is; None for numbers.
+        Name and color of each category there is; None for numbers.
     scale
-        Colours from low to high; empty for categories.
+        Colors from low to high; empty for categories.
     limits
         Numbers at its ends.
     """
@@ -40,14 +40,14 @@ class PaintedCells:
 
 
 def painted(colors: CellColors, limits: tuple[float, float] | None = None) -> PaintedCells:
-    """Give each cell the colour that plotly's figures give it.
+    """Give each cell the color that plotly's figures give it.
 
     Parameters
     ----------
     colors
         One for each cell.
     limits
-        Numbers at the ends of the scale; the colouring's own, or the data's, if None.
+        Numbers at the ends of the scale; the coloring's own, or the data's, if None.
     """
     missing = np.array(hex_to_rgb(MISSING), dtype=np.uint8)
     if isinstance(colors, Categories):

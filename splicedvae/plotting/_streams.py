@@ -39,24 +39,24 @@ def streams(
         One for each source of velocity. A panel without lines and arrows shows its cells faintly
         and the sentence that says why.
     colors
-        One colouring of the cells for all panels, or one for each.
+        One coloring of the cells for all panels, or one for each.
     columns
         Panels in a row; up to three, and four as two by two, if None.
     dark
         Whether the page behind the figure is dark.
     matched
-        Whether all are over the same map, so that they are zoomed and moved as one.
+        Whether all are in the same embedding, so that zoom and pan are linked.
 
     Returns
     -------
     One figure; each point's ``customdata`` is the index of its cell, so that a lasso in any
     panel names cells. Every cell is drawn, none is left out: beyond 30,000 cells a panel they
-    are a picture, which `picture_note` says.
+    are an image, as `picture_note` says.
 
     Raises
     ------
     DataError
-        If there is no panel, or the colours do not fit the cells.
+        If there are no panels, or the colors do not fit the cells.
     """
     if not panels:
         raise DataError("There is no velocity to draw: give at least one panel.")
@@ -88,7 +88,7 @@ def _add_lines(
 ) -> None:
     """Draw all lines as one trace and all arrow heads as another.
 
-    They are drawn as the cells are. Over a picture they are vector graphics: opening a canvas took
+    They are drawn as the cells are. Over an image they are vector graphics: opening a canvas took
     a browser without a graphics card a second, and some hundred corners need none.
     """
     scatter = points_trace(n_cells)
@@ -135,7 +135,7 @@ def _is_drawn(panel: StreamPanel) -> bool:
 
 
 def _sentence(panels: Sequence[StreamPanel], colors: CellColors) -> str:
-    text = f"{panels[0].embedding.shape[0]:,} cells on a map, coloured by {colors.title}"
+    text = f"{panels[0].embedding.shape[0]:,} cells in an embedding, colored by {colors.title}"
     drawn = {
         "velocity stream lines": [panel for panel in panels if panel.lines is not None],
         "velocity arrows": [panel for panel in panels if panel.arrows is not None],

@@ -1,4 +1,4 @@
-"""Text that comes from data, made safe and short enough to stand in a figure.
+"""Text from data, made safe and short enough for a figure.
 
 plotly reads names as a small HTML (``<b>``), as templates (``%{x}``) and, where MathJax is
 loaded, as TeX (``$...$``). A cluster called ``<5%{x}$`` must appear as just that.
@@ -65,7 +65,7 @@ def shorten(text: object, length: int = LEGEND_LENGTH) -> str:
 
 
 def label(text: object, length: int = LEGEND_LENGTH) -> str:
-    """Shorten, then escape: what stands in a legend, a title or a tick.
+    """Shorten, then escape: text of a legend, a title or a tick.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""One look for every figure: colours, colour scales and templates for light and dark pages.
+"""One look for every figure: colors, color scales and templates for light and dark pages.
 
-The categorical colours keep apart under deuteranopia and protanopia and are visible on
+The categorical colors keep apart under deuteranopia and protanopia and are visible on
 white and on near-black; ``.streamlit/config.toml`` lists the same ones, so that a chart
-drawn by Streamlit itself looks alike, and a test holds them together. Backgrounds are
+drawn by Streamlit itself look the same, and a test checks it. Backgrounds are
 transparent: the page shows through.
 """
 
@@ -19,8 +19,8 @@ import plotly.graph_objects as go
 from splicedvae._core.keys import Sources
 from splicedvae.plotting._text import escape
 
-#: Colours of categories in their order. The first ten are those of the pages (six of Okabe's
-#: and Ito's); each further one lies as far from all before it as the remaining colours allow,
+#: Colors of categories in their order. The first ten are those of the pages (six of Okabe's
+#: and Ito's); each further one lies as far from all before it as the remaining colors allow,
 #: for trichromats, deuteranopes and protanopes.
 CATEGORICAL: Final = (
     "#0072B2",
@@ -48,7 +48,7 @@ CATEGORICAL: Final = (
     "#6EC2CB",
     "#865FDA",
 )
-#: How many of them stay apart for colour-blind eyes; a longer legend needs hover as well.
+#: How many of them stay apart for color-blind eyes; a longer legend needs hover as well.
 SAFE_COLORS: Final = 10
 
 #: Cells without a category or a value.
@@ -71,15 +71,15 @@ DIVERGING: Final = (
     "#67001F",
 )
 
-#: The line of agreement, visible on the colour scale and on both kinds of page.
+#: The line of agreement, visible on the color scale and on both kinds of page.
 IDENTITY: Final = CATEGORICAL[5]
 
-#: A predictor has one colour in every figure.
+#: A predictor has one color in every figure.
 PREDICTOR_COLORS: Final[Mapping[str, str]] = {
     one.key: MISSING if one.color is None else CATEGORICAL[one.color] for one in Sources.ALL
 }
 
-#: What ``plotly.js`` is told wherever a figure is shown.
+#: The configuration of ``plotly.js`` for every figure.
 CONFIG: Final[Mapping[str, Any]] = {
     "scrollZoom": True,
     "displaylogo": False,
@@ -91,7 +91,7 @@ CONFIG: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Ink:
-    """Colours of what is not data, for one kind of page."""
+    """Colors of what is not data, for one kind of page."""
 
     #: Text and axes.
     text: str
@@ -101,7 +101,7 @@ class Ink:
     grid: str
     #: Stream lines and arrows over cells.
     stream: str
-    #: Behind text that stands on cells.
+    #: Behind text over cells.
     plate: str
 
 
@@ -122,26 +122,26 @@ DARK: Final = Ink(
 
 
 def ink(dark: bool) -> Ink:
-    """Return the colours of text, grid and stream lines for a light or a dark page."""
+    """Return the colors of text, grid and stream lines for a light or a dark page."""
     return DARK if dark else LIGHT
 
 
 def category_colors(
     categories: Sequence[object], given: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Give each category a colour: the same order gives the same colours, in every figure.
+    """Give each category a color: the same order gives the same colors, in every figure.
 
     Parameters
     ----------
     categories
-        Category names in their order. Adding one at the end changes no other's colour.
+        Category names in their order. Adding one at the end changes no other's color.
     given
-        Colours that are already decided, by name, such as those stored in a file; others
+        Colors that are already decided, by name, such as those stored in a file; others
         do not take them as long as the palette lasts.
 
     Returns
     -------
-    Category name to ``#rrggbb``. The first ten stay apart for colour-blind eyes; beyond
+    Category name to ``#rrggbb``. The first ten stay apart for color-blind eyes; beyond
     the palette's 24, hues are generated and need the legend or hover.
     """
     chosen = dict(given or {})
@@ -168,7 +168,7 @@ def _endless_colors() -> Iterator[str]:
 
 
 def predictor_colors(predictors: Sequence[str]) -> dict[str, str]:
-    """Give each predictor its colour; one that is not known takes a free colour."""
+    """Give each predictor its color; one that is not known takes a free color."""
     return category_colors(predictors, PREDICTOR_COLORS)
 
 
@@ -200,7 +200,7 @@ def color_axis(
     title: str,
     dark: bool,
 ) -> dict[str, Any]:
-    """Describe the one colour bar of a figure: horizontal, under the panels.
+    """Describe the one color bar of a figure: horizontal, under the panels.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def color_axis(
     limits
         Values at the ends of the scale; the data's if None.
     title
-        What the colours mean, already escaped.
+        What the colors mean, already escaped.
     dark
         Whether the page is dark.
 
@@ -313,7 +313,7 @@ def log_axis(low: float, high: float) -> dict[str, Any]:
     Returns
     -------
     Part of a ``layout.xaxis`` or ``layout.yaxis``. Beyond three decades only powers of ten
-    are labelled.
+    are labeled.
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = (1, 2, 5) if math.log10(high / low) <= 3 else (1,)

@@ -19,7 +19,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
 def placed(points: FloatArray) -> NDArray[np.bool_]:
-    """Mark the cells whose position on a map, shape (n_cells, 2), is finite.
+    """Mark the cells whose position in an embedding, shape (n_cells, 2), is finite.
 
     Column by column: NumPy takes ten times as long along an axis of two.
     """
@@ -89,7 +89,7 @@ class Categories:
     #: Shape (n_cells,), integers into `names`; -1 where a cell has none.
     codes: NDArray[np.integer[Any]]
     names: tuple[str, ...]
-    #: Colours that are already decided, by category name, as ``#rrggbb``.
+    #: Colors that are already decided, by category name, as ``#rrggbb``.
     colors: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -108,13 +108,13 @@ class Categories:
 class Values:
     """A number for each cell, such as its depth or a cosine."""
 
-    #: What the numbers are, with their unit, for the colour bar.
+    #: What the numbers are, with their unit, for the color bar.
     title: str
     #: Shape (n_cells,); NaN where a cell has none.
     values: FloatArray
     #: "diverging" for numbers around a meaningful middle.
     scale: Literal["sequential", "diverging"] = "sequential"
-    #: Numbers at the ends of the colour scale; the data's smallest and largest if None.
+    #: Numbers at the ends of the color scale; the data's smallest and largest if None.
     limits: tuple[float, float] | None = None
 
     def __len__(self) -> int:
@@ -152,14 +152,14 @@ class StreamPanel:
         _check_embedding(self.title, self.embedding)
         if self.lines is None and self.arrows is None and not self.message:
             raise DataError(
-                f"The stream panel {self.title!r} has neither lines nor a message: "
-                "say why its velocity is missing."
+                f"The stream panel {self.title!r} has neither lines nor a message: give a "
+                "message that says why its velocity is missing."
             )
 
 
 @dataclass(frozen=True)
 class LatentPanel:
-    """One two-dimensional map of the cells.
+    """A two-dimensional embedding of the cells.
 
     Raises
     ------
@@ -180,7 +180,7 @@ class LatentPanel:
 
 @dataclass(frozen=True)
 class Outline:
-    """A closed line drawn around cells on one map.
+    """A closed line drawn around cells in one embedding.
 
     Raises
     ------
@@ -188,17 +188,17 @@ class Outline:
         If it has fewer than three corners, or not a height for each.
     """
 
-    #: Which map, counted from 0.
+    #: Which embedding, counted from 0.
     panel: int
-    #: Corners in the units of that map, at least three; the last is joined to the first.
+    #: Corners in the units of that embedding, at least three; the last is joined to the first.
     x: tuple[float, ...]
     y: tuple[float, ...]
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or len(self.x) < 3:
             raise DataError(
-                f"The line around the cells has {len(self.x)} and {len(self.y)} coordinates: give "
-                "at least three corners."
+                f"The line around the cells has {len(self.x)} and {len(self.y)} "
+                "coordinates: give at least three corners."
             )
 
 
@@ -263,6 +263,6 @@ class Histogram:
 def _check_embedding(title: str, embedding: FloatArray) -> None:
     if embedding.ndim != 2 or embedding.shape[1] != 2:
         raise DataError(
-            f"The embedding of {title!r} has shape {embedding.shape}, "
-            "but a map needs two columns: give its first two."
+            f"The embedding of {title!r} has shape {embedding.shape}, expected two columns: "
+            "give its first two."
         )

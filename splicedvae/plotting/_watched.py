@@ -1,4 +1,4 @@
-"""Accuracy on held-out cells by epoch, beside the gene mean and what noise allows."""
+"""Accuracy on held-out cells by epoch, with the gene mean and the noise ceiling."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def watched_curves(
     history
         One row for each predictor, epoch and metric: columns ``predictor``, ``epoch``,
         ``metric`` and ``value``. Metrics are named ``<metric>_held_out``; those of the gene mean
-        are a level, as is ``<metric>_held_out_ceiling``, what noise allows.
+        are a level, as is ``<metric>_held_out_ceiling``, the noise ceiling.
     labels
         Metrics to draw, a panel each, and their names.
     dark
@@ -51,7 +51,7 @@ def watched_curves(
 
     Returns
     -------
-    One figure, a panel for each metric; the gene mean dashed, what noise allows dotted.
+    One figure, a panel for each metric; the gene mean dashed, the noise ceiling dotted.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def watched_curves(
     shown = [name for name in labels if (models["metric"] == f"{name}{_SUFFIX}").any()]
     if not shown:
         raise DataError(
-            "No accuracy on held-out cells was watched while this run trained, as in runs of "
-            "earlier versions: train again to see it."
+            "Accuracy on held-out cells was not monitored while this run trained, as in "
+            "runs of earlier versions: train again to see it."
         )
     names = models[models["metric"].str.endswith(_SUFFIX)]["predictor"]
     predictors = predictors_in_order(names)
@@ -104,7 +104,7 @@ def watched_curves(
             named.add(predictor)
         for key, words, color, dash in (
             (_SUFFIX, "gene mean, a constant", palette[Sources.GENE_MEAN], "dash"),
-            (_CEILING, "best possible, given the noise", colors.muted, "dot"),
+            (_CEILING, "noise ceiling", colors.muted, "dot"),
         ):
             level = table[
                 (table["predictor"] == Sources.GENE_MEAN) & (table["metric"] == f"{metric}{key}")
@@ -136,6 +136,7 @@ def watched_curves(
     readers = ", ".join(predictor_label(name) for name in predictors)
     return describe(
         figure,
-        f"{', '.join(labels[name] for name in shown)} on watched held-out cells by epoch, of: "
-        f"{readers}; a dashed line is the gene mean, a dotted one what the noise allows.",
+        f"{', '.join(labels[name] for name in shown)} on monitored held-out cells by "
+        f"epoch, of: {readers}; a dashed line is the gene mean, a dotted one the noise "
+        "ceiling.",
     )

@@ -1,7 +1,7 @@
 """Everything of a run in one AnnData that scVelo, CellRank and cellxgene open as it is.
 
 Names are those that these tools look for. Where the data had spliced and unspliced counts, the
-plain layers are the measured ones and predicted counts stand beside them; where it had none, the
+plain layers are the measured ones and predicted counts are next to them; where it had none, the
 plain layers are the predicted ones, and ``uns["splicedvae"]`` says which.
 """
 
@@ -51,15 +51,15 @@ def export_h5ad(run: Run, source: str | None = None, out: Path | str | None = No
     Returns
     -------
     Cells x model genes. ``X``: total counts (CSR, float32). Layers ``spliced`` and ``unspliced``:
-    the measured counts, with ``predicted_spliced`` and ``predicted_unspliced`` beside them; the
+    the measured counts, with ``predicted_spliced`` and ``predicted_unspliced`` next to them; the
     predicted ones where none were measured. Layers ``splicing_ratio``, ``velocity``, ``Ms`` and
     ``Mu`` (NaN for genes without a velocity). ``obsm``: ``X_umap``, ``X_splicedvae``, ``X_scVI``,
-    ``velocity_umap``. ``var``: ``velocity_genes``, ``velocity_gamma``. The neighbour graph in
+    ``velocity_umap``. ``var``: ``velocity_genes``, ``velocity_gamma``. The neighbor graph in
     ``obsp`` and ``uns["neighbors"]``, ``uns["velocity_graph"]`` and ``uns["velocity_params"]``.
     ``uns["splicedvae"]["export"]`` says what the plain layers are, where everything comes from,
-    when not to trust it, what a run of an earlier version or without velocity lacks, and the call
-    that makes the same velocity graph again (scVelo by itself takes square roots in its stochastic
-    mode only).
+    when not to trust it, what is missing in a run of an earlier version or without velocity, and
+    the call that makes the same velocity graph again (scVelo's default takes square roots in its
+    stochastic mode only).
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _counts(matrix: Any) -> sparse.csr_matrix:
 
 
 def _plain_obs(obs: pd.DataFrame) -> pd.DataFrame:
-    """Make columns that every reader knows: numbers and categories of text."""
+    """Make columns that every reader supports: numbers and categories of text."""
     made = pd.DataFrame(index=pd.Index(obs.index.astype(str), name=None))
     for name in obs.columns:
         column = obs[name]
@@ -171,7 +171,7 @@ def _add_layers(made: AnnData, cells: AnnData, run: Run, source: str | None) -> 
 
 
 def _add_velocity(made: AnnData, moving: AnnData) -> list[str]:
-    """Add a velocity with scVelo's names; return what it lacks."""
+    """Add a velocity with scVelo's names; return what is missing."""
     lacks = []
     genes = made.var_names.get_indexer(moving.var_names)
     known = genes >= 0
@@ -203,7 +203,7 @@ def _add_velocity(made: AnnData, moving: AnnData) -> list[str]:
         if name in moving.obsp:
             made.obsp[name] = _counts(moving.obsp[name])
         else:
-            lacks.append(f"the neighbour graph's {name}")
+            lacks.append(f"the neighbor graph's {name}")
     if Obsp.DISTANCES in made.obsp:
         made.uns[Uns.NEIGHBORS] = _neighbors(made, moving)
     for name in (Uns.VELOCITY_GRAPH, Uns.VELOCITY_GRAPH_NEG):
@@ -227,10 +227,10 @@ def _spread(matrix: Any, genes: np.ndarray, known: np.ndarray, n_genes: int) -> 
 
 
 def _neighbors(made: AnnData, moving: AnnData) -> dict[str, Any]:
-    """Describe the neighbour graph as scanpy and scVelo do."""
+    """Describe the neighbor graph as scanpy and scVelo do."""
     given = moving.uns.get(Uns.NEIGHBORS, {}).get("params", {})
     per_cell = np.diff(made.obsp[Obsp.DISTANCES].indptr)
-    # scanpy counts the cell itself among its neighbours, and stores no distance for it.
+    # scanpy counts the cell itself among its neighbors, and stores no distance for it.
     n_neighbors = int(given.get("n_neighbors", (per_cell.max() if per_cell.size else 0) + 1))
     return {
         "connectivities_key": Obsp.CONNECTIVITIES,
@@ -245,8 +245,7 @@ def _record(run: Run, source: str | None, plain: str, lacks: list[str]) -> dict[
     if settings.get("model_run"):
         settings["model_run"] = file_name(str(settings["model_run"]))
     words = {
-        Sources.MEASURED: "measured; predicted counts stand in predicted_spliced and "
-        "predicted_unspliced",
+        Sources.MEASURED: "measured; predicted counts: predicted_spliced, predicted_unspliced",
         Uns.PREDICTED: "predicted from total counts; nothing was measured",
     }
     return {
@@ -278,7 +277,7 @@ def _verdict(run: Run, source: str | None) -> dict[str, Any]:
 def _write(made: AnnData, out: Path) -> None:
     if out.is_dir() or not out.parent.is_dir():
         raise RunError(
-            f"{out.name!r} cannot be written, it is a folder or lies in one that does not exist: "
+            f"{out.name!r} cannot be written, it is a folder or its folder does not exist: "
             "name a file in an existing folder."
         )
     try:

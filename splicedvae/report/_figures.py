@@ -50,7 +50,7 @@ class FigureCall:
     Raises
     ------
     DataError
-        If there is no such figure.
+        If the figure does not exist.
     """
 
     name: str
@@ -75,7 +75,7 @@ class FigureCall:
         Raises
         ------
         SplicedVAEError
-            If the run lacks what the figure shows; the message says what.
+            If the run has no data for the figure; the message says what is missing.
         """
         made: go.Figure = getattr(views, FIGURES[self.name])(run, **self.settings, dark=dark)
         return made
@@ -131,7 +131,7 @@ class FigureCall:
         Raises
         ------
         SplicedVAEError
-            If the run lacks what the figure shows, or the size is none that can be drawn.
+            If the run has no data for the figure, or the size is not supported.
         """
         return print_figure(
             self.draw(run),
@@ -174,14 +174,14 @@ def figure_caution(run: Run, name: str) -> str:
     if name == "streams":
         return worth_of_streams(run) or SMOOTHNESS
     if name == "latents":
-        return "UMAPs: who is near whom can be compared between maps, positions cannot."
+        return "UMAPs: neighborhoods can be compared between embeddings, positions cannot."
     if name in ("ratios", "coverage"):
         return (
-            "Most agreement over all genes is differences between genes, which a constant per gene "
-            "knows as well."
+            "Most of the agreement over all genes comes from differences between genes, "
+            "which a constant per gene captures too."
         )
     if name in ("gain", "within-gene"):
-        return "One split and one seed: a small difference between two models may be chance."
+        return "One split and one seed: a small difference between two models may be due to chance."
     return ""
 
 

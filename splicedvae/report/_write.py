@@ -1,4 +1,4 @@
-"""One HTML file that tells everything about a run and opens without a network.
+"""One HTML file with all results of a run, which opens without a network.
 
 The page is a template, filled with escaped text; figures come from
 `splicedvae.views`. A part that a run does not have says why in its place.
@@ -47,12 +47,12 @@ _COLUMN_TITLES: Final = {
 
 @dataclass(frozen=True)
 class _Figure:
-    """A figure as it stands in the page, or the reason why it does not."""
+    """A figure of the page, or the reason why it is missing."""
 
     html: Markup
     alt: str
     missing: str = ""
-    #: That many cells are drawn as a picture.
+    #: The note that many cells are drawn as an image.
     note: str = ""
     python: str = ""
 
@@ -81,7 +81,7 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
     Returns
     -------
     The file, which needs no network. It is about 5 MB, most of it plotly.js, and with three
-    velocities another 0.1 MB for each thousand cells up to 30,000. More cells are pictures, as on
+    velocities another 0.1 MB for each thousand cells up to 30,000. More cells are images, as on
     the pages, which the figures say: 50,000 cells take 5.4 MB and 4 s, 500,000 take 5.2 MB and
     18 s.
 
@@ -91,10 +91,10 @@ def write_report(run: Run, out: Path | str, *, dark: bool = False) -> Path:
         If the run is not finished, or the file cannot be written.
     """
     out = Path(out)
-    run.need_finished("a report tells of finished runs")
+    run.need_finished("a report needs a finished run")
     if out.is_dir() or not out.parent.is_dir():
         raise RunError(
-            f"{out.name!r} cannot be written, it is a folder or lies in one that does not exist: "
+            f"{out.name!r} cannot be written, it is a folder or its folder does not exist: "
             "name a file in an existing folder."
         )
     text = _environment().get_template(_TEMPLATE).render(**_contents(run, dark))
@@ -222,7 +222,7 @@ def _cluster_rows(run: Run) -> pd.DataFrame:
 def _velocity_rows(run: Run) -> pd.DataFrame:
     table = views.velocity_table(run)
     if table.empty:
-        raise RunError("The run has tried no velocity.")
+        raise RunError("The run computed no velocity.")
     return table
 
 
@@ -258,7 +258,7 @@ def _settings(run: Run) -> list[tuple[str, str]]:
 def _provenance(run: Run) -> list[tuple[str, str]]:
     told = dict(run.provenance)
     packages = told.pop("packages", {}) or {}
-    # The notes tell of resumptions in words.
+    # The notes report resumptions in words.
     for name in ("stages", "resumed"):
         told.pop(name, None)
     for name in ("started", "finished"):

@@ -1,6 +1,6 @@
-"""Where a training stands, so that a run that was stopped or killed goes on from there.
+"""Checkpoints, from which a stopped or killed run is resumed.
 
-One file a training, replaced atomically: weights, optimiser and random numbers as safetensors,
+One file a training, replaced atomically: weights, optimizer and random numbers as safetensors,
 everything else as JSON in the file's header. Nothing of it runs when read. This half needs neither
 torch nor scvi-tools, so that a page can ask how far a run had come; `_keeper` fills the files.
 """
@@ -32,7 +32,7 @@ TRAININGS: Final = {
     "scvi": "scVI",
     "scvi_head": "the ratio head on scVI",
 }
-#: Packages whose version decides how a training goes on.
+#: Packages whose version determines how a training continues.
 _PACKAGES: Final = ("torch", "scvi-tools")
 _HEADER: Final = "record"
 
@@ -43,7 +43,7 @@ def _packages() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Record:
-    """What stands beside the numbers of a checkpoint.
+    """The metadata of a checkpoint.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Record:
     device
         ``"cpu"`` or ``"cuda"``.
     steps
-        Steps of the optimiser that were done.
+        Steps of the optimizer that were done.
     live_bytes
         Length of the live curves at this moment.
     seconds
@@ -113,15 +113,15 @@ class Record:
             raise damaged(file) from error
         if record is None:
             raise RunError(
-                f"The checkpoint {file.name} has format {str(found)[:20]}, and this version reads "
-                f"{FORMAT}: start the run again."
+                f"The checkpoint {file.name} has format {str(found)[:20]}, but this version "
+                f"reads {FORMAT}: restart the run."
             )
         if record.training != file.stem or not 0 <= record.epoch <= record.epochs:
             raise damaged(file)
         return record
 
     def refusal(self, config: RunConfig) -> str | None:
-        """Say why a run cannot go on from here, or return None.
+        """Return why a run cannot be resumed from here, or None.
 
         Parameters
         ----------
@@ -130,26 +130,26 @@ class Record:
         """
         if self.code != code_version():
             return (
-                f"The run was begun with version {self.code} of the code and this is "
-                f"{code_version()}, so its training cannot go on as it began: start it again."
+                f"The run was started with version {self.code} of the code, but this is "
+                f"{code_version()}, so it cannot be resumed: restart it."
             )
         if self.run != config.digest():
             return (
-                "The checkpoint belongs to another data file or other settings than the run asks "
-                "for: start it again."
+                "The checkpoint belongs to another data file or other settings than the "
+                "run: restart it."
             )
         other = sorted(set(self.packages.items()) ^ set(_packages().items()))
         if other:
             return (
-                f"The run was begun with another version of {other[0][0]}, so its training cannot "
-                "go on as it began: start it again."
+                f"The run was started with another version of {other[0][0]}, so it cannot "
+                "be resumed: restart it."
             )
         return None
 
 
 def damaged(file: Path) -> RunError:
     """Return the error that says that a checkpoint is not readable."""
-    return RunError(f"The checkpoint {file.name} of the run is not readable: start the run again.")
+    return RunError(f"The checkpoint {file.name} of the run cannot be read: restart the run.")
 
 
 def newest(folder: Path) -> Record | None:
@@ -208,7 +208,7 @@ class Checkpoints:
     Raises
     ------
     RunError
-        If there are checkpoints that this run cannot go on from.
+        If there are checkpoints that this run cannot be resumed from.
     """
 
     def __init__(self, folder: Path, config: RunConfig) -> None:
@@ -255,12 +255,12 @@ class Checkpoints:
         self._folder.mkdir(exist_ok=True)
 
     def go_on(self) -> list[dict[str, Any]]:
-        """Cut the live curves to where the newest checkpoint stands, and note that the run goes on.
+        """Cut the live curves at the newest checkpoint, and record that the run is resumed.
 
         Returns
         -------
-        Each time the run went on, the last one now: ``time`` (s since 1970), ``training``,
-        ``epoch``, ``epochs`` and ``device``. Empty if the run begins.
+        Each resumption of the run, including the present one: ``time`` (s since 1970),
+        ``training``, ``epoch``, ``epochs`` and ``device``. Empty if the run begins.
         """
         if not self._records:
             return []
@@ -286,7 +286,7 @@ class Checkpoints:
         files.write_json(self._folder / WORK, work.to_dict())
 
     def resumed(self) -> list[dict[str, Any]]:
-        """Return each time the run went on, as `go_on`."""
+        """Return each resumption of the run, as `go_on`."""
         file = self._folder / RESUMED
         if not file.is_file():
             return []

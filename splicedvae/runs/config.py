@@ -24,7 +24,7 @@ from splicedvae.velocity import VelocitySettings
 #: Version of the run folder's layout, written in ``config.json``.
 FORMAT: Final = 1
 
-#: Rooms whose source only shows a result; all else decides it.
+#: Packages whose source only displays results; all others determine them.
 _SHOWING: Final = ("plotting", "views", "report", "dashboard", "cli")
 #: Settings of the velocity that are those of the run unless others are asked for.
 FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
@@ -49,7 +49,7 @@ class RunConfig(RunFields):
         Raises
         ------
         RunError
-            If a value has another type or lies outside what is allowed.
+            If a value has another type or is outside the allowed range.
         """
         super().__post_init__()
         if self.velocity is not None and not isinstance(self.velocity, VelocitySettings):
@@ -57,13 +57,13 @@ class RunConfig(RunFields):
         object.__setattr__(self, "transitions", _transitions(self.transitions))
         if not _SHA256.fullmatch(self.data_sha256):
             raise RunError(
-                "The setting 'data_sha256' must be the 64 hexadecimal digits of the data file: "
-                "compute them with splicedvae.io.sha256."
+                "The setting 'data_sha256' must be the 64 hexadecimal digits of the data "
+                "file: compute them with splicedvae.io.sha256."
             )
         if self.kind == "predict" and not self.model_run:
             raise RunError(
-                "A prediction needs the run whose model answers: name it as 'model_run', or train "
-                "a model first."
+                "A prediction needs a run with a trained model: name it as 'model_run', or "
+                "train a model first."
             )
         if self.velocity is None:
             object.__setattr__(self, "velocity", self._velocity({}))
@@ -163,8 +163,8 @@ def _transitions(values: Any) -> tuple[tuple[str, str], ...]:
             and all(isinstance(name, str) and name for name in pair)
         ):
             raise RunError(
-                f"The setting 'transitions' holds {str(pair)[:60]!r}, and pairs of cell groups, "
-                "from and to, are expected: correct it."
+                f"The setting 'transitions' holds {str(pair)[:60]!r}, expected pairs of "
+                "cell groups, from and to: correct it."
             )
     return pairs
 

@@ -1,4 +1,4 @@
-"""What a person may change of a run that lies in the folder of runs: name, note, being there."""
+"""What a person may change in a run in the folder of runs: name, note, deletion."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def delete(run: Run) -> None:
     Raises
     ------
     RunError
-        If it is at work, or lies elsewhere, as the demo does.
+        If it is running, or is elsewhere, as the demo is.
     """
     _refuse_elsewhere(run)
     with locked(run.path.parent):
         if not run.status.is_final:
-            raise RunError(f"The run {run.name!r} is at work: stop it before you delete it.")
+            raise RunError(f"The run {run.name!r} is running: stop it before you delete it.")
         remove_folder(run.path)
 
 
@@ -68,7 +68,7 @@ def rename(run: Run, name: str) -> None:
     Raises
     ------
     RunError
-        If the name is empty, or the run lies elsewhere, as the demo does.
+        If the name is empty, or the run is elsewhere, as the demo is.
     """
     name = clean_name(name)
     _refuse_elsewhere(run)
@@ -91,13 +91,13 @@ def annotate(run: Run, text: str) -> None:
     Raises
     ------
     RunError
-        If the text is too long, or the run lies elsewhere, as the demo does.
+        If the text is too long, or the run is elsewhere, as the demo is.
     """
     lines = [" ".join(line.split()) for line in text.splitlines()]
     cleaned = "\n".join(lines).strip()
     if len(cleaned) > NOTE_LENGTH:
         raise RunError(
-            f"The note has {len(cleaned):,} characters, and at most {NOTE_LENGTH:,} are kept: "
+            f"The note has {len(cleaned):,} characters, expected at most {NOTE_LENGTH:,}: "
             "shorten it."
         )
     _refuse_elsewhere(run)
@@ -113,15 +113,15 @@ def clean_name(name: str) -> str:
     """Return a display name on one line, cut to its greatest length."""
     cleaned = " ".join(name.split())
     if not cleaned:
-        raise RunError("The name of a run is empty: give it at least one letter.")
+        raise RunError("The name of the run is empty: give it at least one letter.")
     return cleaned[:_NAME_LENGTH]
 
 
 def _refuse_elsewhere(run: Run) -> None:
     if run.path.absolute().parent != runs_folder():
         raise RunError(
-            f"The run {run.name!r} does not lie in the folder of runs and is read-only: work on a "
-            "run of your own."
+            f"The run {run.name!r} is not in the folder of runs and is read-only: use a run "
+            "of your own."
         )
 
 

@@ -1,6 +1,6 @@
 """Writing so that a reader never sees half a file, and reading with errors in words.
 
-A page polls a run while its worker writes it, so each file is put in place in one step; see
+A page polls a run while its worker writes it, so each file is written atomically; see
 `splicedvae._core.files.replacing`.
 """
 
@@ -101,17 +101,17 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
-            f"{what.capitalize()} ({path.name}) is missing, so this is not a run folder or it is "
-            "incomplete: choose a folder written by SplicedVAE, or train again."
+            f"{what.capitalize()} ({path.name}) is missing, so this is not a run folder or "
+            "it is incomplete: choose a folder written by SplicedVAE, or train again."
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(
-            f"{what.capitalize()} ({path.name}) is not readable JSON: the run folder is damaged, "
-            "train again."
+            f"{what.capitalize()} ({path.name}) is not valid JSON: the run folder is "
+            "damaged, train again."
         ) from error
     if not isinstance(value, dict):
         raise RunError(
-            f"{what.capitalize()} ({path.name}) holds no JSON object: the run folder is damaged, "
-            "train again."
+            f"{what.capitalize()} ({path.name}) is not a JSON object: the run folder is "
+            "damaged, train again."
         )
     return value

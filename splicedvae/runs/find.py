@@ -62,7 +62,7 @@ def find_run(run_id: str) -> Run:
     Raises
     ------
     RunError
-        If it is no id, or there is no such run.
+        If it is not an id, or there is no such run.
     """
     if run_id == DEMO:
         return demo_run()
@@ -90,8 +90,8 @@ def open_run(name: str | Path) -> Run:
         return Run(name)
     if Path(name).exists():
         raise RunError(
-            f"{Path(name).name!r} is no run folder, it has no {files.CONFIG}: name a folder made "
-            "by `splicedvae train`."
+            f"{Path(name).name!r} is not a run folder, it has no {files.CONFIG}: name a "
+            "folder made by `splicedvae train`."
         )
     return find_run(str(name))
 
@@ -102,7 +102,7 @@ def list_runs() -> list[Run]:
     Warns
     -----
     UserWarning
-        For each folder that is no readable run, which is left out.
+        For each folder that is not a readable run, which is left out.
     """
     found: list[tuple[float, Run]] = []
     folder = runs_folder()
@@ -113,5 +113,5 @@ def list_runs() -> list[Run]:
             run = Run(path)
             found.append((run.created, run))
         except RunError as error:
-            warnings.warn(f"The run {path.name[:40]} is left out: {error}", stacklevel=2)
+            warnings.warn(f"The run {path.name[:40]} is not listed: {error}", stacklevel=2)
     return [run for _, run in sorted(found, key=lambda item: item[0], reverse=True)]

@@ -53,7 +53,7 @@ class Run:
     Raises
     ------
     RunError
-        If the folder is no run, or was written in another format.
+        If the folder is not a run, or was written in another format.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -73,8 +73,9 @@ class Run:
         version = record.get("format")
         if version != FORMAT:
             raise RunError(
-                f"The run folder has format {str(version)[:20]}, and this version of SplicedVAE "
-                f"reads format {FORMAT}: open it with the version that wrote it, or train again."
+                f"The run folder has format {str(version)[:20]}, but this version of "
+                f"SplicedVAE reads format {FORMAT}: open it with the version that wrote it, "
+                "or train again."
             )
         if not isinstance(record.get("config"), dict) or not isinstance(record.get("id"), str):
             raise RunError(
@@ -120,7 +121,7 @@ class Run:
 
     @property
     def has_streams(self) -> bool:
-        """Whether velocities can be drawn: those of a finished run, or the first of one at work."""
+        """Whether there are velocities to draw: final ones, or the first ones of a running run."""
         status = self.status
         return status.state == "finished" or (
             status.state == "running" and status.written is not None
@@ -171,11 +172,11 @@ class Run:
     def _way_on(self) -> str:
         """What to do with a run that is not finished, as the end of a sentence."""
         if not self.status.is_final:
-            return "wait for its end"
+            return "wait until it has finished"
         kept, _ = resumable(self)
         if kept is not None:
-            return "let it go on with `splicedvae resume`, or start it again"
-        return "start it again"
+            return "resume it with `splicedvae resume`, or restart it"
+        return "restart it"
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -214,7 +215,7 @@ class Run:
         refusal), ``settings``, ``fallbacks`` and ``notes``.
         """
         return files.read_json(
-            self._need(files.VELOCITY_ACCOUNT, "velocity account"), "the velocity account"
+            self._need(files.VELOCITY_ACCOUNT, "velocity record"), "the velocity record"
         )
 
     @property
@@ -245,7 +246,7 @@ class Run:
         return _read_h5ad(self._velocity_file(source))
 
     def velocity_outline(self, source: str) -> AnnData:
-        """Read what figures need of one velocity: cells, genes, maps and account, no matrices.
+        """Read what figures need of one velocity: cells, genes, embeddings and record, no matrices.
 
         That is about a hundredth of the file, which is all that is read of it.
 
@@ -278,7 +279,7 @@ class Run:
         return np.asarray(self.predictions.X.sum(axis=1), dtype=np.float64).ravel()
 
     def _outline_file(self, source: str) -> Path:
-        """Return the velocity, or what stands in for it as long as it is not whole."""
+        """Return the velocity, or its outline as long as it is incomplete."""
         first = self._path / files.OUTLINES / f"{source}.h5ad"
         whole = self._path / files.VELOCITY / f"{source}.h5ad"
         return first if first.exists() and not whole.exists() else self._velocity_file(source)
@@ -296,7 +297,7 @@ class Run:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What was taken from the file, dropped or replaced on the way, one sentence each."""
+        """What was read from the file, dropped or replaced, one sentence each."""
         file = self._path / files.NOTES
         if not file.exists():
             return ()
@@ -376,8 +377,8 @@ class Run:
                 )
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(
-                    "The live curves of the run (live.jsonl) hold a damaged line: start the run "
-                    "again."
+                    "The training curves of the run (live.jsonl) hold a damaged line: "
+                    "restart the run."
                 ) from error
         return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
 
@@ -400,7 +401,7 @@ class Run:
 
 
 def resumable(run: Run) -> tuple[Record | None, str]:
-    """Say whether a run could go on, and from where.
+    """Return whether a run can be resumed, and from where.
 
     Parameters
     ----------
@@ -410,7 +411,7 @@ def resumable(run: Run) -> tuple[Record | None, str]:
     Returns
     -------
     record
-        How far its training was kept; None if the run cannot go on.
+        Its last checkpoint; None if the run cannot be resumed.
     reason
         Why it cannot although something was kept; empty otherwise.
     """
@@ -430,8 +431,8 @@ def lost(status: Status) -> Status:
         status,
         state="lost",
         message=(
-            "The process that worked on this run is gone, killed or out of memory: start it again, "
-            "with fewer cells or genes if it happens twice."
+            "The process of this run no longer exists, it was killed or ran out of memory: "
+            "restart the run, with fewer cells or genes if this happens again."
         ),
         seconds_left=None,
     )
@@ -451,7 +452,7 @@ def _read_csv(file: Path) -> pd.DataFrame:
         return table
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise RunError(
-            f"The table {file.name} of the run is not readable: the folder is damaged, train again."
+            f"The table {file.name} of the run cannot be read: the folder is damaged, train again."
         ) from error
 
 
@@ -462,7 +463,7 @@ def _read_h5ad(file: Path) -> AnnData:
         return anndata.read_h5ad(file)
     except (OSError, KeyError, ValueError) as error:
         raise RunError(
-            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
         ) from error
 
 
@@ -479,5 +480,5 @@ def _read_outline(file: Path) -> AnnData:
             )
     except (OSError, KeyError, ValueError) as error:
         raise RunError(
-            f"The file {file.name} of the run is not readable: the folder is damaged, train again."
+            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
         ) from error

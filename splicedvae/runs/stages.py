@@ -96,7 +96,7 @@ class Work:
         config
             The settings.
         n_cells, n_genes
-            Cells of the file, and genes that may be modelled.
+            Cells of the file, and genes that may be modeled.
         n_train
             Cells that are trained on, where the split is known; None takes the share of the
             configuration.
@@ -169,7 +169,7 @@ class _TrainingCost:
     fixed: float
     #: Milliseconds of a step, whatever its size.
     step: float
-    #: Milliseconds of a step per thousand genes, as the optimiser updates their weights.
+    #: Milliseconds of a step per thousand genes, as the optimizer updates their weights.
     weights: float
     #: Per million cells x genes that were gone through.
     entries: float
@@ -186,7 +186,7 @@ class _TrainingCost:
 
 
 #: What an option adds to the training of a ratio, per million cells x genes gone through: these
-#: have no step with gradients worked out by hand, or more weights.
+#: have no step with hand-written gradients, or more weights.
 _OPTIONS: Final = {"beta-binomial": 0.075, "weighted-squared-error": 0.027, "mlp": 0.044}
 _TRAINING: Final = {
     STAGE_SPLICEDVAE: _TrainingCost(3.0, step=2.4, weights=1.0, entries=0.026),

@@ -20,7 +20,7 @@ from splicedvae.runs import files
 
 State = Literal["queued", "running", "finished", "failed", "stopped", "lost"]
 
-#: States from which a run does not move any more by itself.
+#: Final states of a run.
 FINAL: Final[frozenset[str]] = frozenset({"finished", "failed", "stopped", "lost"})
 
 #: Seconds without a heartbeat after which a worker on another machine counts as lost.
@@ -71,7 +71,7 @@ class Status:
 
     @property
     def is_final(self) -> bool:
-        """Whether the run does not move any more by itself."""
+        """Whether the state is final."""
         return self.state in FINAL
 
     @classmethod
@@ -91,8 +91,8 @@ class Status:
         state = values.get("state")
         if state not in get_args(State):
             raise RunError(
-                f"The status of the run is {str(state)[:40]!r}, which this version does not know: "
-                "open it with the version of SplicedVAE that wrote it."
+                f"The status of the run is {str(state)[:40]!r}, which this version does not "
+                "know: open it with the version of SplicedVAE that wrote it."
             )
         try:
             return cls(
@@ -109,8 +109,8 @@ class Status:
             )
         except (TypeError, ValueError) as error:
             raise RunError(
-                "The status of the run holds a word where a number belongs: the run folder is "
-                "damaged, start the run again."
+                "The status of the run holds text where a number was expected: the run "
+                "folder is damaged, restart the run."
             ) from error
 
 
@@ -196,7 +196,7 @@ def read_worker(folder: Path) -> Worker | None:
 
 
 def is_lost(folder: Path, status: Status) -> bool:
-    """Say whether a run that claims to be at work has no worker any more.
+    """Return whether a run marked as running has no worker any more.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each velocity of a run is worth, from the numbers in its folder."""
+"""The verdict on each velocity of a run, from the numbers in its folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINED: Final = "verdict_in_training_data"
 
 
 def velocity_facts(run: Run, source: str) -> VelocityFacts:
-    """Gather what a run knows of one of its velocities.
+    """Collect the facts of a run on one of its velocities.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def facts_in(
 
 
 def velocity_verdict(run: Run, source: str) -> VelocityVerdict:
-    """Say what one velocity of a run is worth (`splicedvae.evaluation.judge_velocity`).
+    """Judge one velocity of a run (`splicedvae.evaluation.judge_velocity`).
 
     Parameters
     ----------

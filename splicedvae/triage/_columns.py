@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from splicedvae._core.keys import Obs
 
-#: Usual names of cluster columns, the most telling first.
+#: Usual names of cluster columns, the most specific first.
 _CLUSTERS = (
     Obs.CLUSTERS,
     "cell_type",

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 Weight = Literal["forbids", "doubt", "remark"]
 
-#: What no warning speaks of, beside every verdict.
+#: What is not checked, stated with every verdict.
 NOT_LOOKED_FOR: Final = (
-    "Not looked for: doublets and ambient RNA. Two cells in one droplet lie between clusters and "
-    "draw arrows there, so filter them first, for instance with scanpy.pp.scrublet."
+    "Doublets and ambient RNA are not checked. Two cells in one droplet lie between "
+    "clusters and distort the arrows there, so filter them first, for instance with "
+    "scanpy.pp.scrublet."
 )
 #: scVelo's usual least number of shared counts for a gene.
 MIN_SHARED_COUNTS: Final = 20
@@ -35,8 +36,8 @@ MIN_SHARED_COUNTS: Final = 20
 _FEW_SHARED: Final = 100
 #: Own convention; a held-out fifth is then 40 cells.
 _FEW_CELLS: Final = 200
-#: scVelo smooths over 30 neighbours (``scvelo.pp.moments``): fewer cells than twice that are one
-#: neighbourhood, and a cluster of fewer than 30 takes its neighbours from others.
+#: scVelo smooths over 30 neighbors (``scvelo.pp.moments``): fewer cells than twice that are one
+#: neighborhood, and a cluster of fewer than 30 takes its neighbors from others.
 _NEIGHBOURS: Final = 30
 _TOO_FEW_CELLS: Final = 2 * _NEIGHBOURS
 #: Median counts of a cell. Own convention; droplet data of whole cells mostly have more. Depth of
@@ -53,7 +54,7 @@ _OF_DEEPEST = 0.02
 _LOW, _HIGH, _NONE = 0.05, 0.6, 0.001
 #: Own convention.
 _FOLD: Final = 3.0
-#: Counting alone gives a scatter of 1; a half of it cannot come from counting molecules.
+#: Counting noise gives a dispersion of 1; 0.5 cannot come from counting molecules.
 _COMPUTED: Final = 0.5
 #: Standard errors above 1 from which the ratios vary by more than counting.
 _ERRORS: Final = 3.0
@@ -99,7 +100,7 @@ class Doubt:
 def doubts(
     summary: DataSummary, sums: LayerSums | None, ensembl: float, obs: pd.DataFrame
 ) -> list[Doubt]:
-    """List what speaks against a velocity, and what is to be known, the gravest first.
+    """List the findings against a velocity, and remarks, the most severe first.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
     if sums is None or summary.unspliced_fraction is None:
         yield Doubt(
             Note(
-                "There are no spliced and unspliced counts: a trained model can predict them, but "
-                "nothing here can check the prediction.",
+                "There are no spliced and unspliced counts: a trained model can predict "
+                "them, but the prediction cannot be checked on this file.",
                 "layers-missing",
             ),
             "doubt",
@@ -143,38 +144,39 @@ def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
     shared = summary.genes_with_shared_counts or 0
     if shared < _FEW_SHARED:
         yield Doubt(
-            f"{f'Only {shared:,} genes have' if shared else 'No gene has'} {MIN_SHARED_COUNTS} or "
-            f"more shared spliced and unspliced counts, at least {_FEW_SHARED} are usual for a "
-            "velocity: bring more cells or deeper data.",
+            f"{(f'Only {shared:,} genes have' if shared else 'No gene has')} "
+            f"{MIN_SHARED_COUNTS} or more shared spliced and unspliced counts, expected at "
+            f"least {_FEW_SHARED} for a velocity: use more cells or deeper data.",
             "doubt" if shared else "forbids",
         )
     if summary.unspliced_fraction >= _NONE:
         yield from _scatter(sums)
     if sums.excess:
         yield Doubt(
-            f"Spliced + unspliced exceeds the total in {sums.excess:,} entries: totals and layers "
-            "come from different counting, so count them with one tool or take spliced + unspliced "
-            "as totals.",
+            f"Spliced + unspliced exceeds the total in {sums.excess:,} entries, so totals "
+            "and layers come from different counting: count them with one tool or use "
+            "spliced + unspliced as totals.",
             "doubt",
         )
     if summary.ambiguous == "apart" and (summary.ambiguous_share or 0.0) > 1 - _OF_TOTAL:
         yield Doubt(
-            f"{summary.ambiguous_share:.0%} of the counts are ambiguous and were kept apart from "
-            f"spliced and unspliced ones, less than {1 - _OF_TOTAL:.0%} are usual: add them to the "
-            "spliced counts (ambiguous = spliced) if they come from kb or alevin-fry.",
+            f"{summary.ambiguous_share:.0%} of the counts are ambiguous and were kept "
+            "separate from spliced and unspliced ones, expected less than "
+            f"{1 - _OF_TOTAL:.0%}: add them to the spliced counts (ambiguous = spliced) if "
+            "they come from kb or alevin-fry.",
             "doubt",
         )
     elif sums.of_total < _OF_TOTAL:
         yield Doubt(
             f"Spliced + unspliced are only {sums.of_total:.0%} of the total counts, "
-            f"{_OF_TOTAL:.0%} or more are usual: count layers and totals from the same reads and "
-            "the same genes.",
+            f"expected {_OF_TOTAL:.0%} or more: count layers and totals from the same reads "
+            "and the same genes.",
             "doubt",
         )
     if summary.counts == "exonic":
         yield Doubt(
-            "Totals hold exonic molecules only (no introns), so unspliced counts come on top of "
-            "them: choose “exons only” when training.",
+            "Totals hold exonic molecules only (no introns), so unspliced counts are "
+            "additional: choose “exons only” when training.",
             "remark",
         )
 
@@ -182,21 +184,21 @@ def _layers(summary: DataSummary, sums: LayerSums | None) -> Iterator[Doubt]:
 def _fraction(summary: DataSummary, fraction: float) -> Iterator[Doubt]:
     if fraction < _NONE:
         yield Doubt(
-            f"Unspliced counts are (nearly) all zero ({fraction:.2%}): introns were not counted, "
-            "so no velocity can come from these layers; count again with introns.",
+            f"Unspliced counts are (nearly) all zero ({fraction:.2%}): introns were not "
+            "counted, so these layers give no velocity; recount with introns.",
             "forbids",
         )
     elif fraction < _LOW:
         yield Doubt(
-            f"Only {fraction:.1%} of the counts are unspliced, 10 to 40% are usual: introns may "
-            "not have been counted in full, so look at how the layers were made.",
+            f"Only {fraction:.1%} of the counts are unspliced, expected 10 to 40%: introns "
+            "may not have been counted in full, so check how the layers were made.",
             "doubt",
         )
     elif fraction > _HIGH:
         yield Doubt(
-            f"{fraction:.0%} of the counts are unspliced, 10 to 40% are usual in whole cells: "
-            "these are nuclei, or the two layers are swapped; in nuclei an unspliced count says "
-            "little about what comes next.",
+            f"{fraction:.0%} of the counts are unspliced, expected 10 to 40% in whole "
+            "cells: these are nuclei, or the two layers are swapped; in nuclei an "
+            "unspliced count says little about the cell's future.",
             "doubt",
         )
     rows = [row for row in summary.clusters if row.unspliced_fraction is not None]
@@ -205,10 +207,10 @@ def _fraction(summary: DataSummary, fraction: float) -> Iterator[Doubt]:
         high = max(rows, key=lambda row: row.unspliced_fraction or 0.0)
         if (high.unspliced_fraction or 0) > _FOLD * (low.unspliced_fraction or 0) > 0:
             yield Doubt(
-                f"The unspliced fraction differs more than threefold between clusters, from "
+                "The unspliced fraction differs more than threefold between clusters, from "
                 f"{low.unspliced_fraction:.0%} in {shown(low.cluster)} to "
-                f"{high.unspliced_fraction:.0%} in {shown(high.cluster)}: damaged cells or nuclei "
-                "may be among them, so look at these clusters first.",
+                f"{high.unspliced_fraction:.0%} in {shown(high.cluster)}: they may include "
+                "damaged cells or nuclei, so check these clusters first.",
                 "doubt",
             )
 
@@ -218,15 +220,15 @@ def _scatter(sums: LayerSums) -> Iterator[Doubt]:
         return
     if sums.scatter < _COMPUTED:
         yield Doubt(
-            f"The ratios within genes scatter {sums.scatter:.2f} times as much as counting alone "
-            "would have them: these layers were computed from a ratio and not counted, so take the "
-            "counted ones.",
+            f"The ratios within genes have {sums.scatter:.2f} times the variance of "
+            "counting noise, so these layers were computed from a ratio, not counted: use "
+            "the counted layers.",
             "forbids",
         )
     elif sums.scatter < 1 + _ERRORS * sums.scatter_error:
         yield Doubt(
-            f"The ratios within genes vary over cells no more than counting alone lets them "
-            f"({sums.scatter:.2f} times): one constant for each gene explains them, so expect no "
+            "The ratios within genes vary over cells no more than counting noise "
+            f"({sums.scatter:.2f} times): one constant per gene explains them, so expect no "
             "velocity.",
             "doubt",
         )
@@ -236,33 +238,35 @@ def _depth(summary: DataSummary) -> Iterator[Doubt]:
     median, many_genes = summary.umis_per_cell.median, summary.n_genes >= _MANY_GENES
     if median < _SHALLOW:
         yield Doubt(
-            f"Cells are shallow: the median is {median:,.0f} UMIs over {summary.n_genes:,} genes, "
-            f"{_SHALLOW:,} or more are usual; expect few velocity genes, and sequence deeper if "
-            "you can.",
+            f"The cells are shallow: the median is {median:,.0f} UMIs over "
+            f"{summary.n_genes:,} genes, expected {_SHALLOW:,} or more; expect few velocity "
+            "genes, and sequence deeper if you can.",
             "doubt" if many_genes else "remark",
         )
     if summary.empty_droplets > _MANY_EMPTY:
         yield Doubt(
-            f"{summary.empty_droplets:.0%} of the cells have fewer than {summary.empty_below:,.0f} "
-            "UMIs, as empty droplets have: take the filtered matrix, or leave them out.",
+            f"{summary.empty_droplets:.0%} of the cells have fewer than "
+            f"{summary.empty_below:,.0f} UMIs, like empty droplets: use the filtered "
+            "matrix, or leave them out.",
             "doubt",
         )
     if summary.depth_variation < _EVEN_DEPTH and summary.n_cells >= _NEIGHBOURS:
         yield Doubt(
-            f"The cells' depths differ by {summary.depth_variation:.1%} only: the counts were "
-            "normalised and rounded, or drawn down to one depth; give the counts from before.",
+            f"The cells' depths differ by only {summary.depth_variation:.1%}: the counts "
+            "were normalized and rounded, or downsampled to one depth; give the counts "
+            "from before.",
             "doubt",
         )
     if summary.largest_count <= 1:
         yield Doubt(
-            "No entry is above 1: the matrix says only whether a gene was seen; give the counts "
-            "from before.",
+            "No entry is above 1, so the matrix only says whether a gene was detected: "
+            "give the counts from before.",
             "doubt",
         )
     if summary.empty_cells:
         yield Doubt(
-            f"{summary.empty_cells:,} cells hold no counts and cannot be trained on: leave them "
-            "out.",
+            f"{summary.empty_cells:,} cells have no counts and cannot be used for training: "
+            "leave them out.",
             "remark",
         )
 
@@ -271,21 +275,21 @@ def _cells(summary: DataSummary) -> Iterator[Doubt]:
     if summary.n_cells < _FEW_CELLS:
         yield Doubt(
             f"There are only {summary.n_cells:,} cells; a model trained on fewer than "
-            f"{_FEW_CELLS} does not generalise, so bring more.",
+            f"{_FEW_CELLS} does not generalize, so use more.",
             "forbids" if summary.n_cells < _TOO_FEW_CELLS else "doubt",
         )
     if summary.cluster_key is None:
         yield Doubt(
-            "No column of obs holds clusters, so streams cannot be told apart by colour: add one.",
+            "No column of obs holds clusters, so streams cannot be colored by cluster: add one.",
             "remark",
         )
     small: list[ClusterRow] = [row for row in summary.clusters if row.n_cells < _NEIGHBOURS]
     if small and summary.n_cells >= _FEW_CELLS:
         least = min(small, key=lambda row: row.n_cells)
         yield Doubt(
-            f"{_some(len(small), 'cluster has', 'clusters have')} fewer than {_NEIGHBOURS} cells "
-            f"({shown(least.cluster)}: {least.n_cells:,}), and scVelo smooths over {_NEIGHBOURS} "
-            "neighbours: do not read arrows there.",
+            f"{_some(len(small), 'cluster has', 'clusters have')} fewer than {_NEIGHBOURS} "
+            f"cells ({shown(least.cluster)}: {least.n_cells:,}), but scVelo smooths over "
+            f"{_NEIGHBOURS} neighbors: do not interpret arrows there.",
             "remark",
         )
 
@@ -295,15 +299,16 @@ def _states(summary: DataSummary) -> Iterator[Doubt]:
     most = _MITOCHONDRIAL.get(summary.species.species or "", _MITOCHONDRIAL_ELSE)
     if share is not None and share > most:
         yield Doubt(
-            f"Half of the cells have more than {share:.0%} of their counts from mitochondrial "
-            f"genes, up to {most:.0%} are usual: stressed or broken cells change unspliced counts, "
-            "so filter them.",
+            f"Half of the cells have more than {share:.0%} of their counts from "
+            f"mitochondrial genes, expected up to {most:.0%}: stressed or damaged cells "
+            "change unspliced counts, so filter them.",
             "doubt",
         )
     if summary.dividing_cells is not None and summary.dividing_cells > _DIVIDING:
         yield Doubt(
-            f"{summary.dividing_cells:.0%} of the cells have counts of genes of mitosis: the cell "
-            "cycle draws arrows of its own, so do not read them as differentiation.",
+            f"{summary.dividing_cells:.0%} of the cells have counts of mitosis genes: the "
+            "cell cycle produces arrows of its own, so do not interpret them as "
+            "differentiation.",
             "remark",
         )
 
@@ -321,8 +326,8 @@ def _batches(summary: DataSummary, obs: pd.DataFrame) -> Iterator[Doubt]:
     if missing:
         yield Doubt(
             f"{_some(missing, 'cell has', 'cells have')} no label in obs column "
-            f"{shown(summary.batch_key)}: fill it in or leave them out before you name it as batch "
-            "key.",
+            f"{shown(summary.batch_key)}: fill it in or leave them out before you name it "
+            "as batch key.",
             "remark",
         )
     if summary.cluster_key is None or summary.cluster_key == summary.batch_key:
@@ -335,24 +340,24 @@ def _batches(summary: DataSummary, obs: pd.DataFrame) -> Iterator[Doubt]:
     share = float(of_cluster[alone].sum() / of_cluster.sum())
     if share > _CONFOUNDED:
         yield Doubt(
-            f"{share:.0%} of the cells are in clusters that come from one batch ("
-            f"{int(alone.sum()):,} of {len(table):,} clusters): batch and cell type cannot be told "
-            "apart, so compare arrows within a batch only.",
+            f"{share:.0%} of the cells are in clusters that come from one batch "
+            f"({int(alone.sum()):,} of {len(table):,} clusters), so batch and cell type are "
+            "confounded: compare arrows within a batch only.",
             "doubt",
         )
 
 
 def _genes(summary: DataSummary, ensembl: float) -> Iterator[Doubt]:
     if summary.empty_genes:
-        yield Doubt(f"{summary.empty_genes:,} genes are counted in no cell.", "remark")
+        yield Doubt(f"{summary.empty_genes:,} genes have no counts in any cell.", "remark")
     for note in summary.notes:
         if Note.of(note).code == "names-repeated":
             yield Doubt(note, "remark")
     if _MIXED < ensembl < 1 - _MIXED:
         yield Doubt(
-            f"{ensembl:.0%} of the genes are named by Ensembl identifiers, the others by symbols: "
-            "models match genes by name, so name all in one way before using one model on several "
-            "files.",
+            f"{ensembl:.0%} of the genes are named by Ensembl identifiers, the others by "
+            "symbols, but models match genes by name: use one kind of name before using a "
+            "model on several files.",
             "remark",
         )
     if summary.species.species is None and summary.species.confidence == "certain":

@@ -32,9 +32,9 @@ MITOSIS = frozenset(
 #: resting cells have counts of one or two by chance and from their surroundings.
 MITOSIS_GENES = 5
 _BLOCK = 20_000
-#: Enough for a standard error of the scatter far below what any biology adds.
+#: Enough for a standard error of the dispersion far below any biological signal.
 SCATTER_CELLS = 3_000
-#: Genes whose ratio is so near 0 or 1 that nothing can vary are left out of the scatter.
+#: Genes with a ratio near 0 or 1 cannot vary and are left out of the dispersion.
 _RATIOS = (0.02, 0.98)
 
 
@@ -48,16 +48,16 @@ class LayerSums:
     of_total: float
     #: Entries where spliced + unspliced exceeds the total.
     excess: int
-    #: Scatter of a gene's ratios over cells relative to that of counting alone (binomial, one
+    #: Dispersion of a gene's ratios over cells relative to counting noise (binomial, one
     #: ratio for each gene): 1 where they vary by chance only. ``None`` where nothing was shared.
     scatter: float | None
-    #: Standard error of the scatter if the ratios were constant within genes.
+    #: Standard error of the dispersion if the ratios were constant within genes.
     scatter_error: float | None
 
 
 @dataclass(frozen=True)
 class MarkerSums:
-    """Shares of cells and counts that known genes speak of; ``None`` where they are not there."""
+    """Shares of cells and counts of known genes; ``None`` if these are missing."""
 
     #: Median over cells of the share of mitochondrial counts.
     mitochondrial: float | None
@@ -80,18 +80,18 @@ def layer_sums(
     total, spliced, unspliced
         Canonical CSR counts, cells x genes.
     min_shared
-        Least shared counts of a gene that takes part in the scatter.
+        Minimum shared counts of a gene for the dispersion.
     are_sum
         Whether the total is known to be spliced + unspliced, which then need not be added.
 
     Returns
     -------
-    The sums. The scatter is Pearson's dispersion of u given n = s + u,
+    The sums. The dispersion is Pearson's, of u given n = s + u,
 
     .. math:: \sum_{gc} \frac{(u_{gc} - r_g n_{gc})^2}{n_{gc} r_g (1 - r_g)} \Big/ \text{df}
 
     with r the gene's pooled ratio; its error is that of binomial counts of the same n. At most
-    `SCATTER_CELLS` cells take part in it, spread evenly over all.
+    `SCATTER_CELLS` cells are used for it, spread evenly over all.
     """
     shared = np.zeros(total.shape[1])
     both, excess = 0.0, 0

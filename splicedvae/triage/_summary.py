@@ -61,7 +61,7 @@ class Histogram:
         Parameters
         ----------
         values
-            Finite numbers; what lies outside the edges is not counted.
+            Finite numbers; values outside the edges are not counted.
         edges
             Rising edges of the bins, one more than bins.
         """
@@ -124,7 +124,7 @@ class DataSummary:
     #: Genes with at least `MIN_SHARED_COUNTS` counts in cells that have both spliced and
     #: unspliced counts of the gene (scVelo's ``min_shared_counts``).
     genes_with_shared_counts: int | None
-    #: Scatter of the ratios within genes over what counting alone gives, and its standard error
+    #: Dispersion of the ratios within genes relative to counting noise, and its standard error
     #: if ratios were constant within genes: 1 is no signal at all.
     ratio_scatter: float | None
     ratio_scatter_error: float | None
@@ -146,7 +146,7 @@ class DataSummary:
     warnings: tuple[str, ...]
     #: Those of `warnings` that do not weigh on the verdict.
     remarks: tuple[str, ...]
-    #: Whether a velocity is worth trying, by these numbers alone.
+    #: Whether a velocity is worth computing, from these numbers only.
     verdict: Verdict
     #: Names of the layers of the file that may hold measured counts, in its order.
     layers: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ class DataSummary:
     @property
     def ambiguous_place(self) -> str:
         """Where ambiguous counts went, in words."""
-        return "added to spliced" if self.ambiguous == "spliced" else "kept apart"
+        return "added to spliced" if self.ambiguous == "spliced" else "kept separate"
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain numbers, text, lists and dictionaries, ready for JSON."""
@@ -308,8 +308,8 @@ def _check_column(obs: pd.DataFrame, key: str | None, usual: Sequence[str]) -> N
     if key is not None and key not in obs:
         there = shown_list(usual or map(str, obs.columns)) or "none"
         raise DataError(
-            f"obs has no column '{shown(key)}', one of its columns ({there}) was expected; name "
-            "one that is there."
+            f"obs has no column '{shown(key)}', expected one of its columns ({there}); name "
+            "one of them."
         )
 
 

@@ -1,4 +1,4 @@
-"""Is a velocity worth trying? A triage by counts, which no data set passes by promise."""
+"""Is a velocity worth computing? A screening that uses counts only and is no guarantee."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class ModelFit:
     #: Genes of the model, and those of them that the file has by name.
     n_genes: int
     n_found: int
-    #: Species that the names of the model's and the file's genes speak of.
+    #: Species inferred from the gene names of the model and of the file.
     model_species: str | None
     file_species: str | None
     #: From `splicedvae.pipeline.novelty`; ``None`` where it was not computed.
     novelty: float | None = None
-    #: Novelty above which a model knows hardly more than its genes' means.
+    #: Novelty above which predictions are hardly better than each gene's mean.
     novel_above: float = NOVEL
 
     @property
@@ -53,15 +53,15 @@ class ModelFit:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a velocity is worth trying, judged by counts alone."""
+    """Whether a velocity is worth computing, judged from counts only."""
 
     answer: Answer
-    #: One sentence each: what speaks against it first, then what speaks for it.
+    #: One sentence each: reasons against it first, then reasons for it.
     reasons: tuple[str, ...]
 
 
 def judge(summary: DataSummary, doubts: Sequence[Doubt]) -> Verdict:
-    """Say whether a velocity is worth trying on a file, without any model.
+    """Judge whether a velocity is worth computing on a file, without any model.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def judge(summary: DataSummary, doubts: Sequence[Doubt]) -> Verdict:
 
 
 def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
-    """Say whether a velocity is worth trying on totals, with the model that fits them best.
+    """Judge whether a velocity is worth computing on totals, with the best-fitting model.
 
     Parameters
     ----------
@@ -104,17 +104,16 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
         return Verdict(
             "no",
             (
-                "There are no spliced and unspliced counts, and no trained model is here to "
-                "predict them.",
+                "There are no spliced and unspliced counts, and no trained model is "
+                "available to predict them.",
             ),
         )
     missing = (
-        "There are no spliced and unspliced counts, and the best model here knows "
-        f"{fit.n_genes:,} genes, of which this file has "
-        f"{fit.n_found:,} ({fit.share:.0%})"
+        "There are no spliced and unspliced counts, and the best model here has "
+        f"{fit.n_genes:,} genes, of which this file has {fit.n_found:,} ({fit.share:.0%})"
     )
     if not fit.fits:
-        return Verdict("no", (f"{missing}, and at least {FEW_GENES:.0%} are needed to predict.",))
+        return Verdict("no", (f"{missing}, but at least {FEW_GENES:.0%} are needed to predict.",))
     if fit.other_species:
         return Verdict(
             "no",
@@ -123,14 +122,14 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
                 f"looks like {fit.file_species}: train one on a data set of that species.",
             ),
         )
-    unchecked = "Nothing in this file can check a prediction"
+    unchecked = "A prediction cannot be checked on this file"
     if fit.novelty is not None and fit.novelty > fit.novel_above:
         return Verdict(
             "no",
             (
-                "The cells are of another kind than those the model was trained on (novelty "
-                f"{fit.novelty:.2f}, above {fit.novel_above:.2f} a model knows hardly more than "
-                "its genes' means).",
+                "The cells are out of distribution for the model (novelty "
+                f"{fit.novelty:.2f}; above {fit.novel_above:.2f} its predictions are hardly "
+                "better than each gene's mean).",
             ),
         )
     counts = [words for words in own.reasons if Note.of(words).code != "layers-missing"]
@@ -140,13 +139,13 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
             (
                 *counts,
                 f"{missing}.",
-                f"{unchecked}, and the cells were not yet compared with those of training.",
+                f"{unchecked}, and the cells were not yet compared with the training cells.",
             ),
         )
     told = (
         *counts,
         f"{missing}.",
-        f"The cells are like those of training (novelty {fit.novelty:.2f}, below "
+        f"The cells are similar to the training cells (novelty {fit.novelty:.2f}, below "
         f"{fit.novel_above:.2f}).",
         f"{unchecked}.",
     )

@@ -43,7 +43,7 @@ class VelocityAccount:
     fallbacks
         Sentences on what was replaced.
     notes
-        Sentences on what a reader should know.
+        Notes for a reader.
     """
 
     source: str
@@ -99,8 +99,8 @@ class VelocityAccount:
         values = own_record(adata.uns, Uns.VELOCITY)
         if not values:
             raise DataError(
-                "The data hold no account of a velocity, expected a result of compute_velocity; "
-                "compute the velocity first."
+                "The data has no record of a velocity, expected a result of "
+                "compute_velocity; compute the velocity first."
             )
         return cls(
             source=str(values["source"]),

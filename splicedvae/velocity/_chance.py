@@ -1,4 +1,4 @@
-"""Velocities of measured counts whose ratios were dealt out anew: what chance draws."""
+"""Velocities of measured counts with permuted ratios: the level of chance."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def shuffled_velocities(
     seed: int = 0,
     bases: Sequence[str] = ("umap",),
 ) -> Iterator[AnnData | None]:
-    """Compute velocities after the measured ratios of each gene were dealt out anew.
+    """Compute velocities after permuting the measured ratios of each gene.
 
     Ratios change places among cells with about as many molecules of the gene, so that totals,
-    neighbours and each gene's noise stay as measured and only what its ratio knows of a cell's
-    state is lost. If that is nothing, measured and dealt-out counts are alike in law, and the rank
-    of any statistic of the measured velocity among those of the dealt-out ones is a p-value.
+    neighbors and each gene's noise stay as measured, and only the dependence of its ratio on a
+    cell's state is lost. If there is none, measured and permuted counts have the same distribution,
+    and the rank of any statistic of the measured velocity among the permuted ones is a p-value.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def shuffled_velocities(
     unspliced_layer
         Layer of measured unspliced counts.
     groups
-        A label per cell, such as its batch, within which ratios are dealt out; ``None`` deals
+        A label per cell, such as its batch, within which ratios are permuted; ``None`` permutes
         among all cells.
     settings
         Those of the measured velocity; ``None`` for the defaults.

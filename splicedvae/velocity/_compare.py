@@ -18,7 +18,7 @@ from splicedvae.velocity._settings import VelocitySettings
 
 @dataclass(frozen=True, eq=False)
 class VelocityComparison:
-    """Velocities of several sources on the same genes, neighbours and embedding.
+    """Velocities of several sources on the same genes, neighbors and embedding.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class VelocityComparison:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return, per source, a dictionary that JSON can hold.
 
-        Its ``state`` is ``"ok"``, with the account beside it, or ``"refused"``, with the
+        Its ``state`` is ``"ok"``, with the record, or ``"refused"``, with the
         ``message``.
         """
         told: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ def compare_velocities(
     bases: Sequence[str] = ("umap",),
     progress: Callable[[str], None] | None = None,
 ) -> VelocityComparison:
-    """Compute a velocity per source, with the same genes, neighbours and settings.
+    """Compute a velocity per source, with the same genes, neighbors and settings.
 
     Parameters
     ----------

@@ -55,9 +55,9 @@ def compute_velocity(
 ) -> AnnData:
     """Compute RNA velocity from two layers with scVelo.
 
-    Layers are normalised, moments are taken over the given graph, the steady-state slope is fitted,
+    Layers are normalized, moments are taken over the given graph, the steady-state slope is fitted,
     and velocities are projected onto the embedding (Bergen et al. 2020, *Nature Biotechnology* 38,
-    1408). scVelo's models normalise each layer by its own cell sizes; the balanced one, the
+    1408). scVelo's models normalize each layer by its own cell sizes; the balanced one, the
     default, does so without what a cell's choice of genes does to them (see `VelocitySettings`).
     Genes whose ratio does not vary beyond rounding are left out and counted.
 
@@ -67,7 +67,7 @@ def compute_velocity(
         A result of `prepare`, or any AnnData, which is then prepared with the same layers and
         settings; not changed.
     spliced_layer
-        Layer of spliced counts, measured or predicted, not normalised.
+        Layer of spliced counts, measured or predicted, not normalized.
     unspliced_layer
         Layer of unspliced counts, likewise.
     settings
@@ -81,7 +81,7 @@ def compute_velocity(
     -------
     AnnData
         A new object, cells x chosen genes, under scVelo's names: layers ``spliced`` and
-        ``unspliced`` (normalised), ``Ms``, ``Mu``, ``velocity``, ``variance_velocity``
+        ``unspliced`` (normalized), ``Ms``, ``Mu``, ``velocity``, ``variance_velocity``
         (stochastic only); ``var["velocity_genes"]``, ``["velocity_gamma"]``,
         ``["velocity_r2"]``; ``obs["velocity_length"]``, ``["velocity_confidence"]`` and
         ``["velocity_effective_genes"]`` (how many genes draw the cell's arrow);
@@ -120,7 +120,7 @@ def velocity_on(
     source: str,
     bases: Sequence[str],
 ) -> AnnData:
-    """Compute a velocity as `compute_velocity` does, with neighbours that several sources share."""
+    """Compute a velocity as `compute_velocity` does, with neighbors that several sources share."""
     embeddings = embeddings_of(ground, bases)
     spliced = count_matrix(ground, spliced_layer)
     unspliced = count_matrix(ground, unspliced_layer)
@@ -143,7 +143,7 @@ def velocity_on(
     n_velocity_genes = int(fitted.var[Var.VELOCITY_GENES].sum())
     if n_velocity_genes < FEW_GENES:
         notes.append(
-            f"The velocity rests on {n_velocity_genes} genes, so single genes shape the picture."
+            f"The velocity rests on {n_velocity_genes} genes, so single genes dominate the figure."
         )
     notes += fit.notes
     velocity_graph(fitted, neighbours, settings)
@@ -200,7 +200,7 @@ def true_velocity(
     """Project a known velocity, such as a simulation's, with scVelo's graph.
 
     Nothing is fitted: the velocities are those of the layer, and only what lies between them and
-    a picture (graph, projection, confidence) is the same as for fitted ones.
+    a figure (graph, projection, confidence) is the same as for fitted ones.
 
     Parameters
     ----------
@@ -234,8 +234,8 @@ def true_velocity(
     embeddings = embeddings_of(adata, bases)
     if layer not in adata.layers:
         raise DataError(
-            f"The data hold no layer '{layer}', expected known velocities there; "
-            "name the layer of a simulation."
+            f"The data has no layer '{layer}', expected known velocities there; name the "
+            "layer of a simulation."
         )
     known = adata.layers[layer]
     velocity = np.asarray(
@@ -252,8 +252,8 @@ def true_velocity(
     spliced = count_matrix(adata, spliced_layer)
     if spliced.nnz == 0:
         raise VelocityError(
-            f"The layer '{spliced_layer}' holds no counts, expected the spliced counts that say "
-            "where a cell is; name another layer."
+            f"The layer '{spliced_layer}' holds no counts, expected the spliced counts that "
+            "give a cell's position; name another layer."
         )
     neighbours = Neighbours(adata)
     scaled = normalise(spliced, layer_sizes(adata, spliced_layer, spliced))
@@ -364,8 +364,8 @@ def _carriers(fitted: AnnData) -> list[str]:
     names = fitted.var_names[fitted.var[Var.VELOCITY_GENES].to_numpy(dtype=bool)]
     largest = int(mean.argmax())
     return [
-        f"About {np.nanmean(found):.0f} of {len(names)} velocity genes draw a cell's arrow "
-        f"(effective number), {names[largest]} alone {mean[largest]:.0%} of it: "
+        f"A cell's arrow rests on about {np.nanmean(found):.0f} of {len(names)} velocity "
+        f"genes (effective number), {names[largest]} alone contributes {mean[largest]:.0%}: "
         "compare with the velocity without such genes."
     ]
 

@@ -3,7 +3,7 @@
 scVelo's ``rank_velocity_genes`` tests the same, but filters genes by what only measured counts have
 (cells with an unspliced count), needs ``Mu``, truncates scores to whole numbers, and takes clusters
 for names of record fields. So its test is taken from scanpy, whose genes are those of the velocity.
-P-values are left out: smoothed neighbours are no independent samples.
+P-values are left out: smoothed neighbors are not independent samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Layers, Obs, Var
 from splicedvae._core.shares import shares_of
 
-#: Fewer cells than this in a cluster, or outside it, are no sample.
+#: Minimum number of cells in a cluster, and outside it.
 MIN_CELLS: Final = 10
 #: Genes kept for each cluster.
 N_GENES: Final = 50
@@ -60,7 +60,7 @@ def driver_genes(
         (Welch's t of the gene's velocity in the cluster against that in all other cells, with the
         variance overestimated as in ``scvelo.tl.rank_velocity_genes``, Bergen et al. 2020, *Nature
         Biotechnology* 38, 1408), ``velocity`` (mean in the cluster) and ``share`` (as above, in the
-        cluster). Genes whose velocity is larger and smaller than elsewhere stand together.
+        cluster). Genes with larger and with smaller velocity than elsewhere are in one list.
         ``attrs["notes"]`` says which clusters were left out.
 
     Raises
@@ -122,8 +122,8 @@ def _by_group(
     notes = []
     if left := [name for name in order if sizes.get(name, 0) and name not in taken]:
         notes.append(
-            f"{len(left)} of {len(left) + len(taken)} clusters have no driver genes of their own, "
-            f"as fewer than {MIN_CELLS} cells are in them or outside them."
+            f"{len(left)} of {len(left) + len(taken)} clusters have no driver genes of "
+            f"their own, because fewer than {MIN_CELLS} cells are in them or outside them."
         )
     parts = []
     if taken:

@@ -37,10 +37,10 @@ MIN_PERMUTATIONS: Final = 19
 #: p- and q-values below this are called more than chance.
 LEVEL: Final = 0.05
 #: A gene is tested if the permutations move this share of its squared deviations: where its
-#: counts are one of a kind, its ratios stay in place and only the cells' sizes would be tested.
+#: counts are unique, its ratios stay in place and only the cells' sizes would be tested.
 MIN_MOVED: Final = 0.25
 _TINY: Final = 1e-12
-#: Counts simulated with seed 0 must not be shuffled by the very numbers that drew them.
+#: Counts simulated with seed 0 must not be permuted with the same random numbers.
 _STREAM: Final = 0x5EED
 
 
@@ -89,10 +89,10 @@ class VelocityEvidence:
         found = f"(p = {self.p_value:.2g}, {self.n_genes_above_chance:,} of {self.n_genes:,} genes)"
         varies = "The measured spliced and unspliced counts vary with the cells' state"
         if self.above_chance:
-            return f"{varies} more than chance {found}, so that a velocity can rest on them."
+            return f"{varies} more than by chance {found}, so they can support a velocity."
         return (
-            f"{varies} no more than chance {found}: this data set carries no velocity, do not "
-            "draw one."
+            f"{varies} no more than by chance {found}: this data set supports no velocity, "
+            "do not show one."
         )
 
 
@@ -109,8 +109,8 @@ def velocity_evidence(
     """Test whether measured spliced and unspliced counts carry a velocity.
 
     A gene's energy is the sum over cells of its squared residual in the balanced model, smoothed
-    over neighbours: zero for a constant ratio, and small for noise, which neighbours average out.
-    It is compared with the energy after the ratios of each gene were dealt out anew among cells
+    over neighbors: zero for a constant ratio, and small for noise, which neighbors average out.
+    It is compared with the energy after permuting the ratios of each gene among cells
     with about as many of its molecules (`splicedvae.evaluation.shuffle_within_genes`), each time
     with sizes, moments and slopes of their own. What is compared over all genes is the mean of the
     logarithms: it says by which factor energies differ, whatever their size, so that no few
@@ -118,7 +118,7 @@ def velocity_evidence(
 
     A small p-value does not say that arrows point the right way: ratios vary with a cell's state
     through batches, stress, the cell cycle and nuclei among cells too. An unspliced share that
-    differs from cell to cell in all genes alike is taken out by the sizes as long as it does not
+    differs from cell to cell in all genes is removed by the sizes as long as it does not
     follow the state.
 
     Parameters
@@ -132,7 +132,7 @@ def velocity_evidence(
     n_permutations
         Permutations, 19 or more; the p-value is at least 1 / (1 + n_permutations).
     groups
-        A label per cell, such as its batch: ratios are dealt out within groups only, so that what
+        A label per cell, such as its batch: ratios are permuted within groups only, so that what
         differs between groups is part of chance and not called velocity. ``None`` deals among
         all cells.
     seed
@@ -154,24 +154,25 @@ def velocity_evidence(
         label per cell.
     VelocityError
         If a layer does not hold whole numbers, there is nothing but rounding error to test, the
-        ratios of too few genes can be dealt out, or too few permutations are asked for.
+        ratios of too few genes can be permuted, or too few permutations are requested.
 
     Notes
     -----
-    Given its molecules, a gene whose ratio knows nothing of the cell's state is as likely with
+    Given its molecules, a gene whose ratio is independent of the cell's state is as likely with
     any order of the ratios among entries with equally many molecules, so the p-value is exact but
     for the classes of entries with eight and more. Ratios that follow the gene's own count alone,
     as bursts of transcription make them, count as chance.
 
-    For a gene's p-value its log energies are standardised by their mean and standard deviation
-    over the permutations, and ranked among those of all genes and permutations, each standardised
+    For a gene's p-value its log energies are standardized by their mean and standard deviation
+    over the permutations, and ranked among those of all genes and permutations, each standardized
     by the other ones. So few permutations resolve p-values small enough for a thousand genes.
     """
     settings = VelocitySettings() if settings is None else settings
     if n_permutations < MIN_PERMUTATIONS:
         raise VelocityError(
-            f"{n_permutations} permutations were asked for, expected at least {MIN_PERMUTATIONS}, "
-            "as with fewer no p-value can fall to 0.05; ask for more."
+            f"{n_permutations} permutations were requested, expected at least "
+            f"{MIN_PERMUTATIONS}, because with fewer no p-value can reach 0.05; request "
+            "more."
         )
     check_prepared(prepared)
     layers = (spliced_layer, unspliced_layer)
@@ -205,9 +206,9 @@ def velocity_evidence(
     tested = enough & (moved >= 2 * MIN_MOVED * around)
     if tested.sum() < MIN_GENES:
         raise VelocityError(
-            f"{int(tested.sum())} of {int(enough.sum())} genes have ratios that can be dealt out "
-            f"among cells with as many molecules of the gene, expected at least {MIN_GENES} such "
-            "genes; give more cells or larger groups."
+            f"{int(tested.sum())} of {int(enough.sum())} genes have ratios that can be "
+            "permuted among cells with as many molecules of the gene, expected at least "
+            f"{MIN_GENES} such genes; give more cells or larger groups."
         )
     measured = np.log2(np.maximum(observed, floor)[tested])
     chance = np.log2(np.maximum(np.stack(energies), floor)[:, tested])
@@ -233,8 +234,8 @@ def _refuse_fractions(matrix: sparse.csr_matrix, layer: str) -> None:
     broken = matrix.data[matrix.data != np.round(matrix.data)]
     if broken.size:
         raise VelocityError(
-            f"The layer '{layer}' holds {broken[0]:.3g}, expected the whole numbers of a "
-            "measurement, as predicted counts are smoother than shuffled ones whether they are "
+            f"The layer '{layer}' holds {broken[0]:.3g}, expected measured whole numbers, "
+            "because predicted counts are smoother than permuted ones whether they are "
             "right or not; use velocity_uncertainty for predicted layers."
         )
 
@@ -264,7 +265,7 @@ def _squares(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
 def _gene_p_values(
     measured: NDArray[np.float64], chance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Rank standardised values among those of all genes' permutations.
+    """Rank standardized values among those of all genes' permutations.
 
     Parameters
     ----------
@@ -276,7 +277,7 @@ def _gene_p_values(
     n = len(chance)
     away = chance - chance.mean(axis=0)
     squares = np.square(away).sum(axis=0)
-    # Each permutation is standardised by the others, as the measurement is by all of them.
+    # Each permutation is standardized by the others, as the measurement is by all of them.
     others = (squares - np.square(away) * n / (n - 1)) / (n - 2)
     null = away * n / (n - 1) / np.sqrt(np.maximum(others, _TINY) * n / (n - 1))
     spread = np.sqrt(np.maximum(squares / (n - 1), _TINY) * (n + 1) / n)

@@ -33,7 +33,7 @@ MIN_R2: Final = 0.01
 MIN_SLOPE: Final = 0.01
 #: Moments are float32 sums over some 30 cells: a residual that is smaller than this fraction of
 #: the unspliced moments, in root mean square, is their rounding. It comes about when a ratio
-#: varies between cells but by one factor for all genes, which normalisation takes out again.
+#: varies between cells but by one factor for all genes, which normalization takes out again.
 MIN_RESIDUAL: Final = 1e-5
 #: Percentiles of the counts that scVelo's slopes run through.
 PERCENTILES: Final = [5, 95]
@@ -49,7 +49,7 @@ class PairFit:
     Attributes
     ----------
     work
-        Cells x all genes: normalised layers, moments and neighbour graph.
+        Cells x all genes: normalized layers, moments and neighbor graph.
     fitted
         The same for the genes whose ratio varies, with velocity, slope and velocity genes.
     usable
@@ -59,7 +59,7 @@ class PairFit:
     fallbacks
         Sentences on what was replaced.
     notes
-        Sentences on what a reader should know.
+        Notes for a reader.
     """
 
     work: AnnData
@@ -89,7 +89,7 @@ def fit_pair(
     neighbours
         Those of the ground.
     spliced, unspliced
-        Counts, cells x genes of the ground, not normalised.
+        Counts, cells x genes of the ground, not normalized.
     sizes
         Counts of either layer per cell over all genes.
     layers
@@ -139,7 +139,7 @@ def scaled_layers(
     Parameters
     ----------
     spliced, unspliced
-        Counts, not normalised.
+        Counts, not normalized.
     sizes
         Counts of either layer per cell over all genes; the balanced model takes their sum and
         finds the sizes of this pair itself.
@@ -197,7 +197,7 @@ def _over_neighbours(
     like: sparse.csr_matrix | NDArray[np.float32],
     n_jobs: int,
 ) -> NDArray[np.float32]:
-    """Average rows over the neighbours of each cell."""
+    """Average rows over the neighbors of each cell."""
     weights = neighbours.weights
     out = np.zeros(like.shape, dtype=np.float32)
     start, others, amounts = weights.indptr, weights.indices, weights.data
@@ -244,26 +244,26 @@ def refuse_degenerate(variation: RatioVariation, layers: tuple[str, str]) -> Non
     pair = f"'{layers[0]}' and '{layers[1]}'"
     if n_varying == 0:
         found = (
-            f"The ratios in {pair} do not vary within any gene (largest within-gene standard "
-            f"deviation {largest:.1g}, at least {MIN_RATIO_SD:.0e} and {MIN_LOG_ODDS_SD:.1%} of "
-            "rho (1 - rho) expected)"
+            f"The ratios in {pair} do not vary within any gene (largest within-gene "
+            f"standard deviation {largest:.1g}, expected at least {MIN_RATIO_SD:.0e} and "
+            f"{MIN_LOG_ODDS_SD:.1%} of rho (1 - rho))"
         )
     else:
         found = (
-            f"The ratios in {pair} vary within {n_varying} of {variation.sd.size} genes (largest "
-            f"within-gene standard deviation {largest:.1g}), at least {MIN_GENES} such genes "
-            "expected"
+            f"The ratios in {pair} vary within {n_varying} of {variation.sd.size} genes "
+            f"(largest within-gene standard deviation {largest:.1g}), expected at least "
+            f"{MIN_GENES} such genes"
         )
     raise VelocityError(
-        f"{found}, so velocity would be rounding error; use a model whose ratios differ between "
-        "cells, or measured layers."
+        f"{found}, so a velocity would be rounding error; use a model whose ratios differ "
+        "between cells, or measured layers."
     )
 
 
 def refuse_common_shift(
     spliced: sparse.csr_matrix, unspliced: sparse.csr_matrix, totals: NDArray[np.float64]
 ) -> None:
-    """Refuse ratios that vary by one factor per cell for all genes, which is no kinetics."""
+    """Refuse ratios that vary by one factor per cell for all genes, which are not kinetics."""
     sizes = balanced_sizes(spliced, unspliced, totals, rounds=MAX_ROUNDS)
     left = ratio_variation(normalise(spliced, sizes[0]), normalise(unspliced, sizes[1]))
     if left.varies.sum() < MIN_GENES:
@@ -272,9 +272,10 @@ def refuse_common_shift(
 
 def _one_factor_per_cell(n_found: int, n_genes: int) -> VelocityError:
     return VelocityError(
-        f"In {n_found} of {n_genes} genes the unspliced counts are the spliced ones times one "
-        "factor per cell, so that nothing but rounding error remains after normalisation, expected "
-        "ratios that vary differently from gene to gene; use another model or measured layers."
+        f"In {n_found} of {n_genes} genes the unspliced counts are the spliced ones times "
+        "one factor per cell, so that only rounding error remains after normalization, "
+        "expected ratios that vary differently between genes; use another model or "
+        "measured layers."
     )
 
 
@@ -308,9 +309,9 @@ def _enough(fitted: AnnData, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if n_rounding > fitted.n_vars // 2:
         raise _one_factor_per_cell(n_rounding, fitted.n_vars)
     raise VelocityError(
-        f"{int(good.sum())} of {fitted.n_vars} genes show unspliced counts that follow the "
-        f"spliced ones (slope > {MIN_SLOPE}, and r2 > {MIN_R2} for scVelo's models), expected at "
-        f"least {MIN_GENES}; give more cells, deeper data or other genes."
+        f"{int(good.sum())} of {fitted.n_vars} genes have unspliced counts that follow the "
+        f"spliced ones (slope > {MIN_SLOPE}, and r2 > {MIN_R2} for scVelo's models), "
+        f"expected at least {MIN_GENES}; give more cells, deeper data or other genes."
     )
 
 
@@ -320,7 +321,7 @@ def _try_stochastic(fitted: AnnData) -> str | None:
     _run_scvelo(fitted, _DETERMINISTIC)
     passing = int(_velocity_genes(fitted).sum())
     if passing < MIN_GENES:
-        return f"only {passing} of {fitted.n_vars} genes are fit for it"
+        return f"only {passing} of {fitted.n_vars} genes are suitable for it"
     try:
         _run_scvelo(fitted, _STOCHASTIC)
     except np.linalg.LinAlgError as error:
@@ -370,14 +371,14 @@ def _velocity_genes(fitted: AnnData, *, min_r2: float = MIN_R2) -> NDArray[np.bo
 
 
 def _rounding(fitted: AnnData) -> NDArray[np.bool_]:
-    """Tell which genes' residuals are no more than the rounding of the moments."""
+    """Return which genes' residuals are no more than the rounding of the moments."""
     residual = np.sqrt(np.mean(np.square(fitted.layers[Layers.VELOCITY], dtype=np.float64), axis=0))
     scale = np.sqrt(np.mean(np.square(fitted.layers[Layers.MU], dtype=np.float64), axis=0))
     return np.asarray(residual <= MIN_RESIDUAL * scale, dtype=np.bool_)
 
 
 def silence_empty_cells(fitted: AnnData, ground: AnnData) -> list[str]:
-    """Take the velocity from cells without counts: it would be their neighbours' alone."""
+    """Take the velocity from cells without counts: it would be their neighbors' alone."""
     empty = np.asarray(ground.X.sum(axis=1)).ravel() == 0
     if not empty.any():
         return []
@@ -385,6 +386,6 @@ def silence_empty_cells(fitted: AnnData, ground: AnnData) -> list[str]:
         if name in fitted.layers:
             fitted.layers[name][empty] = 0
     return [
-        f"{int(empty.sum())} cells without counts have velocity 0 and no confidence; a confidence "
-        "beside them is the mean over their other neighbours."
+        f"{int(empty.sum())} cells without counts have velocity 0 and no confidence; the "
+        "confidence of their neighbors is the mean over the neighbors with counts."
     ]

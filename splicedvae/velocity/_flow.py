@@ -1,4 +1,4 @@
-"""A velocity as arrows of single cells and as a field on a grid, beside its stream lines.
+"""A velocity as arrows of single cells and as a field on a grid, in addition to stream lines.
 
 The field is what animated particles follow. Its size does not depend on the number of cells.
 """
@@ -20,7 +20,7 @@ from splicedvae.velocity._streamlines import (
     _grid,
 )
 
-#: Fields along each axis of the map, of which each lends one cell an arrow, at density 1.
+#: Bins along each axis of the embedding, each with one cell's arrow, at density 1.
 FIELDS: Final = 30
 
 
@@ -111,7 +111,7 @@ def cell_arrows(
     density: float = 1.0,
     seed: int = 0,
 ) -> GridArrows:
-    """Take the arrows of single cells, thinned to one in each field of the map.
+    """Take the arrows of single cells, thinned to one in each bin of the embedding.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def cell_arrows(
     vkey
         Name of the velocity.
     density
-        At 1 the map has 30 x 30 fields, of which each lends one cell an arrow.
+        At 1 the embedding has 30 x 30 bins, each with one cell's arrow.
     seed
         Seed of the choice among the cells of a field.
 

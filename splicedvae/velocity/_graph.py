@@ -26,7 +26,7 @@ _SCALE: Final = 10
 def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySettings) -> None:
     """Compute the velocity graph in place, as ``scvelo.tl.velocity_graph`` does.
 
-    Which states are compared stands in ``uns["velocity_params"]["xkey"]``, written by the model
+    The compared states are named in ``uns["velocity_params"]["xkey"]``, written by the model
     (`compared_states`). Whether square roots are compared follows from the mode that was fitted
     (`SQRT_MODES`) and is written into ``["sqrt_transform"]``. scVelo needs both as arguments: by
     itself it compares ``Ms``, and square roots in its stochastic mode only.
@@ -44,7 +44,7 @@ def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySe
     Raises
     ------
     VelocityError
-        If no velocity points to any neighbour.
+        If no velocity points to any neighbor.
     """
     params = fitted.uns[Uns.VELOCITY_PARAMS]
     root = params["sqrt_transform"] = params["mode"] in SQRT_MODES
@@ -69,7 +69,7 @@ def velocity_graph(fitted: AnnData, neighbours: Neighbours, settings: VelocitySe
     graph = _where(reached, found, found > 0)
     if graph.nnz == 0:
         raise VelocityError(
-            "No cell's velocity points to any neighbour, expected some that do; give more "
+            "No cell's velocity points to any neighbor, expected some that do; give more "
             "cells or genes."
         )
     fitted.uns[Uns.VELOCITY_GRAPH] = graph
@@ -84,8 +84,8 @@ def velocity_confidence(
 ) -> None:
     """Compute length and confidences of each cell's velocity in place.
 
-    They are those of ``scvelo.tl.velocity_confidence``, but neighbours without a velocity are left
-    out: scVelo's mean over neighbours is NaN if one of them has none.
+    They are those of ``scvelo.tl.velocity_confidence``, but neighbors without a velocity are left
+    out: scVelo's mean over neighbors is NaN if one of them has none.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def velocity_confidence(
 def _over_velocity_genes(
     fitted: AnnData,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Copy states and velocities of the velocity genes, whose rows the loops read in one go."""
+    """Copy states and velocities of the velocity genes, whose rows the loops read contiguously."""
     used = np.asarray(fitted.var[Var.VELOCITY_GENES], dtype=bool)
     velocity = np.ascontiguousarray(fitted.layers[Layers.VELOCITY][:, used], dtype=np.float32)
     return compared_states(fitted, used), velocity
@@ -153,7 +153,7 @@ def _self_transitions(graph: sparse.csr_matrix) -> NDArray[np.float32]:
 
 
 def embeddings_of(ground: AnnData, bases: Sequence[str]) -> dict[str, NDArray[np.floating[Any]]]:
-    """Look embeddings up: ``"umap"`` stands for ``obsm["X_umap"]``.
+    """Look up embeddings: ``"umap"`` means ``obsm["X_umap"]``.
 
     Raises
     ------
@@ -163,8 +163,8 @@ def embeddings_of(ground: AnnData, bases: Sequence[str]) -> dict[str, NDArray[np
     for basis in bases:
         if f"X_{basis}" not in ground.obsm:
             raise DataError(
-                f"The data hold no embedding 'X_{basis}', expected coordinates to draw on; "
-                "name another basis or compute it."
+                f"The data has no embedding 'X_{basis}', expected coordinates for the "
+                "projection; name another basis or compute it."
             )
     return {basis: np.asarray(ground.obsm[f"X_{basis}"]) for basis in bases}
 

@@ -1,6 +1,6 @@
-"""The compiled loops of a velocity: ratios, moments, cosines to neighbours, and their agreement.
+"""The compiled loops of a velocity: ratios, moments, cosines to neighbors, and their agreement.
 
-They give what scVelo's functions give, which loop over cells in Python and copy all neighbours of
+They give what scVelo's functions give, which loop over cells in Python and copy all neighbors of
 a cell; `tests/velocity/test_velocity_kernels.py` holds one against the other. scvelo-rs 0.1.3, a
 port to Rust, is not used: in the stochastic mode it leaves out the square root of the differences
 between cells, and its arrows then agree with scVelo's by a cosine of 0.91 only.
@@ -20,16 +20,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-#: Parts of the cells for each thread: some cells have more neighbours than others.
+#: Parts of the cells for each thread: some cells have more neighbors than others.
 _PARTS: Final = 8
-#: What lets sums be taken in vectors. NaN and infinity keep their meaning.
+#: Flags that allow vectorized sums. NaN and infinity keep their meaning.
 _FAST: Final = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def over_cells(
     kernel: Callable[..., None], cells: NDArray[np.integer], n_jobs: int, *arguments: Any
 ) -> None:
-    """Run a loop over cells in threads; it lets go of Python's lock.
+    """Run a loop over cells in threads; it releases Python's lock.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def ratio_squares(row, genes, spliced, other_row, other_genes, unspliced, mean, 
 
 @njit(cache=True, nogil=True)
 def weighted_sums(cells, start, neighbours, weights, row, genes, counts, out):  # type: ignore[no-untyped-def]
-    """Sum sparse counts over weighted neighbours into dense rows, in scipy's order."""
+    """Sum sparse counts over weighted neighbors into dense rows, in scipy's order."""
     for cell in cells:
         for edge in range(start[cell], start[cell + 1]):
             other, weight = neighbours[edge], weights[edge]
@@ -86,7 +86,7 @@ def weighted_sums(cells, start, neighbours, weights, row, genes, counts, out):  
 
 @njit(cache=True, nogil=True)
 def weighted_rows(cells, start, neighbours, weights, rows, out):  # type: ignore[no-untyped-def]
-    """Sum dense rows over weighted neighbours, in scipy's order."""
+    """Sum dense rows over weighted neighbors, in scipy's order."""
     n_genes = rows.shape[1]
     for cell in cells:
         own = out[cell]
@@ -98,7 +98,7 @@ def weighted_rows(cells, start, neighbours, weights, rows, out):  # type: ignore
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def cosines(cells, start, neighbours, states, velocity, root, out):  # type: ignore[no-untyped-def]
-    """Write the cosine between each cell's velocity and the way to each of its neighbours.
+    """Write the cosine between each cell's velocity and the way to each of its neighbors.
 
     ``velocity`` has mean 0 in each cell; with ``root``, signed square roots of the ways are taken.
     """
@@ -133,7 +133,7 @@ def cosines(cells, start, neighbours, states, velocity, root, out):  # type: ign
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def mean_cosines(cells, neighbours, units, moves, out):  # type: ignore[no-untyped-def]
-    """Write the mean cosine of each cell's unit vector with its neighbours' that move, or NaN."""
+    """Write the mean cosine of each cell's unit vector with its neighbors' that move, or NaN."""
     n_genes = units.shape[1]
     for cell in cells:
         own = units[cell]
@@ -151,7 +151,7 @@ def mean_cosines(cells, neighbours, units, moves, out):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def transition_cosines(cells, start, neighbours, weights, states, velocity, out):  # type: ignore[no-untyped-def]
-    """Write the cosine of each cell's velocity, of mean 0, with its expected way to neighbours."""
+    """Write the cosine of each cell's velocity, of mean 0, with its expected way to neighbors."""
     n_genes = states.shape[1]
     for cell in cells:
         own, arrow = states[cell], velocity[cell]

@@ -1,4 +1,4 @@
-"""What a velocity takes from the neighbour graph alone: found once for all sources of a ground."""
+"""What a velocity takes from the neighbor graph alone: found once for all sources of a ground."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splicedvae.velocity._scvelo import quiet_scvelo
 
 
 class Neighbours:
-    """The neighbours that moments, velocity graph and confidence are taken over.
+    """The neighbors that moments, velocity graph and confidence are taken over.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Neighbours:
 
     @cached_property
     def direct(self) -> NDArray[np.intp]:
-        """Nearest neighbours, as many for each cell, shape (n_cells, n_neighbours)."""
+        """Nearest neighbors, as many for each cell, shape (n_cells, n_neighbours)."""
         with quiet_scvelo():
             from scvelo.tools.utils import get_indices
 
@@ -68,6 +68,6 @@ class Neighbours:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """An order in which neighbours follow each other: their rows are in the cache by then."""
+        """An order in which neighbors follow each other: their rows are in the cache by then."""
         connected = self._graph.obsp[Obsp.CONNECTIVITIES]
         return np.asarray(reverse_cuthill_mckee(connected, symmetric_mode=True), dtype=np.intp)

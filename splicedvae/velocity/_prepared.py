@@ -1,4 +1,4 @@
-"""The common ground of all velocities: one choice of genes, one neighbour graph, one embedding.
+"""The common ground of all velocities: one choice of genes, one neighbor graph, one embedding.
 
 Two velocities can be compared only if they differ in nothing but the spliced and unspliced
 counts. Everything else therefore comes from the total counts, which all sources share.
@@ -25,13 +25,13 @@ from splicedvae._core.records import own_record, own_root
 from splicedvae._core.umap_learn import load_umap
 from splicedvae.velocity._settings import VelocitySettings
 
-#: Fewer cells than this leave neighbourhoods that are nearly the whole data set.
+#: Fewer cells than this leave neighborhoods that are nearly the whole data set.
 MIN_CELLS: Final = 30
 #: scVelo's cosines are taken after subtracting the mean over genes; with fewer genes they are
 #: plus or minus one whatever the data say.
 MIN_GENES: Final = 5
 
-#: Layers that hold ratios, moments or velocities, whose sum over genes is no cell size.
+#: Layers that hold ratios, moments or velocities, whose sum over genes is not a cell size.
 _NOT_COUNTS: Final = frozenset(
     {
         Layers.RATIO,
@@ -60,7 +60,7 @@ def prepare(
     representation: str | None = None,
     keep_umap: bool = False,
 ) -> AnnData:
-    """Choose genes, find neighbours and embed the cells, from the total counts alone.
+    """Choose genes, find neighbors and embed the cells, from the total counts alone.
 
     The two layers serve only to say which genes are eligible (counts in cells where both are not
     zero); without them, genes with enough total counts are.
@@ -76,11 +76,11 @@ def prepare(
     total_layer
         Layer of raw total counts; ``None`` for ``X``.
     settings
-        Genes, components, neighbours and seed; ``None`` for the defaults.
+        Genes, components, neighbors and seed; ``None`` for the defaults.
     genes
         Names of the genes to use instead of a choice, such as genes chosen on training cells.
     representation
-        A name in ``adata.obsm`` (a model's latent space) to find neighbours in instead of the
+        A name in ``adata.obsm`` (a model's latent space) to find neighbors in instead of the
         principal components of the totals.
     keep_umap
         Keep ``obsm["X_umap"]`` of the data, if there is one, instead of computing it.
@@ -89,7 +89,7 @@ def prepare(
     -------
     AnnData
         A new object, cells x chosen genes, with all layers of the input: ``X`` the logarithm of
-        normalised totals, ``obsm["X_pca"]`` and ``["X_umap"]``, ``obsp["connectivities"]`` and
+        normalized totals, ``obsm["X_pca"]`` and ``["X_umap"]``, ``obsp["connectivities"]`` and
         ``["distances"]``, each layer's cell sizes over all genes in
         ``obs["initial_size_LAYER"]`` (so let all layers be there before), and an account in
         ``uns["splicedvae"]["velocity_ground"]``. Rows are those of the input.
@@ -97,7 +97,7 @@ def prepare(
     Raises
     ------
     DataError
-        If the totals are absent, negative or normalised already, or a named gene or
+        If the totals are absent, negative or normalized already, or a named gene or
         representation is not there.
     VelocityError
         If there are too few cells or eligible genes, or the cells do not differ.
@@ -126,7 +126,7 @@ def prepare(
         if any(present):
             missing = unspliced_layer if present[0] else spliced_layer
             notes.append(
-                f"The layer '{missing}' is absent, so genes were chosen by their total counts."
+                f"The layer '{missing}' is missing, so genes were selected by their total counts."
             )
     logged = normalise(totals, sizes)
     np.log1p(logged.data, out=logged.data)
@@ -147,12 +147,12 @@ def prepare(
     if empty.any():
         notes.append(
             f"{int(empty.sum())} of {adata.n_obs} cells have no counts in the genes used; "
-            "they stay in the table, without a velocity."
+            "they are kept, without a velocity."
         )
     notes += _find_neighbours(ground, settings, representation)
     if keep_umap and Obsm.UMAP in adata.obsm:
         ground.obsm[Obsm.UMAP] = np.asarray(adata.obsm[Obsm.UMAP], dtype=np.float32)
-        notes.append("The UMAP is the one that came with the data.")
+        notes.append("The UMAP is the one in the data.")
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -170,7 +170,7 @@ def prepare(
 
 
 def is_prepared(adata: AnnData) -> bool:
-    """Tell whether an AnnData came from `prepare`.
+    """Return whether an AnnData came from `prepare`.
 
     Parameters
     ----------
@@ -194,39 +194,40 @@ def check_prepared(adata: AnnData) -> None:
     """
     if not is_prepared(adata):
         raise DataError(
-            "The data were not prepared, expected the common genes and neighbours of all "
+            "The data was not prepared, expected the common genes and neighbors of all "
             "velocities; call splicedvae.velocity.prepare first."
         )
     check_graph(adata)
 
 
 def check_graph(adata: AnnData) -> None:
-    """Refuse a neighbour graph that lost edges when cells were taken away after `prepare`.
+    """Refuse a neighbor graph that lost edges when cells were taken away after `prepare`.
 
     Raises
     ------
     DataError
-        If some cell has no more than half the neighbours of another.
+        If some cell has no more than half the neighbors of another.
     """
     degree = np.diff(sparse.csr_matrix(adata.obsp[Obsp.DISTANCES]).indptr)
     if degree.min() == 0 or degree.min() * 2 <= degree.max():
         raise DataError(
-            f"The neighbour graph gives a cell {degree.min()} neighbours and another "
-            f"{degree.max()}, expected about the same for all; prepare again after selecting cells."
+            f"The neighbor graph has {degree.min()} neighbors for one cell and "
+            f"{degree.max()} for another, expected about the same for all; prepare again "
+            "after selecting cells."
         )
 
 
 def _check_cells(adata: AnnData, settings: VelocitySettings) -> None:
     if adata.n_obs < MIN_CELLS:
         raise VelocityError(
-            f"The data hold {adata.n_obs} cells, expected at least {MIN_CELLS} to find "
-            "neighbours among; give more cells."
+            f"The data has {adata.n_obs} cells, expected at least {MIN_CELLS} for a "
+            "neighbor search; give more cells."
         )
     n_neighbors = settings.neighbors_among(adata.n_obs)
     if adata.n_obs <= n_neighbors:
         raise VelocityError(
-            f"The data hold {adata.n_obs} cells, expected more than the {n_neighbors} "
-            "neighbours asked for; give more cells or set fewer neighbours."
+            f"The data has {adata.n_obs} cells, expected more than the {n_neighbors} "
+            "neighbors requested; give more cells or set fewer neighbors."
         )
 
 
@@ -247,8 +248,8 @@ def _refuse_normalised(totals: sparse.csr_matrix, layer: str | None) -> None:
         sums = sums[sums > 0]
         if np.isfinite(sums).all() and sums.std() < 1e-3 * sums.mean():
             raise DataError(
-                f"{name} holds fractions that add up to the same sum in every cell, expected raw "
-                "total counts; give the counts before normalisation (total_layer)."
+                f"{name} holds fractions that sum to the same value in every cell, expected "
+                "raw total counts; give the counts before normalization (total_layer)."
             )
 
 
@@ -294,7 +295,7 @@ def _choose_genes(
         table = sc.pp.highly_variable_genes(
             scratch, n_top_genes=settings.n_top_genes, flavor="seurat", inplace=False
         )
-    # A tie at the threshold lets scanpy return a few more than asked for; the best are taken.
+    # With ties at the threshold scanpy returns a few more than requested; the best are used.
     dispersion = np.nan_to_num(
         np.asarray(table["dispersions_norm"], dtype=np.float64), nan=-np.inf, posinf=np.inf
     )
@@ -336,14 +337,14 @@ def _find_neighbours(
     n_neighbors = settings.neighbors_among(ground.n_obs)
     if n_neighbors < settings.n_neighbors:
         notes.append(
-            f"Each cell has {n_neighbors} neighbors instead of {settings.n_neighbors}, as more "
-            f"would blur the differences among {ground.n_obs} cells."
+            f"Each cell has {n_neighbors} neighbors instead of {settings.n_neighbors}, "
+            f"because more would blur the differences among {ground.n_obs} cells."
         )
     n_pcs = min(settings.n_pcs, ground.n_obs - 1, ground.n_vars - 1)
     if n_pcs < settings.n_pcs:
         notes.append(
-            f"{n_pcs} principal components were taken instead of {settings.n_pcs}, as "
-            f"{ground.n_obs} cells and {ground.n_vars} genes allow no more."
+            f"{n_pcs} principal components were used instead of {settings.n_pcs}, the most "
+            f"that {ground.n_obs} cells and {ground.n_vars} genes allow."
         )
     spread = ground.X.max(axis=0) - ground.X.min(axis=0)
     if spread.max() == 0:
@@ -368,13 +369,13 @@ def _find_neighbours(
         else:
             names = ", ".join(f"'{name}'" for name in ground.obsm)
             raise DataError(
-                f"The data hold no obsm entry '{representation}' (found: {names}), expected a "
-                "latent space there; name another or none."
+                f"The data has no obsm entry '{representation}' (found: {names}), expected "
+                "a latent space there; name another or none."
             )
         if not np.isfinite(np.asarray(ground.obsm[used], dtype=np.float64)).all():
             raise DataError(
-                f"The obsm entry '{used}' holds NaN or infinite values, expected coordinates; "
-                "compute it again."
+                f"The obsm entry '{used}' holds NaN or infinite values, expected "
+                "coordinates; compute it again."
             )
         load_umap()
         sc.pp.neighbors(
@@ -384,7 +385,7 @@ def _find_neighbours(
             random_state=settings.seed,
         )
     distances = _without_cells_themselves(sparse.csr_matrix(ground.obsp[Obsp.DISTANCES]))
-    # Cells with identical counts lie at distance zero, which scVelo reads as "no neighbour".
+    # Cells with identical counts lie at distance zero, which scVelo reads as "no neighbor".
     positive = distances.data[distances.data > 0]
     smallest = positive.min() * 1e-3 if positive.size else 1.0
     distances.data[distances.data <= 0] = smallest

@@ -1,8 +1,8 @@
 """The one door to scVelo, so that using it changes nothing else in the process.
 
 Importing scVelo 0.3.4 silences every Python warning for good, and its functions print to
-standard output. What it would have said and a reader needs to know is checked by this package
-and told in the result's account instead.
+standard output. What a reader needs to know of its messages is checked by this package
+and reported in the result's record instead.
 """
 
 from __future__ import annotations

@@ -13,23 +13,23 @@ from splicedvae._core.settings import VelocityFields, described
 #: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
 #: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.
 SQRT_MODES: Final = frozenset({"balanced", "stochastic"})
-#: Steps over the neighbour graph that moments are taken over, where it is not one as in scVelo.
+#: Steps over the neighbor graph that moments are taken over, where it is not one as in scVelo.
 #: Two suit the balanced model, whose graph is free of the noise that more smoothing would spread.
 _SMOOTHING_STEPS: Final = {"balanced": 2}
-#: With the balanced model a cell has at most one in so many of all cells as neighbours, but this
+#: With the balanced model a cell has at most one in so many of all cells as neighbors, but this
 #: many at least: two steps over more would reach most of the cells (benchmarks/few_cells.py).
 _CELLS_PER_NEIGHBOR: Final = 15
 _LEAST_NEIGHBORS: Final = 10
-#: Stands for ``None`` where a file format has no null.
+#: Represents ``None`` in file formats without null.
 _ALL: Final = "all"
 
 
 @described
 @dataclass(frozen=True)
 class VelocitySettings(VelocityFields):
-    """How genes are chosen, neighbours found and velocity fitted.
+    """How genes are chosen, neighbors found and velocity fitted.
 
-    With the balanced model moments are taken over neighbours of neighbours, and the graph compares
+    With the balanced model moments are computed over neighbors of neighbors, and the graph compares
     square roots of velocities and of differences in total counts. scVelo's models fit first and
     second moments (stochastic) or the first alone (deterministic); compare them with permuted
     ratios. ``n_top_genes`` is ``None`` where all genes are kept. A value outside its range is
@@ -51,11 +51,11 @@ class VelocitySettings(VelocityFields):
 
     @property
     def smoothing_steps(self) -> int:
-        """Steps over the neighbour graph that moments are taken over."""
+        """Steps over the neighbor graph that moments are taken over."""
         return _SMOOTHING_STEPS.get(self.mode, 1)
 
     def neighbors_among(self, n_cells: int) -> int:
-        """Return how many neighbours a cell has.
+        """Return how many neighbors a cell has.
 
         Parameters
         ----------
@@ -92,8 +92,8 @@ class VelocitySettings(VelocityFields):
         unknown = sorted(set(values) - known)
         if unknown:
             raise SplicedVAEError(
-                f"The velocity settings hold the unknown name {unknown[0]!r}, expected some of "
-                f"{', '.join(sorted(known))}; correct or remove it."
+                f"The velocity settings have the unknown name {unknown[0]!r}, expected some "
+                f"of {', '.join(sorted(known))}; correct or remove it."
             )
         taken: dict[str, Any] = {}
         for name, value in values.items():

@@ -20,7 +20,7 @@ from splicedvae._core.keys import Layers
 from splicedvae.velocity._projection import arrow_scale
 from splicedvae.velocity._scvelo import quiet_scvelo
 
-#: scVelo takes a fiftieth of the cells as neighbours of a grid point: 27 s at 500,000 cells. The
+#: scVelo takes a fiftieth of the cells as neighbors of a grid point: 27 s at 500,000 cells. The
 #: Gaussian weights of more than 100 add nothing.
 MAX_GRID_NEIGHBOURS: Final = 100
 _MIN_GRID_NEIGHBOURS: Final = 5
@@ -119,7 +119,7 @@ def streamlines(
         Cells that count for a grid point, at most 100; ``None`` for a fiftieth of all, between 5
         and 100.
     max_length
-        Longest line, in widths of the picture.
+        Longest line, in widths of the figure.
 
     Returns
     -------
@@ -230,8 +230,8 @@ def _embedded(
     for name in (f"X_{basis}", f"{vkey}_{basis}"):
         if name not in adata.obsm:
             raise DataError(
-                f"The data hold no obsm entry '{name}', expected an embedding and the velocity "
-                "projected onto it; compute the velocity for this basis first."
+                f"The data has no obsm entry '{name}', expected an embedding and the "
+                "velocity projected onto it; compute the velocity for this basis first."
             )
     points = np.asarray(adata.obsm[f"X_{basis}"], dtype=np.float64)[:, :2]
     vectors = np.asarray(adata.obsm[f"{vkey}_{basis}"], dtype=np.float64)[:, :2]
@@ -239,7 +239,7 @@ def _embedded(
     points, vectors = points[finite], vectors[finite]
     if points.shape[0] < 2 or points.shape[1] < 2 or np.any(np.ptp(points, axis=0) == 0):
         raise DataError(
-            f"The embedding 'X_{basis}' does not spread over a plane, expected two coordinates "
+            f"The embedding 'X_{basis}' is not two-dimensional, expected two coordinates "
             "that differ between cells; compute the embedding again."
         )
     return points, vectors

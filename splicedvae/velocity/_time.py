@@ -4,7 +4,7 @@ scVelo's functions stop with a Python error where an eigenvalue is not found, re
 cell is a root, and set numpy's global seed. Here the first two become notes, the third is undone.
 
 A latent time needs scVelo's dynamical model, which is not fitted; the velocity pseudotime needs the
-velocity graph alone. Both start where the arrows say: if the arrows are turned round, so are they.
+velocity graph alone. Both follow the arrows: if the arrows are reversed, so are they.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def velocity_time(result: AnnData) -> pd.DataFrame:
     """
     if Uns.VELOCITY_GRAPH not in result.uns or Obsp.DISTANCES not in result.obsp:
         raise DataError(
-            "The velocity has no graph, expected one to follow from cell to cell; give what "
-            "compute_velocity returned."
+            "The velocity has no graph, expected a velocity graph; pass the result of "
+            "compute_velocity."
         )
     work = _bare(result)
     notes: list[str] = []
@@ -67,8 +67,8 @@ def velocity_time(result: AnnData) -> pd.DataFrame:
             scvelo.tl.terminal_states(work)
         except (ArpackError, ValueError, TypeError) as error:
             notes.append(
-                "Root and end cells were not found, as the eigenvectors of the transitions do not "
-                f"settle ({type(error).__name__})."
+                "Root and end cells were not found, because the eigenvectors of the "
+                f"transition matrix did not converge ({type(error).__name__})."
             )
         else:
             notes += _loosened(scvelo, work)
@@ -84,8 +84,8 @@ def velocity_time(result: AnnData) -> pd.DataFrame:
     missing = int(table[Obs.PSEUDOTIME].isna().sum())
     if 0 < missing < result.n_obs:
         notes.append(
-            f"{missing:,} of {result.n_obs:,} cells cannot be reached along the velocity and have "
-            "no pseudotime."
+            f"{missing:,} of {result.n_obs:,} cells cannot be reached along the velocity "
+            "and have no pseudotime."
         )
     table.attrs["notes"] = notes
     return table
@@ -132,19 +132,19 @@ def _loosened(scvelo: Any, work: AnnData) -> list[str]:
                 work.obs[name] = kept[name]
             elif _is_found(work, name):
                 notes.append(
-                    f"The {_WORDS[name]}s are those of a walk that is stationary within "
-                    f"{tolerance:g} only, as scVelo's usual tolerance found none."
+                    f"The {_WORDS[name]}s are from a random walk that is stationary only "
+                    f"within {tolerance:g}, because scVelo's usual tolerance found none."
                 )
     return notes
 
 
 def _unfound(work: AnnData) -> list[str]:
-    """Turn scVelo's constant columns, which stand for "none found", into missing values."""
+    """Turn scVelo's constant columns, which mean "none found", into missing values."""
     notes = []
     for name, words in _WORDS.items():
         if not _is_found(work, name):
             work.obs[name] = np.nan
-            notes.append(f"No {words} stands out along this velocity.")
+            notes.append(f"This velocity has no clear {words}.")
     return notes
 
 
@@ -161,8 +161,8 @@ def _paced(scvelo: object, work: AnnData) -> list[str]:
         )
     except (ArpackError, ValueError, TypeError) as error:
         return [
-            "There is no velocity pseudotime, as the eigenvectors of the velocity graph do not "
-            f"settle ({type(error).__name__})."
+            "There is no velocity pseudotime, because the eigenvectors of the velocity "
+            f"graph did not converge ({type(error).__name__})."
         ]
     return []
 

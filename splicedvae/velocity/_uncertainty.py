@@ -1,4 +1,4 @@
-"""How far a velocity depends on what the model does not know: its spread over posterior draws."""
+"""Uncertainty of a velocity: its spread over posterior draws of the model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def velocity_uncertainty(
 ) -> pd.DataFrame:
     """Measure how far each cell's velocity differs between posterior draws of the counts.
 
-    Every draw gets sizes, moments and slopes of its own on the common genes, neighbours and
+    Every draw gets sizes, moments and slopes of its own on the common genes, neighbors and
     embedding, as a source of `compute_velocity` does. What is measured is the model's own
     uncertainty, as the intrinsic one of veloVI is (Gayoso et al. 2024, *Nature Methods* 21, 50):
     a model that is sure of what is wrong shows little of it.
@@ -51,7 +51,7 @@ def velocity_uncertainty(
         A result of `prepare`; not changed.
     samples
         Draws of spliced and unspliced counts, each of shape (n_cells, n_genes) with the cells and
-        genes of ``prepared``, not normalised. They are taken one at a time and not kept. A draw
+        genes of ``prepared``, not normalized. They are taken one at a time and not kept. A draw
         may bring two more arrays of shape (n_cells,): its spliced and unspliced counts per cell
         over all genes of the file, as `prepare` writes them into ``obs["initial_size_LAYER"]``.
         Give them where the velocity that is judged had them; without them a cell's size is its
@@ -70,12 +70,12 @@ def velocity_uncertainty(
         of the draws' unit vectors: 0 where all draws point the same way, about 1 where they point
         any way. R squared is estimated by the mean cosine between two different draws, since the
         mean of a few unit vectors is long whatever they are. ``velocity_length_uncertainty`` is
-        the standard deviation of the velocity's length over its mean. Both are taken over genes,
-        and with the embedding's name after them (``_umap``) of the arrows there, whose lengths
-        are relative to the other cells' as they are drawn. In a draw a gene that is no velocity
-        gene has velocity 0, so that genes that come and go add to the uncertainty. Draws in which
-        a cell does not move have no direction; NaN where fewer than two do, or where all lengths
-        are zero. ``attrs`` holds ``n_draws`` and ``notes``, sentences on what was replaced.
+        the standard deviation of the velocity's length over its mean. Both are computed in gene
+        space, and with the embedding's name after them (``_umap``) of the arrows there, whose
+        lengths are relative to the other cells' as they are drawn. In a draw a gene that is not a
+        velocity gene has velocity 0, so that genes that come and go add to the uncertainty. Draws
+        in which a cell does not move have no direction; NaN where fewer than two do, or where all
+        lengths are zero. ``attrs`` holds ``n_draws`` and ``notes``, sentences on what was replaced.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def velocity_uncertainty(
                 over_maps[basis].add(arrows)
     if n_draws < MIN_DRAWS:
         raise VelocityError(
-            f"{n_draws} posterior draws of the counts came, expected at least {MIN_DRAWS} to "
-            "compare; draw more."
+            f"Found {n_draws} posterior draws of the counts, expected at least {MIN_DRAWS} "
+            "to compare; draw more."
         )
     table = pd.DataFrame(index=prepared.obs_names.copy())
     spreads = {"": over_genes, **{f"_{basis}": spread for basis, spread in over_maps.items()}}
@@ -167,8 +167,8 @@ def _checked_sizes(ground: AnnData, values: Any, number: int) -> NDArray[np.floa
     sizes = np.asarray(values, dtype=np.float64)
     if sizes.shape != (ground.n_obs,) or not np.isfinite(sizes).all() or (sizes < 0).any():
         raise DataError(
-            f"The cell sizes of draw {number} are no {ground.n_obs} sums of counts, expected one "
-            "a cell, finite and not negative; sum the draw over all genes."
+            f"The cell sizes of draw {number} are not {ground.n_obs} sums of counts, "
+            "expected one per cell, finite and not negative; sum the draw over all genes."
         )
     return sizes
 

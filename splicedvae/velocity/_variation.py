@@ -1,11 +1,11 @@
-"""How much a source's ratio varies within a gene: without that there is no velocity.
+"""How much a source's ratio varies within a gene: without variation there is no velocity.
 
 If a gene's ratio is the same in every cell, its unspliced count is its spliced count times a
 constant, and the residual of scVelo's regression is rounding error. scVelo draws it all the
-same: cosines know no magnitude. Worse, when the two layers are normalised by their own sizes, as
+same: cosines ignore magnitude. Worse, when the two layers are normalized by their own sizes, as
 scVelo does, each cell's two factors differ with its mixture of genes, and arrows that look
 orderly appear out of nothing. The variation is therefore measured on the layers as they come,
-before any normalisation.
+before any normalization.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def without_genes(result: AnnData, genes: Sequence[str]) -> AnnData:
 
     Returns
     -------
-    A copy in which these are no velocity genes, with graph, confidences and arrows of its own in
+    A copy in which these are not velocity genes, with its own graph, confidences and arrows in
     the common embedding.
 
     Raises
@@ -73,8 +73,8 @@ def without_genes(result: AnnData, genes: Sequence[str]) -> AnnData:
     left = made.var[Var.VELOCITY_GENES].to_numpy(dtype=bool) & ~made.var_names.isin(list(genes))
     if left.sum() < MIN_GENES:
         raise VelocityError(
-            f"{int(left.sum())} velocity genes are left without these, expected {MIN_GENES} or "
-            "more; leave fewer out."
+            f"{int(left.sum())} velocity genes remain without these, expected {MIN_GENES} "
+            "or more; leave fewer out."
         )
     made.var[Var.VELOCITY_GENES] = left
     neighbours = Neighbours(made)

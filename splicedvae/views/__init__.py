@@ -1,8 +1,8 @@
 """From a run to its figures and tables: written once, for the report and the pages.
 
-Each function reads a run, takes from it what one picture needs and hands it to
+Each function reads a run, takes what one figure needs and passes it to
 `splicedvae.plotting`. What takes time is apart (`stream_lines`), so that a page can keep it
-while the colours change. A file a subject: what cells are coloured by, velocities, latent spaces,
+while the colors change. A file a subject: what cells are colored by, velocities, latent spaces,
 ratios, tables, data.
 """
 

@@ -27,7 +27,7 @@ _FEW_ENTRIES: Final = 100
 _ERROR, _SLOPE = "calibration_error", "within_gene_slope"
 #: Skill on held-out cells that were watched in training.
 _WATCHED: Final = "skill_held_out"
-#: Share of the highest skill that may be lost by the end before it is told.
+#: Share of the highest skill that may be lost by the end before it is reported.
 _LOST: Final = 0.05
 
 
@@ -43,7 +43,7 @@ def reliability_figure(run: Run, *, dark: bool = False) -> go.Figure:
 
     Returns
     -------
-    One figure: how far the observed share lies from the predicted one, and within genes the
+    One figure: the difference between observed and predicted share, and within genes the
     measured against the predicted deviation from each gene's mean.
 
     Raises
@@ -54,8 +54,8 @@ def reliability_figure(run: Run, *, dark: bool = False) -> go.Figure:
     sources = predictors(run)
     if not sources:
         raise DataError(
-            "The run has no measured counts to set its predictions against: train or predict on "
-            "data with spliced and unspliced counts."
+            "The run has no measured counts to compare its predictions with: train or "
+            "predict on data with spliced and unspliced counts."
         )
     overall, within = [], []
     for source in sources:
@@ -154,8 +154,8 @@ def cell_table(run: Run) -> pd.DataFrame:
     sources = predictors(run)
     if Sources.GENE_MEAN not in sources or len(sources) < 2:
         raise DataError(
-            "The run has no measured counts or no gene means to judge single cells by: train on "
-            "data with spliced and unspliced counts."
+            "The run has no measured counts or no gene means, which evaluating single "
+            "cells needs: train on data with spliced and unspliced counts."
         )
     found = {source: judged_ratio(run, source) for source in sources if source != Sources.GENE_MEAN}
     spliced, unspliced, constant = judged_ratio(run, Sources.GENE_MEAN)
@@ -218,7 +218,8 @@ def cell_figure(table: pd.DataFrame, run: Run, *, dark: bool = False) -> go.Figu
                 )
     if not rows:
         raise DataError(
-            "No held-out cell has counts to be judged by: hold out more cells or use deeper data."
+            "No held-out cell has enough counts to evaluate: hold out more cells or use "
+            "deeper data."
         )
     return plotting.skill_boxes(pd.DataFrame(rows), dark=dark)
 
@@ -334,19 +335,19 @@ def training_sentences(run: Run) -> list[str]:
         label = Sources.LABELS[source]
         if values[best] <= 0:
             said.append(
-                f"{label}: in no epoch was the skill on watched held-out cells above 0, so a "
-                "constant for each gene would have been better."
+                f"{label}: the skill on monitored held-out cells was never above 0, so a "
+                "constant per gene would have been better."
             )
         elif values[-1] < values[best] * (1 - _LOST):
             said.append(
-                f"{label}: the skill on watched held-out cells was highest in epoch {epochs[best]} "
-                f"of {epochs[-1]} ({values[best]:.4f}) and fell to {values[-1]:.4f}, so fewer "
-                "epochs might do better; to tell, judge them on other cells."
+                f"{label}: the skill on monitored held-out cells peaked in epoch "
+                f"{epochs[best]} of {epochs[-1]} ({values[best]:.4f}) and fell to "
+                f"{values[-1]:.4f}. Fewer epochs may be better; test this on other cells."
             )
         else:
             said.append(
-                f"{label}: the skill on watched held-out cells ended within {_LOST:.0%} of its "
-                f"highest value ({values[best]:.4f} in epoch {epochs[best]} of {epochs[-1]}), so "
-                "there is no sign of overfitting."
+                f"{label}: the skill on monitored held-out cells ended within {_LOST:.0%} "
+                f"of its maximum ({values[best]:.4f} in epoch {epochs[best]} of "
+                f"{epochs[-1]}), so there is no sign of overfitting."
             )
     return said

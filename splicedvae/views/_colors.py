@@ -1,4 +1,4 @@
-"""What the cells of a run can be coloured by."""
+"""What the cells of a run can be colored by."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-#: Colour by the total counts of a cell.
+#: Color by the total counts of a cell.
 CELL_DEPTH: Final = "total counts"
-#: Before a gene's name: colour by its spliced fraction.
+#: Before a gene's name: color by its spliced fraction.
 RATIO_PREFIX: Final = "ratio: "
 
 
@@ -27,8 +27,8 @@ RATIO_PREFIX: Final = "ratio: "
 _PER_SOURCE: Final[Mapping[str, str]] = {
     Obs.CONFIDENCE: "velocity confidence (smoothness, not correctness)",
     Obs.LENGTH: "velocity length",
-    Obs.COSINE_GENES: "cosine to the measured velocity, genes",
-    Obs.COSINE_UMAP: "cosine to the measured velocity, common map",
+    Obs.COSINE_GENES: "cosine to the measured velocity, gene space",
+    Obs.COSINE_UMAP: "cosine to the measured velocity, common embedding",
     Obs.PSEUDOTIME: "velocity pseudotime, from start to end",
     Obs.ROOT_CELLS: "root cells, 1 where the velocity starts",
     Obs.END_POINTS: "end cells, 1 where the velocity ends",
@@ -43,12 +43,12 @@ _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 }
 #: Numbers of a cell that only SplicedVAE's velocity has, as only it draws from a posterior.
 _OF_SPLICEDVAE: Final[Mapping[str, str]] = {
-    Obs.DIRECTION_UNCERTAINTY: "uncertainty of SplicedVAE's direction, 0 same to 1 any",
+    Obs.DIRECTION_UNCERTAINTY: "uncertainty of SplicedVAE's direction, 0 none to 1 any direction",
 }
 
 
 def color_choices(run: Run) -> tuple[str, ...]:
-    """Return what the cells of a run can be coloured by, the most useful first.
+    """Return what the cells of a run can be colored by, the most useful first.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def color_choices(run: Run) -> tuple[str, ...]:
 
 
 def default_color(run: Run) -> str:
-    """Return the cells' clusters if the run knows them, else their depth.
+    """Return the cells' clusters if the run has them, else their depth.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def cell_colors(
     *,
     source: str = Sources.SPLICEDVAE,
 ) -> plotting.CellColors:
-    """Take the colours of a run's cells.
+    """Take the colors of a run's cells.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def cell_colors(
             np.log1p(1e4 * counts / depth).astype(np.float32),
         )
     raise DataError(
-        f"The run has no column or gene {color_by[:60]!r} to colour by: choose one of "
+        f"The run has no column or gene {color_by[:60]!r} to color by: choose one of "
         f"{', '.join(color_choices(run))}, or a gene of the model."
     )
 
@@ -170,7 +170,7 @@ def _ratio_colors(run: Run, gene: str, source: str) -> plotting.Values:
     layers = Sources.RATIO_LAYERS
     known = source if layers.get(source) in cells.layers else Sources.SPLICEDVAE
     if layers[known] not in cells.layers:
-        raise DataError("The run holds no predicted spliced fractions: train again.")
+        raise DataError("The run has no predicted spliced fractions: train again.")
     index = int(cells.var_names.get_loc(gene))
     ratio = column_of(cells.layers[layers[known]], index)
     counted = column_of(cells.X, index) > 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def cluster_table(run: Run) -> pd.DataFrame:
-    """Summarise the clusters of a run's cells.
+    """Summarize the clusters of a run's cells.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def depth_figure(run: Run, *, dark: bool = False) -> go.Figure:
             parts[label] = row_sums(cells.layers[layer])
     positive = np.concatenate([values[values > 0] for values in parts.values()])
     if not positive.size:
-        raise DataError("The run's cells hold no counts in the model's genes: use other genes.")
+        raise DataError("The run's cells have no counts in the model's genes: use other genes.")
     edges = np.geomspace(max(positive.min(), 1.0) * 0.95, positive.max() * 1.05, 46)
     histograms = [
         plotting.Histogram(label, np.histogram(values, edges)[0], edges, float(np.median(values)))

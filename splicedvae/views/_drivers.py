@@ -20,10 +20,9 @@ ALL_CELLS: Final = "all cells"
 #: Mass of roots or ends that a cluster holds to be named for it.
 _MUCH: Final = 0.25
 _LACKING: Final = (
-    "This run was made by an earlier version, which did not look for {what}: train or predict "
-    "again."
+    "This run was made by an earlier version, which did not compute {what}: train or predict again."
 )
-#: Columns of `driver_table` beside the gene.
+#: Columns of `driver_table` in addition to the gene.
 SKILL: Final = "skill on held-out cells"
 
 
@@ -40,7 +39,7 @@ def driver_groups(run: Run, source: str) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        If the run does not know driver genes.
+        If the run has no driver genes.
     RunError
         If the run has no such velocity.
     """
@@ -80,7 +79,7 @@ def driver_table(
     Raises
     ------
     DataError
-        If the run does not know driver genes, or not this group.
+        If the run has no driver genes, or not for this group.
     RunError
         If the run has no such velocity.
     """
@@ -116,7 +115,7 @@ def _skill(run: Run, source: str) -> pd.Series | None:
 
 
 def time_table(run: Run, source: str) -> pd.DataFrame:
-    """Tell for each cluster how much of a velocity's start and end lies in it, and when it is.
+    """Return each cluster's share of a velocity's start and end, and its time.
 
     Parameters
     ----------
@@ -129,12 +128,12 @@ def time_table(run: Run, source: str) -> pd.DataFrame:
     -------
     Clusters as index, in the order of time, with ``cells``, ``roots`` and ``ends`` (shares of all
     root and end probability), ``time`` (median velocity pseudotime) and the quarters around it,
-    ``early`` and ``late``. One row where the run knows no clusters.
+    ``early`` and ``late``. One row if the run has no clusters.
 
     Raises
     ------
     DataError
-        If the run does not know start, end and time.
+        If the run has no start, end and time.
     RunError
         If the run has no such velocity.
     """
@@ -190,7 +189,7 @@ def time_sentences(run: Run, source: str) -> list[str]:
     Raises
     ------
     DataError
-        If the run does not know start, end and time.
+        If the run has no start, end and time.
     RunError
         If the run has no such velocity.
     """
@@ -203,10 +202,10 @@ def time_sentences(run: Run, source: str) -> list[str]:
                 where = ", ".join(f"{name} ({row[column]:.0%})" for name, row in found.iterrows())
                 said.append(f"This velocity {words} {where}.")
             elif table[column].isna().all():
-                said.append(f"Where this velocity {words.removesuffix(' in')} is not known.")
+                said.append(f"It is unknown where this velocity {words.removesuffix(' in')}.")
             else:
                 where = words.removesuffix(" in")
-                said.append(f"Where this velocity {where} is spread over many clusters.")
+                said.append(f"This velocity {where} in many clusters, none with a large share.")
     time = run.velocity(source).obs[Obs.PSEUDOTIME]
     others = {}
     if source != Sources.MEASURED and Sources.MEASURED in run.velocity_sources:
@@ -221,8 +220,8 @@ def time_sentences(run: Run, source: str) -> list[str]:
         if len(both) < 3 or (both.nunique() < 2).any():
             continue
         r = float(spearmanr(both.iloc[:, 0], both.iloc[:, 1]).statistic)
-        turned = ": it runs the other way" if r < 0 else ""
-        said.append(f"Rank correlation of its pseudotime with {words}: {r:.2f}{turned}.")
+        turned = ": it runs in the opposite direction" if r < 0 else ""
+        said.append(f"The rank correlation of its pseudotime with {words} is {r:.2f}{turned}.")
     return said
 
 

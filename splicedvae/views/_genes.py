@@ -75,7 +75,7 @@ USED_COLUMN: Final = "velocity_gene_"
 
 @dataclass(frozen=True)
 class GeneFacts:
-    """Where one gene stands.
+    """What is known of one gene.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class GeneFacts:
     velocities
         By source of a velocity: what it makes of the gene.
     sentences
-        How far the gene can be trusted, what speaks against it first.
+        How far the gene can be trusted, reasons against it first.
     """
 
     gene: str
@@ -221,7 +221,7 @@ def cell_time(run: Run) -> CellTime | None:
 
     Returns
     -------
-    The true time of a simulation; else a column of ``obs`` whose name speaks of pseudotime or
+    The true time of a simulation; else a column of ``obs`` whose name indicates pseudotime or
     latent time, of the predictions or of a velocity, the measured one first. None if there is none.
     """
     cells = run.predictions
@@ -242,7 +242,7 @@ def cell_time(run: Run) -> CellTime | None:
 
 
 def gene_facts(run: Run, gene: str, table: pd.DataFrame | None = None) -> GeneFacts:
-    """Say where a gene stands: its counts, how well it is predicted, and whether to trust it.
+    """Collect the facts of a gene: its counts, how well it is predicted, and whether to trust it.
 
     Parameters
     ----------
@@ -361,7 +361,7 @@ def gene_time_figure(
     which: Cells = "held-out",
     dark: bool = False,
 ) -> go.Figure:
-    """Draw a gene's ratio over time: predicted with the model's intervals, measured beside it.
+    """Draw a gene's ratio over time: predicted with the model's intervals, and measured.
 
     Parameters
     ----------
@@ -391,8 +391,8 @@ def gene_time_figure(
     time = cell_time(run)
     if time is None:
         raise DataError(
-            "This run has no pseudotime: the ratio is shown by cluster instead. Compute one with "
-            "the velocity, or simulate cells, whose time is known."
+            "This run has no pseudotime, so the ratio is shown by cluster: compute one "
+            "with the velocity, or use simulated cells, whose time is known."
         )
     everywhere = judged_cells(run) if which == "held-out" else np.arange(cells.n_obs)
     totals = column_of(cells.X, place)
@@ -400,8 +400,8 @@ def gene_time_figure(
     rows = np.intersect1d(drawn_cells(run, which), everywhere)
     if not rows.size:
         raise DataError(
-            f"None of these cells has counts of {gene[:60]!r} and a time: choose another gene, or "
-            "all cells."
+            f"None of these cells has both counts of {gene[:60]!r} and a time: choose "
+            "another gene, or all cells."
         )
     predicted = column_of(cells.layers[Layers.RATIO], place)
     s, _, n = _measured_of(cells, place)
@@ -432,7 +432,7 @@ def gene_time_figure(
             level=intervals.level,
         )
         band = pd.DataFrame({"time": ours["time"].to_numpy(), "lower": low, "upper": high})
-        title = f"where {intervals.level:.0%} of entries with {typical} counts should lie"
+        title = f"{intervals.level:.0%} interval for entries with {typical} counts"
     return plotting.ratio_over_time(
         gene,
         plotting.TimedRatios(
@@ -691,8 +691,8 @@ def _trust(run: Run, facts: GeneFacts) -> list[str]:
     ours = _number(facts.numbers, Sources.SPLICEDVAE, "skill")
     if facts.spliced is None or facts.unspliced is None:
         return [
-            "The file has no measured spliced and unspliced counts, so nothing here checks this "
-            f"gene.{_training_words(run, facts.gene)}",
+            "The file has no measured spliced and unspliced counts, so this gene cannot be "
+            f"checked.{_training_words(run, facts.gene)}",
             *_velocity_trust(facts),
         ]
     held_out = "held-out cells" if held_out_cells(run.predictions).any() else "cells"
@@ -700,25 +700,25 @@ def _trust(run: Run, facts: GeneFacts) -> list[str]:
     said = []
     if molecules < FEW_MOLECULES or facts.cells < FEW_CELLS:
         said.append(
-            f"Only {molecules:,} molecules in {facts.cells:,} {held_out} speak of this gene: too "
-            "few to judge it by."
+            f"There are only {molecules:,} molecules of this gene in {facts.cells:,} "
+            f"{held_out}, too few to evaluate it."
         )
     error = f" ± {facts.skill_error:.3f}" if np.isfinite(facts.skill_error) else ""
     if np.isfinite(ours):
         if ours <= 0:
             said.append(
-                f"Skill {ours:.3f}{error} on {held_out}, not above 0: a constant would have been "
-                "no worse, so the shape of the prediction says nothing."
+                f"Skill {ours:.3f}{error} on {held_out}, not above 0: a constant is at least as "
+                "good, so the shape of the prediction is not informative."
             )
         elif not ours > 2 * facts.skill_error:
             said.append(
-                f"Skill {ours:.3f}{error} on {held_out}: better than a constant, but by no more "
-                "than chance would do for one gene in twenty."
+                f"Skill {ours:.3f}{error} on {held_out}: better than a constant, but one "
+                "gene in twenty reaches this by chance."
             )
         else:
             said.append(
-                f"Skill {ours:.3f}{error} on {held_out}: better than a constant by more than "
-                "chance, as far as one gene can tell."
+                f"Skill {ours:.3f}{error} on {held_out}: better than a constant and, for a "
+                "single gene, more than expected by chance."
             )
         others = facts.numbers["skill"].drop(
             [Sources.SPLICEDVAE, Sources.GENE_MEAN], errors="ignore"
@@ -726,13 +726,13 @@ def _trust(run: Run, facts: GeneFacts) -> list[str]:
         if others.notna().any() and others.max() > ours:
             best = str(others.idxmax())
             said.append(
-                f"For this gene {Sources.LABELS.get(best, best)} does better (skill "
+                f"For this gene {Sources.LABELS.get(best, best)} is better (skill "
                 f"{others.max():.3f})."
             )
     if np.isfinite(facts.ceiling) and facts.ceiling == 0:
         said.append(
-            "The measured ratio varies between these cells no more than noise does: there may be "
-            "nothing to predict but the mean."
+            "The measured ratio varies between these cells no more than noise does: there "
+            "may be no variation to predict."
         )
     return [*said, *_velocity_trust(facts)]
 
@@ -745,13 +745,12 @@ def _training_words(run: Run, gene: str) -> str:
         trained = open_run(run.config.model_run)
         value = _number(_numbers_of(trained, gene), Sources.SPLICEDVAE, "skill")
     except RunError:
-        return " The run that trained its model is not here any more."
+        return " The run that trained its model no longer exists."
     if not np.isfinite(value):
         return ""
     better = "better than" if value > 0 else "no better than"
     return (
-        f" On held-out cells of the data it was trained on its skill was {value:.3f}, {better} a "
-        "constant."
+        f" Its skill on held-out cells of the training data was {value:.3f}, {better} a constant."
     )
 
 
@@ -761,7 +760,7 @@ def _velocity_trust(facts: GeneFacts) -> list[str]:
         return []
     if use == "used":
         return ["The SplicedVAE velocity uses this gene."]
-    return [f"SplicedVAE: {_USES[use]}, so it moves no arrow there."]
+    return [f"SplicedVAE: {_USES[use]}, so it does not contribute to the arrows."]
 
 
 def _number(numbers: pd.DataFrame, predictor: str, column: str) -> float:

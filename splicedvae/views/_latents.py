@@ -27,11 +27,11 @@ _LATENTS: Final = (
 
 
 def latent_maps(run: Run) -> tuple[plotting.LatentPanel, ...]:
-    """Return the maps of both latent spaces, scVI's turned onto SplicedVAE's.
+    """Return the UMAPs of both latent spaces, scVI's rotated onto SplicedVAE's.
 
-    A UMAP has no direction and no size of its own, so scVI's is turned, mirrored, moved and scaled
+    A UMAP has no direction and no size of its own, so scVI's is rotated, mirrored, moved and scaled
     as a whole until the same cells lie as near as possible (Procrustes). That changes no
-    neighbourhood, and lets one camera show both.
+    neighborhood, and lets one camera show both.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def latent_maps(run: Run) -> tuple[plotting.LatentPanel, ...]:
     Raises
     ------
     DataError
-        If the run has no map of a latent space.
+        If the run has no UMAP of a latent space.
     """
     cells = run.predictions
     panels = [
@@ -55,7 +55,7 @@ def latent_maps(run: Run) -> tuple[plotting.LatentPanel, ...]:
     ]
     if not panels:
         raise DataError(
-            "The run has no map of a latent space, which needs at least 10 cells: use more cells."
+            "The run has no UMAP of a latent space, which needs at least 10 cells: use more cells."
         )
     first = panels[0]
     return (
@@ -64,7 +64,7 @@ def latent_maps(run: Run) -> tuple[plotting.LatentPanel, ...]:
             plotting.LatentPanel(
                 panel.title,
                 _turned(panel.embedding, first.embedding),
-                caption="UMAP of the latent space, turned onto the first",
+                caption="UMAP of the latent space, rotated onto the first",
             )
             for panel in panels[1:]
         ),
@@ -72,7 +72,7 @@ def latent_maps(run: Run) -> tuple[plotting.LatentPanel, ...]:
 
 
 def _turned(points: NDArray[np.floating], onto: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Move, turn, mirror and scale a map so that its points lie nearest to another's."""
+    """Move, rotate, mirror and scale an embedding onto another (Procrustes)."""
     both = np.isfinite(points).all(axis=1) & np.isfinite(onto).all(axis=1)
     if both.sum() < 2:
         return np.asarray(points, dtype=np.float32)
@@ -102,13 +102,13 @@ def latent_figure(
         The run.
     color_by
         One of `color_choices` or a gene; the clusters if None. What each model has of its own
-        (spliced fractions, confidence of its velocity) colours its own map.
+        (spliced fractions, confidence of its velocity) colors its own embedding.
     dark
         Whether the page behind the figure is dark.
     maps
         Of `latent_maps`; taken from the run if None.
     selected
-        Which cells keep their colours, shape (n_cells,); all if None.
+        Which cells keep their colors, shape (n_cells,); all if None.
     outlines
         Lines around the selected cells.
 
@@ -119,7 +119,7 @@ def latent_figure(
     Raises
     ------
     DataError
-        If the run has no map of a latent space.
+        If the run has no UMAP of a latent space.
     """
     panels = latent_maps(run) if maps is None else maps
     by = color_by or default_color(run)

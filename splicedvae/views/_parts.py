@@ -1,4 +1,4 @@
-"""What several views take from a run: its clusters, depths, maps, and numbers in words."""
+"""What several views take from a run: clusters, depths, embeddings, and numbers in words."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-#: Columns of the tables beside the predictors.
-BEST_POSSIBLE: Final = "best possible"
+#: Columns of the tables in addition to the predictors.
+BEST_POSSIBLE: Final = "noise ceiling"
 #: Column of a table of velocities: how far two halves of the measured molecules agree.
 MEASURED_HALVES: Final = "two measured halves"
 N_VALUES: Final = "values"
 NOT_MEASURED: Final = (
-    "The data has no spliced and unspliced counts, so that no unspliced fraction is known: look at "
-    "data that has them."
+    "The data has no spliced and unspliced counts, so the unspliced fraction is unknown: "
+    "use data that has them."
 )
-#: More categories than this are no legend any more.
+#: Maximum number of categories in a legend.
 _MOST_CATEGORIES: Final = 60
 
 

@@ -70,7 +70,8 @@ def judged_ratio(
     """
     if source not in predictors(run):
         raise DataError(
-            f"The run has no ratio from {source!r} to set against measured ones: choose one of "
+            f"The run has no ratio from {source!r} to compare with measured ones: choose "
+            "one of "
             f"{', '.join(predictors(run)) or 'none, its data has no spliced and unspliced counts'}."
         )
     cells = run.predictions
@@ -168,7 +169,7 @@ def ratio_figure(
 def coverage_figure(
     run: Run, *, published: Mapping[str, float] | None = PUBLISHED, dark: bool = False
 ) -> go.Figure:
-    """Draw RMSE and Pearson r of a run by coverage, beside what the noise allows.
+    """Draw RMSE and Pearson r of a run by coverage, with the noise ceiling.
 
     Parameters
     ----------
@@ -197,8 +198,8 @@ def gain_table(run: Run) -> pd.DataFrame:
     Returns
     -------
     Rows like a run's metrics, ``metric`` being "rmse" or "pearson" and ``value`` the share
-    of the way from the gene mean (0) to the best possible (1): below 0 a predictor is worse
-    than a constant for each gene. No rows where the gene mean or the best possible is not
+    of the way from the gene mean (0) to the noise ceiling (1): below 0 a predictor is worse
+    than a constant for each gene. No rows where the gene mean or the noise ceiling is not
     known.
     """
     metrics = run.metrics
@@ -225,13 +226,13 @@ def gain_figure(run: Run, *, dark: bool = False) -> go.Figure:
     Raises
     ------
     DataError
-        If the gene mean or the best possible value is not known.
+        If the gene mean or the noise ceiling is not known.
     """
     table = gain_table(run)
     if table.empty:
         raise DataError(
-            "The run does not know what the gene mean or the best possible predictor reaches: "
-            "train a run on data with spliced and unspliced counts."
+            "The run has no metrics of the gene mean or the noise ceiling: train a run on "
+            "data with spliced and unspliced counts."
         )
     labels = {
         "rmse": "share of the possible gain in RMSE",
@@ -268,8 +269,8 @@ def within_gene_figure(run: Run, *, dark: bool = False) -> go.Figure:
                 found[str(column).removeprefix(_WITHIN_GENE)] = values[np.isfinite(values)]
     if not found:
         raise DataError(
-            "No gene of the run has a correlation within it, which needs measured counts in at "
-            "least 20 held-out cells: use more cells or hold out a larger share."
+            "No gene of the run has a within-gene correlation, which needs measured counts "
+            "in at least 20 held-out cells: use more cells or hold out a larger share."
         )
     reach = min(1.0, np.ceil(10 * max(np.abs(values).max() for values in found.values())) / 10)
     edges = np.linspace(-reach, reach, 51)

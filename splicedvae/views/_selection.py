@@ -1,4 +1,4 @@
-"""Cells chosen on a map by a line around them: which they are, and what is special about them.
+"""Cells selected by a line in an embedding: which they are, and how they differ.
 
 A browser sends the corners of the line, never the cells: half a million indices are more than a
 connection bears. The line is laid over the same positions that were drawn.
@@ -25,7 +25,7 @@ from splicedvae.views._parts import cluster_key, judged_cells, plain_label
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
-#: Corners of one line, and lines of one selection, beyond which a line is no hand's work.
+#: Corners of one line, and lines of one selection, beyond which a line was not drawn by hand.
 MOST_CORNERS: Final = 20_000
 MOST_OUTLINES: Final = 50
 #: Held-out cells, and counted entries, below which the metrics hang on chance.
@@ -38,7 +38,7 @@ SELECTION_COVERAGE: Final = 5
 #: Genes in each of the two lists.
 N_GENES: Final = 10
 
-#: A coordinate beyond this stands on no map.
+#: A coordinate beyond this is in no embedding.
 _LARGEST: Final = 1e30
 
 _AXIS: Final = re.compile(r"x([1-9]\d{0,2})?")
@@ -53,12 +53,12 @@ def outlines_of(event: Any, n_panels: int) -> tuple[Outline, ...]:
         What ``st.plotly_chart`` returns as ``selection``: ``lasso`` and ``box``, each a list of
         shapes with ``xref``, ``x`` and ``y``. Anything else in it is not looked at.
     n_panels
-        Maps in the figure, whose axes are ``x``, ``x2``, ...
+        Panels in the figure, whose axes are ``x``, ``x2``, ...
 
     Returns
     -------
-    The lines; boxes as their four corners. What is no line around an area is left out: fewer than
-    three corners, an axis of no map, coordinates that are no numbers.
+    The lines; boxes as their four corners. Lines without an area are left out: fewer than
+    three corners, an axis of no panel, coordinates that are not numbers.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def cells_within(
         The lines. Where one crosses itself, what it goes around twice is outside, as in the
         browser.
     maps
-        The positions as drawn, one map for each panel, each of shape (n_cells, 2).
+        The positions as drawn, one array for each panel, each of shape (n_cells, 2).
 
     Returns
     -------
@@ -177,17 +177,17 @@ def cells_of_clusters(run: Run, clusters: Sequence[str]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class SelectionSummary:
-    """The numbers of some cells of a run; shares and medians beside those of the other cells."""
+    """The numbers of some cells of a run; shares and medians, with those of the other cells."""
 
     n_cells: int
     n_all: int
     #: Cells of them that the metrics are taken over: held out, or all where no cell is marked.
     n_judged: int
-    #: Whether the run knows which cells trained.
+    #: Whether the run records which cells trained.
     has_split: bool
     #: Share of each cluster in the selection and of all cells; None without clusters.
     clusters: pd.DataFrame | None
-    #: RMSE, Pearson r and skill by predictor, and what is best possible; None if nothing was
+    #: RMSE, Pearson r and skill by predictor, and noise ceiling; None if nothing was
     #: measured or no cell can be judged.
     metrics: pd.DataFrame | None
     #: Entries behind RMSE and r.
@@ -198,7 +198,7 @@ class SelectionSummary:
     changed_genes: pd.DataFrame
     #: Median depth, velocity confidence and uncertainty, in the selection and elsewhere.
     medians: pd.DataFrame
-    #: What speaks against reading much into the numbers, one sentence each.
+    #: Cautions on the numbers, one sentence each.
     cautions: tuple[str, ...]
 
 
@@ -269,7 +269,7 @@ def summarise_selection(
     cells = run.predictions
     n_cells = int(selected.sum())
     if not n_cells:
-        raise DataError("No cell lies inside the line: draw it around some.")
+        raise DataError("The line encloses no cell: draw it around at least one.")
     judged = _judged(run)
     n_judged = int((selected & judged).sum())
     metrics = best = None
@@ -308,7 +308,7 @@ def selected_cells(run: Run, selected: NDArray[np.bool_]) -> pd.DataFrame:
     Returns
     -------
     A row for each cell, indexed by its name: the columns of ``obs``, its total counts, and its
-    positions on the maps as the run's files hold them.
+    positions in the embeddings as stored in the run's files.
     """
     cells = run.predictions
     table = cells.obs.loc[selected].copy()
@@ -332,7 +332,7 @@ def _metrics_table(judgement: pd.DataFrame) -> pd.DataFrame:
         index=names,
     )
     first = judgement.iloc[0]
-    table.loc["best possible"] = [first["rmse_ceiling"], first["pearson_ceiling"], np.nan]
+    table.loc["noise ceiling"] = [first["rmse_ceiling"], first["pearson_ceiling"], np.nan]
     return table
 
 
@@ -410,31 +410,33 @@ def _cautions(
     cells = run.predictions
     if scores is None:
         said.append(
-            "Nothing was measured or predicted here that the ratios could be judged by: there are "
-            "no RMSE, r and skill."
+            "These cells have no measured or no predicted ratios, so there are no RMSE, r "
+            "and skill."
         )
     elif not n_judged:
         said.append(
-            "All of these cells trained the models, so nothing is said of how well their ratios "
-            "are predicted: draw around more cells."
+            "All of these cells were used in training, so how well their ratios are "
+            "predicted is unknown: select more cells."
         )
     elif n_judged < FEW_CELLS or n_entries < FEW_ENTRIES:
         said.append(
-            f"The metrics rest on {n_judged:,} held-out cells and {n_entries:,} counted entries, "
-            "which is few: they hang on chance."
+            f"The metrics rest on only {n_judged:,} held-out cells and {n_entries:,} "
+            "entries with counts: they depend strongly on chance."
         )
     if scores is not None and Obs.SPLIT not in cells.obs:
         said.append(
-            "The run does not mark which of its cells trained the model, if any: where some did, "
-            "the metrics flatter it."
+            "The run does not record which of its cells were used in training. If some "
+            "were, the metrics are too optimistic."
         )
     if Sources.SPLICEDVAE in run.velocity_sources:
         obs = run.velocity_outline(Sources.SPLICEDVAE).obs
         if Obs.DIRECTION_UNCERTAINTY not in obs:
-            said.append("This run was made before the uncertainty of velocities was kept.")
+            said.append(
+                "This run was made by a version that did not save the uncertainty of velocities."
+            )
     if n_cells == cells.n_obs:
         said.append("All cells are selected, so there are no others to compare with.")
     said.append(
-        "Cells picked by eye are no random sample: the numbers describe them and test nothing."
+        "Cells selected by eye are not a random sample: the numbers describe them and are no test."
     )
     return tuple(said)

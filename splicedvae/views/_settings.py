@@ -39,7 +39,7 @@ class Setting:
 
 
 def run_settings(run: Run) -> list[Setting]:
-    """List all settings of a run, those that differ from the usual ones first.
+    """List all settings of a run, those that differ from the defaults first.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ GRID: Final = "grid"
 #: Points of scVelo's grid for an arrow of `velocity_arrows`.
 _GRID_SHARE: Final = 0.4
 
-#: On which map: one for all, each model's own, or one model's for all.
+#: Which embedding: one for all, each model's own, or one model's for all.
 COMMON: Final = "common"
 OWN: Final = "each model's own"
 _COMMON_BASIS: Final = "umap"
@@ -52,7 +52,7 @@ _OWN: Final[Mapping[str, str]] = {
 _LATENT: Final[Mapping[str, str]] = {
     "SplicedVAE's": _OWN[Sources.SPLICEDVAE],
     "scVI's": _OWN[Sources.SCVI],
-    # The common map again, for velocities that few genes carry.
+    # The common embedding again, for velocities that rest on few genes.
     "without carrying genes": Obsm.UMAP_WITHOUT.removeprefix("X_"),
 }
 
@@ -81,9 +81,9 @@ def verdicts(run: Run) -> dict[str, Verdict]:
 
 
 def map_choices(run: Run) -> tuple[str, ...]:
-    """Return the maps on which the velocities of a run can be drawn, `COMMON` first.
+    """Return the embeddings in which the velocities of a run can be drawn, `COMMON` first.
 
-    A run of an earlier version has no velocity on the latent maps.
+    A run of an earlier version has no velocity in the latent UMAPs.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _has(run: Run, source: str, basis: str) -> bool:
 
 
 def _basis(result: AnnData, source: str, on: str) -> str:
-    """Return scVelo's ``basis``; the common map's where the velocity is not on the other."""
+    """Return scVelo's ``basis``; the common embedding's if the velocity is not in the other."""
     wanted = _LATENT.get(on) or (_OWN.get(source) if on == OWN else None)
     there = wanted is not None and f"{Layers.VELOCITY}_{wanted}" in result.obsm
     return wanted if wanted is not None and there else _COMMON_BASIS
@@ -124,15 +124,14 @@ def _drawn(
     if style == GRID:
         return arrows_grid(result, density=density * _GRID_SHARE, basis=basis)
     raise DataError(
-        f"There is no style {style[:40]!r} to draw a velocity in: choose {STREAM!r}, {ARROWS!r} "
-        f"or {GRID!r}."
+        f"The style {style[:40]!r} is unknown: choose {STREAM!r}, {ARROWS!r} or {GRID!r}."
     )
 
 
 def stream_lines(
     run: Run, source: str, *, density: float = DENSITY, on: str = COMMON
 ) -> StreamLines:
-    """Follow one velocity of a run over a map.
+    """Compute stream lines of one velocity of a run in an embedding.
 
     Parameters
     ----------
@@ -147,7 +146,7 @@ def stream_lines(
 
     Returns
     -------
-    The lines, which do not depend on the colours.
+    The lines, which do not depend on the colors.
 
     Raises
     ------
@@ -161,7 +160,7 @@ def stream_lines(
 def velocity_drawn(
     run: Run, source: str, style: str = STREAM, *, density: float = DENSITY, on: str = COMMON
 ) -> StreamLines | GridArrows:
-    """Take one velocity of a run as lines or arrows on a map.
+    """Return one velocity of a run as lines or arrows in an embedding.
 
     Parameters
     ----------
@@ -178,12 +177,12 @@ def velocity_drawn(
 
     Returns
     -------
-    Lines or arrows, which do not depend on the colours.
+    Lines or arrows, which do not depend on the colors.
 
     Raises
     ------
     DataError
-        If there is no such style.
+        If the style is unknown.
     RunError
         If the run has no velocity from this source.
     """
@@ -212,14 +211,14 @@ def velocity_flow(run: Run, source: str, *, on: str = COMMON) -> FlowField:
 
 
 def map_points(run: Run, source: str, *, on: str = COMMON) -> NDArray[np.float32]:
-    """Return where the run's cells lie on the map of a velocity, shape (n_cells, 2); NaN if absent.
+    """Return the cells' positions in a velocity's embedding, shape (n_cells, 2); NaN if absent.
 
     Parameters
     ----------
     run
         The run.
     source
-        One that was tried; a refused one is given the map of another.
+        One that was tried; a refused one gets the embedding of another.
     on
         One of `map_choices`.
     """
@@ -242,7 +241,7 @@ def stream_figure(
     style: str = STREAM,
     on: str = COMMON,
 ) -> go.Figure:
-    """Draw the velocities of a run side by side, under one camera where they share a map.
+    """Draw the velocities of a run side by side, with linked zoom if they share an embedding.
 
     Parameters
     ----------
@@ -269,12 +268,12 @@ def stream_figure(
     Returns
     -------
     One figure; each point's ``customdata`` is the index of its cell in the predictions. Under each
-    title stands what the velocity is worth (`verdict`).
+    title is its verdict (`verdict`).
 
     Raises
     ------
     DataError
-        If the run has none of the sources, no such style or map, or nothing to colour by.
+        If the run has none of the sources, no such style or embedding, or no such coloring.
     RunError
         If the run is not finished.
     """
@@ -287,7 +286,7 @@ def stream_figure(
         )
     if on != COMMON and on not in map_choices(run):
         raise DataError(
-            f"The run has no velocity on the map {on[:40]!r}: choose one of "
+            f"The run has no velocity in the embedding {on[:40]!r}: choose one of "
             f"{', '.join(map_choices(run))}."
         )
     color_by = color_by or default_color(run)
@@ -315,7 +314,7 @@ def stream_figure(
             )
         panels.append(panel)
         colors.append(cell_colors(run, color_by, velocity=result))
-    # A panel without a velocity shows the common map.
+    # A panel without a velocity shows the common embedding.
     one_map = len(bases) <= 1 and (on == COMMON or len(results) == len(chosen))
     return plotting.streams(panels, colors=colors, columns=columns, dark=dark, matched=one_map)
 
@@ -323,12 +322,12 @@ def stream_figure(
 def _caption(run: Run, source: str, basis: str, on: str) -> str:
     said = verdict(run, source).short
     if on != COMMON and basis == _COMMON_BASIS:
-        said = f"common map; {said}"
+        said = f"common embedding;  {said}"
     return said
 
 
 def velocity_table(run: Run) -> pd.DataFrame:
-    """Tell of each velocity of a run how it came about.
+    """List how each velocity of a run was computed.
 
     Parameters
     ----------
@@ -376,8 +375,8 @@ def _stream_panel(
             title,
             points,
             None,
-            message="No cell moves far enough on this map for an arrow: look at the "
-            "velocity's length, or at another map.",
+            message="No cell moves far enough in this embedding for an arrow: look at the "
+            "velocity's length, or at another embedding.",
         )
     if isinstance(drawn, StreamLines):
         return plotting.StreamPanel(title, points, drawn, caption=caption)
@@ -385,7 +384,7 @@ def _stream_panel(
 
 
 def _placed(cells: AnnData, result: AnnData, key: str) -> NDArray[np.float32]:
-    """Bring a velocity's map into the order of the predictions' cells."""
+    """Reorder a velocity's embedding to the cells of the predictions."""
     rows = result.obs_names.get_indexer(cells.obs_names)
     points = np.full((cells.n_obs, 2), np.nan, dtype=np.float32)
     points[rows >= 0] = points_of(result, key)[rows[rows >= 0]]
@@ -393,7 +392,7 @@ def _placed(cells: AnnData, result: AnnData, key: str) -> NDArray[np.float32]:
 
 
 def _any_map(run: Run, results: Mapping[str, AnnData]) -> NDArray[np.float32]:
-    """Find a map for a panel whose own velocity was refused."""
+    """Find an embedding for a panel whose own velocity was refused."""
     cells = run.predictions
     for source in run.velocity_sources:
         other = results[source] if source in results else run.velocity(source)
@@ -405,4 +404,4 @@ def _any_map(run: Run, results: Mapping[str, AnnData]) -> NDArray[np.float32]:
 
 
 def _refusal(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("message") or "This velocity was refused without a reason.")
+    return str(entry.get("message") or "This velocity was refused; the reason was not recorded.")

@@ -38,7 +38,7 @@ def metrics_table(run: Run, *, about: About = "ratio") -> pd.DataFrame:
     Text, indexed by what is measured ("n" is the least S + U of an entry): a column for each
     predictor, `BEST_POSSIBLE` (what the noise of the measurement allows, where known) or, for
     velocities, `MEASURED_HALVES` (how far two halves of the measurement agree), and
-    `N_VALUES` (how many values the metric is taken over). "–" stands where there is none. No
+    `N_VALUES` (how many values the metric is taken over). "–" if there is none. No
     rows if the run has no such metric.
     """
     metrics = run.metrics

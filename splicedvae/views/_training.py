@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
 
-#: What a reader must know of these curves.
+#: The explanation of these curves.
 WATCHED_WORDS: Final = (
-    "At most 300 held-out cells, looked at every few epochs. They are only watched: nothing is "
-    "chosen by them, no epoch, no setting and no stop. scVI itself predicts no ratio, so its curve "
-    "is that of the head fitted on it afterwards."
+    "Up to 300 held-out cells, evaluated every few epochs. They are only monitored: no "
+    "epoch, setting or stop is chosen with them. scVI itself predicts no ratio, so its "
+    "curve is that of the head fitted on it afterwards."
 )
 
 

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what was asked differently, what came out, and whether it compares.
+"""Two runs side by side: settings that differ, results, and whether they are comparable.
 
 Numbers of two runs can be set against each other only where both were judged on the same held-out
 cells of the same data; elsewhere they are shown without a difference, and a sentence says why.
@@ -93,7 +93,7 @@ def _made(run: Run, name: str) -> Any:
     try:
         return run.provenance.get(name)
     except RunError:
-        # Without provenance, as in a folder that was cut down by hand.
+        # Without provenance, as in a folder that was edited manually.
         return None
 
 
@@ -116,16 +116,16 @@ def _apart(first: Run, second: Run) -> list[str]:
     ours, theirs = _held_out(first), _held_out(second)
     if ours is None or theirs is None:
         said.append(
-            "A run that predicted holds out no cells, so it is judged on others than a training "
-            "and no difference is given."
+            "A prediction run holds out no cells, so the two runs were evaluated on "
+            "different cells and no difference is given."
             if (ours is None) != (theirs is None)
             else ""
         )
     elif not said and ours != theirs:
         said.append(
-            f"The runs were judged on different held-out cells ({len(ours & theirs):,} in both, "
-            f"of {len(ours):,} and {len(theirs):,}), so their numbers are not comparable and no "
-            "difference is given: choose the same seed, fold and share."
+            f"The runs were evaluated on different held-out cells ({len(ours & theirs):,} "
+            f"in both, of {len(ours):,} and {len(theirs):,}), so their numbers are not "
+            "comparable and no difference is given: choose the same seed, fold and share."
         )
     return [sentence for sentence in said if sentence]
 
@@ -146,21 +146,21 @@ def compared_cautions(first: Run, second: Run) -> list[str]:
     ours, theirs = (set(run.predictions.var_names) for run in (first, second))
     if ours != theirs and first.config.data_sha256 == second.config.data_sha256:
         said.append(
-            f"The runs model different genes ({len(ours & theirs):,} in both, of {len(ours):,} and "
-            f"{len(theirs):,}), so their numbers are over different entries: a difference may come "
-            "from the genes alone."
+            f"The runs model different genes ({len(ours & theirs):,} in both, of "
+            f"{len(ours):,} and {len(theirs):,}), so their numbers cover different entries: "
+            "a difference may come from the genes alone."
         )
     if _made(first, "code") != _made(second, "code"):
         said.append(
-            "The runs were made by different versions of the code, which may be all that a "
-            "difference comes from."
+            "The runs were made by different versions of the code, which alone may explain "
+            "a difference."
         )
     for run, words in ((first, LEFT), (second, RIGHT)):
         if _metrics(run) is None:
             said.append(f"The {words} was not evaluated, as its data has no measured counts.")
     said.append(
-        "Each is a single run: a small difference may be chance of seed and held-out cells. "
-        "“splicedvae benchmark” repeats runs and gives the spread."
+        "Each is a single run: a small difference may come from the seed and the held-out "
+        "cells. “splicedvae benchmark” repeats runs and reports the spread."
     )
     return said
 
@@ -173,7 +173,7 @@ def _metrics(run: Run) -> pd.DataFrame | None:
 
 
 def compared_metrics(first: Run, second: Run) -> pd.DataFrame:
-    """Set the numbers of two runs beside each other.
+    """Put the numbers of two runs side by side.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def compared_metrics(first: Run, second: Run) -> pd.DataFrame:
     Returns
     -------
     Columns ``metric`` and ``predictor`` (text), `LEFT`, `RIGHT`, ``difference`` (this run minus
-    the other; NaN where the runs cannot be compared) and ``best possible`` (of this run; NaN
+    the other; NaN where the runs cannot be compared) and ``noise ceiling`` (of this run; NaN
     where it is not known). No rows if neither was evaluated.
     """
     tables = [_metrics(run) for run in (first, second)]
@@ -202,12 +202,12 @@ def compared_metrics(first: Run, second: Run) -> pd.DataFrame:
                         LEFT: ours,
                         RIGHT: theirs,
                         "difference": np.nan if apart else ours - theirs,
-                        "best possible": _value(
+                        "noise ceiling": _value(
                             tables[0], predictor, key, coverage, column="ceiling"
                         ),
                     }
                 )
-    columns = ["metric", "predictor", LEFT, RIGHT, "difference", "best possible"]
+    columns = ["metric", "predictor", LEFT, RIGHT, "difference", "noise ceiling"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,4 +1,4 @@
-"""What one velocity is worth, in a few words that stand at its picture, and in sentences."""
+"""The verdict on one velocity, in a few words for its panel, and in sentences."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from splicedvae.runs import velocity_verdict
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
-#: What stands behind a velocity before its grounds are told.
+#: The origin of a velocity, stated before its reasons.
 _MADE: Final = {
-    "measured": "Made from the measured counts.",
-    "predicted": "Made from total counts.",
+    "measured": "Computed from the measured counts.",
+    "predicted": "Computed from total counts.",
 }
 _UNJUDGED: Final = "not judged yet"
 
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def verdict(run: Run, source: str) -> Verdict:
-    """Say what one velocity of a run is worth.
+    """Judge one velocity of a run.
 
     Parameters
     ----------
@@ -60,10 +60,10 @@ def verdict(run: Run, source: str) -> Verdict:
     """
     entry = run.velocity_account[source]
     if entry.get("state") != "ok":
-        reason = str(entry.get("message") or "no reason is known.")
+        reason = str(entry.get("message") or "the reason was not recorded.")
         return Verdict("refused", "refused", f"Refused: {reason}")
     if source == Sources.TRUE:
-        return Verdict("known", "known", "The velocity of the simulation, not fitted.")
+        return Verdict("known", "known", "The true velocity of the simulation, not fitted.")
     if not run.is_judged:
         return Verdict(_UNJUDGED, _UNJUDGED, "Not judged yet: its tests are still running.")
     found = velocity_verdict(run, source)

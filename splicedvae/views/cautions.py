@@ -1,4 +1,4 @@
-"""What a reader of a run must know first, in plain sentences that hold for this run."""
+"""What a reader of a run must know first, in sentences that apply to this run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 #: Holds for every velocity that was ever drawn.
 SMOOTHNESS: Final = (
-    "Smoothness is not correctness: a velocity is averaged over neighbours before it is drawn, and "
-    "a predicted ratio is smooth by construction, so arrows look orderly, and velocity confidence "
-    "is high, whether they are right or not."
+    "Smoothness is not correctness: a velocity is averaged over neighbors before it is "
+    "drawn, and a predicted ratio is smooth by construction. Arrows look orderly and "
+    "velocity confidence is high whether they are right or not."
 )
 _COSINE: Final = "velocity_cosine"
 
 
 def _verdicts(run: Run) -> list[str]:
-    """Say of each velocity of a run what it is worth, and why.
+    """State the verdict on each velocity of a run, with reasons.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _verdicts(run: Run) -> list[str]:
 
 
 def worth_of_streams(run: Run) -> str:
-    """Say in one sentence what each velocity of a run is worth, for a figure of them.
+    """Summarize the verdicts of a run's velocities in one sentence, for a figure.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def worth_of_streams(run: Run) -> str:
         for source, found in verdicts(run).items()
         if found.reasons
     ]
-    return f"What the arrows are worth: {'; '.join(said)}." if said else ""
+    return f"Verdicts: {'; '.join(said)}." if said else ""
 
 
 def run_cautions(run: Run) -> list[str]:
-    """List what a reader must know of a run's velocities: what each is worth, first.
+    """List the cautions on a run's velocities, the verdicts first.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def run_cautions(run: Run) -> list[str]:
 
 
 def stream_cautions(run: Run) -> list[str]:
-    """List what stands behind the streams of a run, whatever each is worth.
+    """List the facts behind the streams of a run, whatever the verdicts.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def stream_cautions(run: Run) -> list[str]:
 
 
 def reading_cautions(run: Run) -> list[str]:
-    """List the two of `stream_cautions` that a slide has room for.
+    """List the two of `stream_cautions` that fit on a slide.
 
     Parameters
     ----------
@@ -123,13 +123,13 @@ def _cells(run: Run) -> str:
     cells = run.predictions
     if Obs.SPLIT not in cells.obs:
         return (
-            f"None of the {cells.n_obs:,} cells trained the models, which were trained on other "
-            "data."
+            f"None of the {cells.n_obs:,} cells was used in training; the models were "
+            "trained on other data."
         )
     train = int((cells.obs[Obs.SPLIT].astype(str) == Split.TRAIN).sum())
     return (
-        f"{train:,} of the {cells.n_obs:,} cells trained the models; the streams are drawn over "
-        f"all of them, the numbers come from the {cells.n_obs - train:,} held-out cells alone."
+        f"{train:,} of the {cells.n_obs:,} cells were used in training. The streams show "
+        f"all cells; the numbers come from the {cells.n_obs - train:,} held-out cells only."
     )
 
 
@@ -164,13 +164,13 @@ def _fits(run: Run) -> list[str]:
 
 def _agreement(run: Run) -> str:
     if not run.is_judged:
-        return "Whether they agree with a measured velocity is still being computed."
+        return "The comparison with the measured velocity is still running."
     try:
         metrics = run.metrics
     except RunError:
         return (
-            "The file has no measured spliced and unspliced counts, so nothing here could be "
-            "compared with a measured velocity."
+            "The file has no measured spliced and unspliced counts, so no velocity could "
+            "be compared with a measured one."
         )
     parts = []
     for source in (Sources.SPLICEDVAE, Sources.SCVI, Sources.SHUFFLED):
@@ -178,7 +178,8 @@ def _agreement(run: Run) -> str:
         umap = value_of(metrics, source, f"{_COSINE}_umap")
         if np.isfinite(genes) and np.isfinite(umap):
             parts.append(
-                f"{Sources.LABELS[source]} {genes:z.2f} over genes and {umap:z.2f} on the map"
+                f"{Sources.LABELS[source]} {genes:z.2f} in gene space and {umap:z.2f} in "
+                "the embedding"
             )
     if not parts:
         return "The velocities were not compared with the measured one among held-out cells."
@@ -189,8 +190,9 @@ def _agreement(run: Run) -> str:
     text = f"Cosine to the measured velocity among held-out cells: {'; '.join(parts)}."
     if np.isfinite(ceiling).all():
         text += (
-            f" Two halves of the measured molecules agree with each other by {ceiling[0]:.2f} "
-            f"and {ceiling[1]:.2f}. What shuffled ratios reach is chance, drawn orderly by "
-            "smoothing: on the map a stream says little, over genes it says more."
+            f" The split-half cosine of the measured velocity is {ceiling[0]:.2f} and "
+            f"{ceiling[1]:.2f}. Permuted ratios show the level of chance, which also looks "
+            "orderly after smoothing: streams in the embedding are weak evidence, "
+            "agreement in gene space is stronger."
         )
     return text

@@ -15,7 +15,7 @@ from splicedvae.velocity import VelocitySettings
 if TYPE_CHECKING:
     from splicedvae.runs import Run
 
-#: Settings that stand in the command at another place than among its options.
+#: Settings that are not options of the command.
 _ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
 #: Settings that the command would judge by the file if they were not named.
 _JUDGED: Final = ("cluster_key", "counts")

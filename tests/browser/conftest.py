@@ -173,7 +173,7 @@ def look(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
         file = folder / f"{test}-{name}.png"
         file.write_bytes(shot)
         pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("L"), dtype=float)
-        # A page without text and figures has one colour, or bare boxes.
+        # A page without text and figures has one color, or bare boxes.
         assert pixels.std() > 5, f"{name} is blank"
         return file
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 SLOW = 180_000
 #: A run of a few epochs takes half a minute on two idle cores.
 WHOLE_RUN = 300_000
-#: A name that makes careless pages call another host, colour text and end a formula.
+#: A name that makes careless pages call another host, color text and end a formula.
 HOSTILE = "![x](http://stranger.example/p.png) :red[y] $z$ <b>"
 
 NewPage = Callable[..., Page]
@@ -217,12 +217,12 @@ def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> 
     page = new_page()
     start_training(page, server.url, counts_file, 50_000)
     page.get_by_role("button", name="Stop …").click(timeout=SLOW)
-    page.get_by_role("button", name="Keep on").click()
-    expect(page.get_by_role("button", name="Keep on")).to_have_count(0, timeout=SLOW)
+    page.get_by_role("button", name="Keep running").click()
+    expect(page.get_by_role("button", name="Keep running")).to_have_count(0, timeout=SLOW)
     page.get_by_role("button", name="Stop …").click(timeout=SLOW)
-    page.get_by_role("button", name="Stop it").click()
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("This run was stopped")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_role("button", name="Start it again")).to_be_visible()
+    expect(page.get_by_role("button", name="Restart")).to_be_visible()
     ready(page)
     page.goto(f"{server.url}/velocity?run={run_of(page)}")
     ready(page)
@@ -268,7 +268,9 @@ def test_totals_are_predicted_with_the_trained_model(
     expect(page.locator(".st-key-underway")).to_be_hidden(timeout=WHOLE_RUN)
     expect(page.get_by_role("button", name="Report")).to_be_visible(timeout=SLOW)
     ready(page)
-    expect(page.get_by_text("nothing here could be compared")).to_be_visible()
+    expect(page.get_by_text("no velocity could be compared")).to_be_visible()
     look(page, "totals-alone")
     page.get_by_test_id("stSidebarNav").get_by_text("Diagnostics").click()
-    expect(page.get_by_text("nothing to compare the predictions with")).to_be_visible()
+    expect(
+        page.get_by_text("the predictions cannot be compared with a measurement")
+    ).to_be_visible()

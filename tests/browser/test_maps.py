@@ -93,7 +93,7 @@ def test_a_line_in_one_map_selects_in_both(server, new_page: NewPage) -> None:
         ".map(t => [t.xaxis, t.customdata.length])"
     )
     assert grey == [["x", everyone - chosen], ["x2", everyone - chosen]]
-    for words in ("How well ratios are predicted here", "Genes expressed otherwise here"):
+    for words in ("How well ratios are predicted here", "Genes with different expression here"):
         expect(page.get_by_text(words)).to_be_visible()
     with page.expect_download(timeout=SLOW) as waited:
         page.get_by_role("button", name="Download these cells (.csv)").click()
@@ -113,7 +113,7 @@ def test_a_line_in_one_map_selects_in_both(server, new_page: NewPage) -> None:
     ready(page)
     # In a corner of the first map, where no cell lies.
     draw(page, [(0.01, 0.13), (0.03, 0.13), (0.03, 0.16)])
-    expect(page.get_by_text("No cell lies inside the line")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The line encloses no cell")).to_be_visible(timeout=SLOW)
     assert page.get_by_test_id("stException").count() == 0
 
 
@@ -149,7 +149,7 @@ def test_many_cells_are_a_picture_whose_line_is_laid_on_the_server(
     page.on("websocket", watch)
     page.goto(f"{server.url}/latent?run={many_cells}")
     ready(page)
-    expect(page.get_by_text(f"{N_CELLS:,} cells are drawn as a picture")).to_be_visible()
+    expect(page.get_by_text(f"{N_CELLS:,} cells are drawn as an image")).to_be_visible()
     plot = page.locator(".st-key-latents .js-plotly-plot")
     pictures = "plot => plot._fullLayout.images.map(image => image.source)"
     first = plot.evaluate(pictures)
@@ -164,7 +164,7 @@ def test_many_cells_are_a_picture_whose_line_is_laid_on_the_server(
     assert plot.evaluate(pictures) != first
     expect(page.get_by_text("How well ratios are predicted here")).to_be_visible()
 
-    page.get_by_role("combobox", name="Colour by").fill("counts of a gene")
+    page.get_by_role("combobox", name="Color by").fill("counts of a gene")
     page.get_by_role("option", name="counts of a gene", exact=True).click()
     box = page.get_by_role("combobox", name="Gene", exact=True)
     box.fill("Gene00007")

@@ -15,7 +15,7 @@ NewPage = Callable[..., Page]
 
 def opened(page: Page, url: str) -> None:
     page.goto(f"{url}/velocity?run=demo&style=particles", timeout=SLOW)
-    expect(page.get_by_text("a run is a folder")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("accept a run folder")).to_be_visible(timeout=SLOW)
     expect(page.locator("canvas.flow").first).to_be_visible(timeout=SLOW)
     page.locator(".panels").scroll_into_view_if_needed()
 

@@ -91,7 +91,7 @@ def test_a_link_to_a_slide_keeps_the_gene_that_was_looked_at(
         "?._fullLayout?.coloraxis?.colorbar?.title?.text || '').includes('Gene0001')"
     )
     page = new_page()
-    # The first gene: the address names the kind of colour alone.
+    # The first gene: the address names the kind of color alone.
     page.goto(f"{server.url}/latent?run=demo&color=counts+of+a+gene")
     ready(page)
     page.wait_for_function(bar, timeout=SLOW)

@@ -64,7 +64,7 @@ def test_velocities_are_drawn_as_wished_and_the_address_says_how(
     grid = names(page, "streams")
     assert "stream lines" not in grid
     choose(page, "basis", "each model's own")
-    expect(page.get_by_text("Positions on one map cannot be compared")).to_be_visible()
+    expect(page.get_by_text("Positions in different embeddings cannot be compared")).to_be_visible()
     choose(page, "density", "dense")
     address = page.url
     assert {"style=grid", "density=dense"} <= set(address.split("?")[1].split("&"))
@@ -73,7 +73,9 @@ def test_velocities_are_drawn_as_wished_and_the_address_says_how(
     again.goto(address)
     ready(again)
     assert names(again, "streams") == names(page, "streams")
-    expect(again.get_by_text("Positions on one map cannot be compared")).to_be_visible()
+    expect(
+        again.get_by_text("Positions in different embeddings cannot be compared")
+    ).to_be_visible()
 
 
 def test_numbers_baselines_and_each_part_of_diagnostics(

@@ -135,8 +135,8 @@ def test_every_format_through_the_uploader(
     expect(page.get_by_role("heading", name=name)).to_be_visible(timeout=SLOW)
     ready(page)
     verdict = page.locator(".st-key-verdict")
-    expect(verdict.get_by_text("Velocity worth trying?")).to_be_visible()
-    expect(verdict.get_by_text("not a promise")).to_be_visible()
+    expect(verdict.get_by_text("Is a velocity worth computing?")).to_be_visible()
+    expect(verdict.get_by_text("no guarantee")).to_be_visible()
     # A busy browser draws skeletons first.
     expect(page.get_by_test_id("stMetric")).to_have_count(5, timeout=SLOW)
     metrics = page.get_by_test_id("stMetric").all_inner_texts()
@@ -190,12 +190,12 @@ def test_a_stored_file_is_deleted_in_one_tab_and_told_in_the_other(
     expect(second.get_by_role("heading", name=file.name)).to_be_visible()
     first.get_by_text(re.compile("Stored files: ")).click()
     first.locator(f".st-key-drop-{key[1]} button").first.click()
-    first.get_by_text("Delete this file for good").click()
+    first.get_by_text("Delete this file permanently").click()
     first.locator(f".st-key-drop-yes-{key[1]} button").click()
     expect(first.get_by_role("heading", name=file.name)).to_have_count(0, timeout=SLOW)
     second.reload()
     ready(second)
-    expect(second.get_by_text("which is not here")).to_be_visible()
+    expect(second.get_by_text("which was not found")).to_be_visible()
     expect(second.get_by_text("No file yet")).to_be_visible()
 
 
@@ -234,8 +234,8 @@ def test_a_link_to_a_failed_run_says_why_on_every_page(
     assert "lower min_shared_counts" in alert.inner_text()
     assert str(server.runs) not in page.content()
     if path != "train":
-        page.get_by_text("See its log, or start it again").click()
-        expect(page.get_by_role("button", name="Start it again")).to_be_visible(timeout=SLOW)
+        page.get_by_text("Show its log, or restart it").click()
+        expect(page.get_by_role("button", name="Restart")).to_be_visible(timeout=SLOW)
 
 
 def test_a_run_deleted_in_one_tab_is_told_in_the_other(server, new_page: NewPage) -> None:
@@ -250,4 +250,4 @@ def test_a_run_deleted_in_one_tab_is_told_in_the_other(server, new_page: NewPage
     shutil.rmtree(server.runs / gone)
     page.reload()
     ready(page)
-    expect(page.get_by_text("there is no such run here")).to_be_visible()
+    expect(page.get_by_text("was not found or cannot be read")).to_be_visible()

@@ -54,7 +54,7 @@ def test_what_cannot_be_is_one_sentence(command: Command, cells: Path, tmp_path:
     assert "belongs to the design 'groups'" in result.output
     result = command("benchmark", cells, "--out", tmp_path / "out", "--transitions", "Ductal")
     assert result.exit_code == 1
-    assert "FROM>TO was expected" in result.output
+    assert "expected FROM>TO" in result.output
 
 
 def test_pairs_are_read_from_words() -> None:

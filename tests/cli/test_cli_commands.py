@@ -43,7 +43,7 @@ def test_inspect_tells_people_and_scripts_the_same(
         assert row["cluster"] in told.stdout
     assert json.loads(command("inspect", totals, "--json").stdout)["has_measured_layers"] is False
     assert "predict them" in command("inspect", totals).stdout
-    assert "Not looked for: doublets" in command("inspect", totals).stdout
+    assert "Doublets and ambient RNA are not checked" in command("inspect", totals).stdout
 
 
 def test_ambiguous_counts_are_shown_and_placed_by_options(

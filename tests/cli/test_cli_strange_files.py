@@ -122,5 +122,7 @@ def test_a_velocity_is_written_with_annotation_that_files_cannot_hold(
     out = tmp_path / "velocity.h5ad"
     result = command("velocity", tmp_path / "strange.h5ad", "--out", out, "--n-neighbors", 12)
     assert result.exit_code == 0, result.output
-    assert "Texts with missing values became categories" in result.stderr.replace("\n", " ")
+    assert "Texts with missing values were converted to categories" in result.stderr.replace(
+        "\n", " "
+    )
     assert Layers.VELOCITY in ad.read_h5ad(out).layers

@@ -137,8 +137,8 @@ def test_the_list_of_runs_is_found_and_sorted_by_a_link(
     runs_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_list, "MANY", 1)
-    app = open_page(TRAIN, **{"find-runs": "no such run", "order-runs": "name"})
-    assert app.text_input(key="find-runs").value == "no such run"
+    app = open_page(TRAIN, **{"find-runs": "was not found", "order-runs": "name"})
+    assert app.text_input(key="find-runs").value == "was not found"
     assert app.segmented_control(key="order-runs").value == "name"
     assert any("No run has this" in str(item.value) for item in app.caption)
     (said,) = warnings_of(open_page(TRAIN, **{"order-runs": "luck"}))

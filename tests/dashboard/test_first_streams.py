@@ -110,9 +110,9 @@ def test_a_training_shows_its_streams_unjudged(cells_file: Path) -> None:
         said = told(app)
         assert not app.error, said
         assert "not judged yet" in said
-        assert "They are not judged yet" in said
+        assert "They are not evaluated yet" in said
         assert "comparing velocities among held-out cells" in said
-        assert "still being computed" in said
+        assert "is still running" in said
         assert "no measured spliced and unspliced counts" not in said
         assert len(app.get("plotly_chart")) == 1
     finally:

@@ -49,7 +49,7 @@ def told(app: AppTest) -> str:
 
 
 def bar_of(app: AppTest) -> str:
-    """The title of the colour bar of the first figure on a page."""
+    """The title of the color bar of the first figure on a page."""
     layout = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
     return str(layout["coloraxis"]["colorbar"]["title"]["text"])
 
@@ -73,7 +73,7 @@ def test_bare_address_opens_the_demo(runs_folder: Path) -> None:
     assert app.query_params["run"] in ("demo", ["demo"])
     said = told(app)
     assert "Smoothness is not correctness" in said
-    assert "trained the models" in said
+    assert "were used in training" in said
 
 
 def _accuracy() -> AppTest:
@@ -89,7 +89,7 @@ def test_the_gene_mean_is_told_beside_the_table(runs_folder: Path) -> None:
     table = app.dataframe[0].value
     assert {"RMSE", "Pearson r", "skill over gene mean", "within-gene r"} <= set(table.columns)
     assert table.index[0] == "SplicedVAE"
-    assert table.index[-1] == "best possible"
+    assert table.index[-1] == "noise ceiling"
 
 
 @pytest.mark.parametrize("name", sorted(RESULTS))
@@ -124,7 +124,7 @@ def test_data_page_shows_a_file(runs_folder: Path, cells_file: Path) -> None:
     assert metrics["Spliced and unspliced"] == "yes"
     assert metrics["Unspliced fraction"].endswith("%")
     assert "would fail" not in told(app)
-    assert "Not looked for\\: doublets" in told(app)
+    assert "Doublets and ambient RNA are not checked" in told(app)
     app.button(key="to-train").click().run()
     assert app.text_input(key="form-name").value == "cells"
 
@@ -139,7 +139,7 @@ def test_files_of_one_name_and_minute_are_told_apart() -> None:
 
 def test_a_file_that_vanished_is_told(runs_folder: Path, cells_file: Path) -> None:
     app = open_page(DATA, data="f" * 16)
-    assert "is not here" in told(app)
+    assert "was not found" in told(app)
     assert "No file yet" in told(app)
 
 
@@ -299,7 +299,7 @@ def test_slides_keep_the_gene_that_was_looked_at(runs_folder: Path, kind: str, a
     assert not app.exception
     assert gene in bar_of(app)
     assert ("spliced fraction" in bar_of(app)) == (kind == coloring.RATIO)
-    assert "not offered here" not in told(app)
+    assert "not available here" not in told(app)
 
 
 def test_genes_beyond_what_a_box_holds_are_searched(

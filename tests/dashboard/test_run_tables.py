@@ -51,9 +51,9 @@ def test_predictors_stand_in_one_order_whatever_the_file_has() -> None:
 def test_velocities_stand_beside_what_two_halves_reach() -> None:
     table = tables.velocity_agreement(metrics())
     assert list(table.index) == ["measured", "SplicedVAE", tables.HALVES]
-    assert table.loc["SplicedVAE", "cosine to measured, map"] == 0.4
-    assert table.loc[tables.HALVES, "cosine to measured, map"] == 0.3
-    assert np.isnan(table.loc["measured", "cosine to measured, map"])
+    assert table.loc["SplicedVAE", "cosine to measured, embedding"] == 0.4
+    assert table.loc[tables.HALVES, "cosine to measured, embedding"] == 0.3
+    assert np.isnan(table.loc["measured", "cosine to measured, embedding"])
     without = metrics()[lambda rows: ~rows["metric"].str.startswith("velocity")]
     assert tables.velocity_agreement(without).empty
 

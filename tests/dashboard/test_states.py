@@ -157,9 +157,9 @@ STATES: dict[str, tuple[Callable[[Path, Path], None], str, str]] = {
         "This run was stopped",
         "This run was stopped",
     ),
-    "lost": (lost, "This run was lost", "start it again"),
-    "at work": (at_work, "still at work", "progress_activity: at work"),
-    "deleted": (lambda file, folder: None, "there is no such run", "there is no such run"),
+    "lost": (lost, "This run was lost", "restart"),
+    "at work": (at_work, "still running", "progress_activity: running"),
+    "deleted": (lambda file, folder: None, "was not found", "was not found"),
     "without metrics": (damaged("metrics.csv", None), DAMAGED, "mine"),
     "without predictions": (damaged("predictions.h5ad", None), DAMAGED, "mine"),
     "predictions cut off": (damaged("predictions.h5ad", b"cut"), DAMAGED, "mine"),
@@ -167,10 +167,10 @@ STATES: dict[str, tuple[Callable[[Path, Path], None], str, str]] = {
     "account is a list": (damaged("velocity.json", b'{"splicedvae": [1]}'), DAMAGED, "mine"),
     "status is garbage": (
         damaged("status.json", b"\x00\x01"),
-        "no such run here that can be read",
-        "is left out",
+        "was not found or cannot be read",
+        "is not listed",
     ),
-    "configuration is garbage": (damaged("config.json", b"{"), "no such run", "is left out"),
+    "configuration is garbage": (damaged("config.json", b"{"), "was not found", "is not listed"),
 }
 
 
@@ -220,8 +220,8 @@ def test_nothing_loaded_and_no_demo(
     app = opened(page)
     text = told_well(app)
     assert not app.error, text
-    expected = {pages.INSPECT.script: "No file yet", pages.TRAIN.script: "No run yet"}
-    assert expected.get(page, "bring a file to make the first") in text
+    expected = {pages.INSPECT.script: "No file yet", pages.TRAIN.script: "No runs yet"}
+    assert expected.get(page, "upload a file and train a model") in text
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -247,7 +247,7 @@ def test_the_shelf_deletes_a_file_and_refuses_one_in_use(
     app.checkbox(key=f"drop-sure-{stored.id}").check().run()
     app.button(key=f"drop-yes-{stored.id}").click().run()
     (refusal,) = app.error
-    assert "is at work" in refusal.value
+    assert "is running" in refusal.value
     assert "then delete the file" in refusal.value
     assert uploads.find(stored.id) == stored
     status = runs_folder / RUN / "status.json"

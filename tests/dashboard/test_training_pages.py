@@ -100,7 +100,7 @@ def test_a_stopped_run_can_go_on(folder: Path, cells_file: Path) -> None:
     assert not app.exception
     run = runs.find_run(run_id)
     try:
-        assert run.status.state in ("queued", "running") or "not readable" in run.status.message
+        assert run.status.state in ("queued", "running") or "cannot be read" in run.status.message
         assert (folder / run_id / "worker.json").exists()
     finally:
         jobs.stop(run, timeout=5)
@@ -108,7 +108,7 @@ def test_a_stopped_run_can_go_on(folder: Path, cells_file: Path) -> None:
 
 def test_a_run_of_other_code_says_why_it_cannot_go_on(folder: Path, cells_file: Path) -> None:
     app = open_page(TRAIN, run=stopped_run(folder, cells_file, code="0.0.1+00000000"))
-    assert "It cannot go on" in told(app)
+    assert "The run cannot be resumed" in told(app)
     keys = [button.key for button in app.button]
     assert "go-on" not in keys
     assert "again" in keys
@@ -160,7 +160,7 @@ def test_many_runs_are_searched_and_sorted(folder: Path) -> None:
     assert any(" MB" in str(item.value) for item in app.caption)
     app.text_input(key="find-runs").set_value("ODD one").run()
     assert listed(app) == ["**run b3**"]
-    app.text_input(key="find-runs").set_value("no such run").run()
+    app.text_input(key="find-runs").set_value("was not found").run()
     assert listed(app) == []
     assert "No run has this" in told(app)
 
@@ -170,7 +170,7 @@ def test_two_runs_stand_beside_each_other(folder: Path) -> None:
     app = open_page(TWO_RUNS, run=first, other=second)
     said = told(app)
     assert "This run" in said
-    assert "may be chance" in said
+    assert "may come from the seed" in said
     settings, numbers = (table.value for table in app.dataframe[:2])
     assert list(settings.index) == ["n_latent"]
     assert list(settings.iloc[0]) == ["5", "6"]

@@ -69,14 +69,14 @@ def test_styles_and_maps_stand_in_the_address(run_id: str) -> None:
     app = open_page(run=run_id, style="grid", basis="each model's own", density="sparse")
     assert not app.warning or "usual" not in app.warning[0].value
     said = told(app)
-    assert "Positions on one map cannot be compared" in said
-    assert "agrees with the measured one by" in said
+    assert "Positions in different embeddings cannot be compared" in said
+    assert "the cosine to the measured velocity is" in said
     for style in ("stream", "arrows", "particles"):
         app.segmented_control(key="style").set_value(style).run()
         assert not app.exception, app.exception
         assert drawn(app) == (["bidi_component"] if style == "particles" else ["plotly_chart"])
     app.segmented_control(key="basis").set_value("SplicedVAE's").run()
-    assert "Positions on one map" not in told(app)
+    assert "Positions in different embeddings" not in told(app)
 
 
 def test_driver_genes_lead_to_their_pages(run_id: str) -> None:
@@ -93,18 +93,18 @@ def test_driver_genes_lead_to_their_pages(run_id: str) -> None:
 
 def test_start_and_end_come_with_a_warning(run_id: str) -> None:
     app = open_page(run=run_id)
-    assert "where these point" not in told(app)
+    assert "if the arrows are reversed" not in told(app)
     app.session_state["details"] = "Start, end and time"
     said = told(app.run())
-    assert "where these point the wrong way" in said
-    assert "It is no latent time" in said
+    assert "if the arrows are reversed" in said
+    assert "It is not scVelo's latent time" in said
 
 
 def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
     app = open_page(run=run_id)
     said = told(app.selectbox(key="color").set_value(Obs.COSINE_GENES).run())
     assert "training cells" in said
-    assert "held-out cells alone" in said
+    assert "held-out cells only" in said
 
 
 def test_values_of_the_address_that_mean_nothing_are_told(run_id: str) -> None:

@@ -302,7 +302,7 @@ def test_shares_that_a_topology_cannot_have_go_elsewhere():
 
 
 def test_ratio_can_be_predicted_from_totals():
-    """Neighbours by total counts have like ratios, so cell state carries the ratio."""
+    """Neighbors by total counts have like ratios, so cell state carries the ratio."""
     import scanpy as sc
     from sklearn.neighbors import NearestNeighbors
 
@@ -378,7 +378,7 @@ def test_own_topology_in_any_order():
         ({"topology": "star"}, "star"),
         ({"topology": []}, "no segments"),
         ({"topology": [Segment("A"), Segment("B")]}, "one root"),
-        ({"topology": [Segment("A"), Segment("A", "A")]}, "name of its own"),
+        ({"topology": [Segment("A"), Segment("A", "A")]}, "expected unique names"),
         ({"topology": [Segment("A"), Segment("B", "C")]}, "'C'"),
         ({"topology": [Segment("A"), Segment("B", "C"), Segment("C", "B")]}, "cannot be reached"),
         ({"topology": [Segment("A", "B"), Segment("B", "A"), Segment("C", "A")]}, "loop"),

@@ -83,7 +83,7 @@ def objective(
     penalty: float,
     prior: float = 0.7,
 ) -> float:
-    """What one gene minimises, written down once more without blocks or sparsity."""
+    """What one gene minimizes, written down once more without blocks or sparsity."""
     eta = design @ coefficients
     fit = (s * np.logaddexp(0, -eta) + u * np.logaddexp(0, eta)).sum()
     intercept = coefficients[0]
@@ -286,9 +286,9 @@ def test_unknown_and_missing_groups_get_the_gene_mean() -> None:
     assert not np.array_equal(ratio[0], ratio[4])
     nobody = GroupMean().fit(cells, groups=[None] * 6).predict(cells, groups=labels)
     np.testing.assert_array_equal(nobody, [mean] * 6)
-    with pytest.raises(DataError, match="5 group labels came with 6 cells"):
+    with pytest.raises(DataError, match="5 group labels for 6 cells"):
         near.predict(cells, groups=list("aaaaa"))
-    with pytest.raises(DataError, match="7 group labels came with 6 cells"):
+    with pytest.raises(DataError, match="7 group labels for 6 cells"):
         GroupMean().fit(cells, groups=list("aaaaaaa"))
 
 

@@ -208,7 +208,7 @@ def test_where_nothing_is_covered_so_well_it_is_said() -> None:
     table = predictive_coverage(one, one * 0, np.full((3, 3), 0.5), 10.0)
     assert table["value"].isna().all()
     assert (table["n"] == 0).all()
-    assert set(table["note"]) == {"no entry is covered so well"}
+    assert set(table["note"]) == {"no entry has this many counts"}
 
 
 def test_what_cannot_be_judged_is_refused() -> None:

@@ -265,5 +265,5 @@ def test_what_is_not_there_is_said() -> None:
     with pytest.raises(DataError, match="no layer 'Ms'"):
         time_order(adata, time)
     del adata.obsp[Obsp.DISTANCES]
-    with pytest.raises(DataError, match="no neighbour graph"):
+    with pytest.raises(DataError, match="no neighbor graph"):
         time_order(adata, time)

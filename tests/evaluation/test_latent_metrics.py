@@ -89,7 +89,10 @@ def test_cells_without_a_label_and_clusters_of_one_are_left_out(
     labels[0] = "alone"
     table = found(latent, clusters=labels)
     assert table.loc["silhouette_clusters", "value"] == pytest.approx(known.iloc[0])
-    assert "1 cells alone in their cluster left out" in table.loc["silhouette_clusters", "note"]
+    assert (
+        "1 cells that are alone in their cluster left out"
+        in table.loc["silhouette_clusters", "note"]
+    )
     times = np.where(np.arange(240) < 10, np.nan, time)
     assert found(latent, time=times).loc["time_r2", "n"] == 230
 
@@ -152,9 +155,9 @@ def test_few_cells_give_numbers_in_range_or_none(
 
 def test_what_does_not_fit_is_refused() -> None:
     latent = np.zeros((5, 2))
-    with pytest.raises(DataError, match="4 cluster labels came with 5 cells"):
+    with pytest.raises(DataError, match="4 cluster labels for 5 cells"):
         latent_metrics(latent, clusters=list("abab"))
-    with pytest.raises(DataError, match="6 batch labels came with 5 cells"):
+    with pytest.raises(DataError, match="6 batch labels for 5 cells"):
         latent_metrics(latent, batches=list("ababab"))
     with pytest.raises(DataError, match="The times have shape"):
         latent_metrics(latent, time=np.zeros(4))

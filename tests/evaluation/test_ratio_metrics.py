@@ -236,7 +236,7 @@ def test_genes_are_chosen_on_shared_counts_and_variation():
 def test_baselines_see_totals_only_and_the_neighbours_beat_the_mean(counts):
     s, u, _, state = counts
     rng = np.random.default_rng(3)
-    # Expression that tells the state, so that neighbours mean something.
+    # Expression that tells the state, so that neighbors mean something.
     marker = rng.poisson(np.eye(4)[state] @ rng.gamma(1, 4, (4, s.shape[1])))
     totals = csr_matrix((s + u) + marker, dtype=np.float32)
     adata = AnnData(totals, layers={"spliced": s, "unspliced": u})

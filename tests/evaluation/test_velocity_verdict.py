@@ -47,30 +47,30 @@ def test_a_velocity_that_everything_speaks_for_is_to_be_trusted() -> None:
 @pytest.mark.parametrize(
     ("change", "answer", "short"),
     [
-        ({"novelty": 0.59}, "do not show", "cells of another kind"),
+        ({"novelty": 0.59}, "do not show", "out-of-distribution cells"),
         ({"evidence_p": 0.3}, "do not show", "no velocity in the measured counts"),
         ({"evidence_p": 0.04}, "look closer", "weak evidence in measured counts"),
-        ({"evidence_within_p": 0.3}, "look closer", "ratios differ between groups alone"),
+        ({"evidence_within_p": 0.3}, "look closer", "ratios differ only between groups"),
         ({"skill": -0.001}, "do not show", "no better than one ratio per gene"),
-        ({"agreement_genes_p": 0.2}, "do not show", "no better than chance over genes"),
+        ({"agreement_genes_p": 0.2}, "do not show", "no better than chance in gene space"),
         (
             {"agreement_genes_p": 0.2, "halves_genes": 0.25},
             "look closer",
-            "too few cells to judge over genes",
+            "too few cells for gene space",
         ),
-        ({"agreement_genes": 0.19}, "look closer", "agrees with the measured in part"),
+        ({"agreement_genes": 0.19}, "look closer", "agrees with the measured only in part"),
         (
             {"halves_genes": 0.02, "agreement_genes_chance": 0.01},
             "look closer",
             "measured velocity is mostly noise",
         ),
-        ({"agreement_map_p": 0.2}, "look closer", "no better than chance on the map"),
-        ({"effective_genes": 7.0}, "look closer", "few genes draw the arrows"),
-        ({"n_judged": 60}, "look closer", "few cells to judge by"),
+        ({"agreement_map_p": 0.2}, "look closer", "no better than chance in embedding"),
+        ({"effective_genes": 7.0}, "look closer", "few genes behind the arrows"),
+        ({"n_judged": 60}, "look closer", "few cells for evaluation"),
         ({"direction": -0.2}, "do not show", "against the known transitions"),
         ({"direction": 0.05}, "look closer", "known transitions not followed"),
         ({"trained": "do not show"}, "do not show", "the model failed on its own data"),
-        ({"depth": 30.0}, "look closer", "few counts in a cell"),
+        ({"depth": 30.0}, "look closer", "few counts per cell"),
         ({"agreement_genes_p": np.nan}, "look closer", "not tested against chance"),
         (
             {"agreement_genes_p": np.nan, "agreement_genes": np.nan, "evidence_p": np.nan},
@@ -89,13 +89,13 @@ def test_each_ground_decides_alone(change: dict[str, float], answer: str, short:
 def test_a_map_that_nothing_could_be_judged_on_is_no_ground_against() -> None:
     found = judge_velocity(replace(GOOD, agreement_map_p=0.2, halves_map=0.35))
     assert found.answer == "trust"
-    assert found.short == "trust over genes; map not judged"
-    assert "0.80 (chance up to 0.40, p = 0.2; two halves 0.35)" in found.sentence
+    assert found.short == "trust in gene space; embedding not evaluated"
+    assert "0.80 (95% limit by chance 0.40, p = 0.2; two halves 0.35)" in found.sentence
 
 
 def test_the_measured_velocity_is_judged_by_its_halves_and_its_evidence() -> None:
     measured = replace(GOOD, origin="measured", novelty=np.nan, trained=None)
-    assert judge_velocity(measured).short == "trust: two halves agree by 0.40"
+    assert judge_velocity(measured).short == "trust: split-half cosine 0.40"
     assert judge_velocity(replace(measured, halves_genes=0.01)).answer == "look closer"
     assert judge_velocity(replace(measured, evidence_p=0.5)).answer == "do not show"
     assert judge_velocity(replace(measured, evidence_p=np.nan)).answer == "look closer"

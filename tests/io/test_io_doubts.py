@@ -97,7 +97,7 @@ def test_rounded_normalised_values_are_found_by_their_even_depth() -> None:
     del data.layers["spliced"], data.layers["unspliced"]
     dense = data.X.toarray()
     data.X = np.rint(dense / dense.sum(axis=1, keepdims=True) * 1e4).astype("f4")
-    raised(looked(data), "normalised and rounded", "give the counts from before")
+    raised(looked(data), "normalized and rounded", "give the counts from before")
 
 
 def test_a_matrix_of_zeros_and_ones_is_no_count_matrix() -> None:
@@ -110,7 +110,7 @@ def test_a_matrix_of_zeros_and_ones_is_no_count_matrix() -> None:
 def test_one_ratio_for_each_gene_is_no_signal() -> None:
     ratio = np.random.default_rng(5).uniform(0.1, 0.4, N_GENES)
     summary = looked(counted(ratios=np.broadcast_to(ratio, (N_CELLS, N_GENES))))
-    raised(summary, "no more than counting alone", "expect no velocity")
+    raised(summary, "no more than counting noise", "expect no velocity")
     assert summary.ratio_scatter == pytest.approx(1.0, abs=4 * summary.ratio_scatter_error)
     assert summary.verdict.answer == "doubtful"
 
@@ -121,7 +121,7 @@ def test_layers_computed_from_a_ratio_are_no_counts() -> None:
     data.layers["unspliced"] = sparse.csr_matrix(young.astype("f4"))
     data.layers["spliced"] = sparse.csr_matrix(data.X - data.layers["unspliced"])
     summary = looked(data)
-    raised(summary, "computed from a ratio and not counted")
+    raised(summary, "computed from a ratio, not counted")
     assert summary.verdict.answer == "no"
 
 
@@ -156,7 +156,7 @@ def test_layers_above_and_far_below_the_totals() -> None:
 
 def test_shallow_cells_and_empty_droplets() -> None:
     summary = looked(scaled_to(counted(), 0.1))
-    raised(summary, "Cells are shallow")
+    raised(summary, "The cells are shallow")
     data = counted()
     for name in ("spliced", "unspliced"):
         matrix = data.layers[name].toarray()
@@ -323,7 +323,7 @@ def test_markers_are_found_in_a_column_of_symbols() -> None:
         (ModelFit(100, 90, "mouse", "human"), "no", "looks like human"),
         (ModelFit(100, 90, "mouse", "mouse"), "doubtful", "not yet compared"),
         (ModelFit(100, 90, None, "mouse"), "doubtful", "not yet compared"),
-        (ModelFit(100, 90, "mouse", "mouse", 0.4), "no", "another kind"),
+        (ModelFit(100, 90, "mouse", "mouse", 0.4), "no", "out of distribution"),
         (ModelFit(100, 90, "mouse", "mouse", 0.1), "yes", "novelty 0.10"),
     ],
 )

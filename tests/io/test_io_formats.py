@@ -16,6 +16,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.formats import ACCEPTED, FORMATS, UPLOADS, format_of_ending
 from splicedvae.io import read, sha256
 
 
@@ -52,6 +53,24 @@ def pack(path: Path) -> None:
 
 def write_names(path: Path, rows) -> None:
     path.write_text("".join(f"{row}\n" for row in rows))
+
+
+@pytest.mark.parametrize("declared", FORMATS, ids=lambda declared: declared.name)
+def test_a_declared_format_can_be_recognized_and_read(declared):
+    assert callable(declared.code.recognizes)
+    assert callable(declared.code.read)
+    assert hasattr(declared.code, "stored") == declared.in_blocks
+    assert declared.label in ACCEPTED
+    assert declared.upload in UPLOADS
+
+
+def test_an_ending_claims_one_format_or_none():
+    endings = [ending for one in FORMATS for ending in one.endings]
+    assert len(set(endings)) == len(endings)
+    assert format_of_ending(".LOOM").name == "loom"
+    # 10x's ending is that of any HDF5 file.
+    assert format_of_ending(".h5") is None
+    assert format_of_ending(".txt") is None
 
 
 def test_h5ad(tmp_path, counts):

@@ -224,7 +224,7 @@ DAMAGE = [
     ("indptr", lambda v: v[:-1], "indptr has 30 entries"),
     ("indices", lambda v: v[:-1], "equal numbers were expected"),
     ("data", lambda v: v[:-1], "equal numbers were expected"),
-    ("indices", lambda v: v.astype("f8"), "integers were expected"),
+    ("indices", lambda v: v.astype("f8"), "expected integers"),
     ("data", lambda v: v.reshape(1, -1), "2 dimensions"),
 ]
 

@@ -132,7 +132,7 @@ def test_empty_cells_and_genes():
     summary = inspect(from_anndata(data))
     assert (summary.empty_cells, summary.empty_genes) == (3, 7)
     assert warned(summary, "3 cells hold no counts")
-    assert warned(summary, "7 genes are counted in no cell")
+    assert warned(summary, "7 genes have no counts in any cell")
 
 
 def test_totals_below_the_layers_and_exonic_totals():

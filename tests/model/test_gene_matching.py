@@ -93,7 +93,7 @@ def test_without_identifiers_they_are_left_out_and_told(model, query, expected):
     alignment = model.align(read)[1]
     assert sorted(alignment.missing) == ["Twin", "Twin-1"]
     assert alignment.n_ambiguous == 2
-    assert "a name that stands for more than one gene" in str(alignment)
+    assert "a name shared by several genes" in str(alignment)
     kept = [name for name in expected.columns if not name.startswith("Twin")]
     assert list(predicted(model, nameless).columns) == kept
     assert "nan" in kept
@@ -162,10 +162,10 @@ def test_numbers_are_matched_with_nothing_but_the_data_of_the_model(cells):
     model = SplicedVAE(train, n_hidden=16, n_latent=3)
     model.train(max_epochs=2, enable_progress_bar=False)
     assert model.get_splicing_ratio().shape == train.shape
-    with pytest.raises(GenesError, match="are only numbered"):
+    with pytest.raises(GenesError, match="are numbered, not named"):
         model.get_splicing_ratio(totals_only(cells[100:]).copy())
     other = totals_with(cells[100:], train.var)
-    with pytest.raises(GenesError, match="genes of the data are only numbered"):
+    with pytest.raises(GenesError, match="genes of the data are numbered, not named"):
         model.get_splicing_ratio(other)
 
 

@@ -147,7 +147,7 @@ def test_cells_out_of_distribution_are_adapted_alike(trained, simulated, tmp_pat
         warnings.simplefilter("ignore")
         expected = trained.reconstruct(io.read(file).adata, adapt=adapt)
     if adapt is None:
-        with pytest.warns(UserWarning, match="should not be trusted"):
+        with pytest.warns(UserWarning, match="do not trust"):
             trained.reconstruct_to(file, tmp_path / "out.h5ad", adapt=adapt)
     else:
         trained.reconstruct_to(file, tmp_path / "out.h5ad", adapt=adapt)

@@ -1,4 +1,4 @@
-"""Cells of another kind: found by their totals, and brought back to what is known of the genes."""
+"""Out-of-distribution cells: found by their totals, with ratios set back to the training means."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_cells_of_another_kind_are(trained, strange):
 
 def test_a_missing_gene_is_no_news(trained, simulated):
     fewer = totals_only(simulated[1])[:, 5:].copy()
-    with pytest.warns(UserWarning, match="missing ones were taken as zero"):
+    with pytest.warns(UserWarning, match="missing ones were set to zero"):
         assert trained.get_novelty(fewer) < 0.2
 
 
@@ -151,10 +151,10 @@ def test_adapting_bounds_what_strange_cells_can_lose(trained, simulated):
 
 
 def test_reconstruction_tells_of_strange_cells_and_can_be_told(trained, simulated, strange):
-    with pytest.warns(UserWarning, match=r"of another kind .* should not be trusted"):
+    with pytest.warns(UserWarning, match=r"out of distribution .* do not trust"):
         found = trained.reconstruct(totals_only(strange))
     account = found.uns["splicedvae"]["predicted"]
-    assert "brought back" in account["intercepts"]
+    assert "set to that of the training cells" in account["intercepts"]
     plain = trained.reconstruct(totals_only(strange), adapt=False)
     assert plain.uns["splicedvae"]["predicted"]["intercepts"] == ""
     assert not np.allclose(plain.layers["spliced"].data, found.layers["spliced"].data)

@@ -118,7 +118,7 @@ def gradients_close(found, wanted) -> list[str]:
     for name in found | wanted:
         zero = torch.zeros(())
         a, b = found.get(name, zero), wanted.get(name, zero)
-        # A bias before batch normalisation has a gradient of rounding error alone.
+        # A bias before batch normalization has a gradient of rounding error alone.
         scale = max(float(b.abs().max()), 0.02)
         if float((a - b).abs().max()) > 2e-4 * scale:
             wrong.append(name)

@@ -72,7 +72,7 @@ def test_a_portrait_that_is_missing_says_why() -> None:
     assert plotting.escape(reason) in texts
     with pytest.raises(DataError, match="too few"):
         plotting.phase_portraits("g", panels[1:], colors=COLORS)
-    with pytest.raises(DataError, match="say why"):
+    with pytest.raises(DataError, match="says why"):
         plotting.PhasePanel("scVI", None, None)
     with pytest.raises(DataError, match="one of each"):
         plotting.PhasePanel("scVI", np.zeros(2), np.zeros(3))

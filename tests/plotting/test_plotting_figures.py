@@ -146,7 +146,7 @@ def test_a_refused_velocity_shows_its_reason_and_no_lines(embedding: np.ndarray)
 
 
 def test_a_panel_without_lines_must_say_why(embedding: np.ndarray) -> None:
-    with pytest.raises(DataError, match="say why"):
+    with pytest.raises(DataError, match="says why"):
         plotting.StreamPanel("scVI", embedding, None)
 
 
@@ -172,7 +172,7 @@ def test_colors_must_fit_the_cells(embedding: np.ndarray) -> None:
     panels = [plotting.LatentPanel("A", embedding), plotting.LatentPanel("B", embedding)]
     with pytest.raises(DataError, match="for 40 cells"):
         plotting.latents(panels, colors=categories(40))
-    with pytest.raises(DataError, match="1 colourings for 2 panels"):
+    with pytest.raises(DataError, match="1 colorings for 2 panels"):
         plotting.latents(panels, colors=[categories(41)])
     with pytest.raises(DataError, match="same kind"):
         plotting.latents(panels, colors=[categories(41), plotting.Values("v", np.zeros(41))])
@@ -384,7 +384,7 @@ def test_benchmark_overview_draws_means_spreads_and_ceilings() -> None:
 
 
 def test_benchmark_overview_without_its_metrics_is_refused() -> None:
-    with pytest.raises(DataError, match="name the metrics"):
+    with pytest.raises(DataError, match="choose other metrics"):
         plotting.benchmark_overview(_summary().assign(metric="bleu"))
     with pytest.raises(DataError, match="lacks sd"):
         plotting.benchmark_overview(_summary().drop(columns="sd"))

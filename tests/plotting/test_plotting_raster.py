@@ -1,4 +1,4 @@
-"""Many cells as a picture: every pixel where its cells are, in their colour, and small."""
+"""Many cells as a picture: every pixel where its cells are, in their color, and small."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def test_many_cells_are_a_picture_with_a_legend(many: np.ndarray) -> None:
     assert all(trace.customdata is None for trace in figure.data)
     assert [trace.name for trace in figure.data if trace.showlegend] == [*NAMES, "none"]
     assert figure.layout.legend.itemclick is False
-    assert "drawn as a picture" in plotting.picture_note(figure)
+    assert "drawn as an image" in plotting.picture_note(figure)
     assert plotting.alt_text(figure)
     assert len(figure.to_json()) < 1e6
-    corners = [trace for trace in figure.data if trace.name == "corners of the map"]
+    corners = [trace for trace in figure.data if trace.name == "corners of the embedding"]
     for trace, image in zip(corners, figure.layout.images, strict=True):
         assert trace.x[0] == image.x
         assert trace.x[1] == pytest.approx(image.x + image.sizex)
@@ -132,7 +132,7 @@ def test_pictures_of_numbers_share_a_color_bar(many: np.ndarray) -> None:
     values = RNG.normal(size=len(many))
     figure = maps(many, plotting.Values("depth", values))
     assert figure.layout.coloraxis.cmin == pytest.approx(values.min())
-    corners = [trace for trace in figure.data if trace.name == "corners of the map"]
+    corners = [trace for trace in figure.data if trace.name == "corners of the embedding"]
     assert {trace.marker.coloraxis for trace in corners} == {"coloraxis"}
     assert json.loads(figure.to_json())["layout"]["coloraxis"]["colorbar"]["title"]["text"]
 

@@ -1,4 +1,4 @@
-"""Colours and text are the same, safe and stable wherever they stand."""
+"""Colors and text are the same, safe and stable wherever they stand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_category_colors_are_distinct_and_stable(names: list[str]) -> None:
     assert list(colors) == names
     assert len(set(colors.values())) == len(names)
     assert all(HEX.fullmatch(color) for color in colors.values())
-    # One more category changes no other's colour.
+    # One more category changes no other's color.
     longer = plotting.category_colors([*names, "\x00 one more"])
     assert {name: longer[name] for name in names} == colors
 

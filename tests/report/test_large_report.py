@@ -33,6 +33,6 @@ def test_many_cells_are_pictures_in_a_report_of_a_few_megabytes(large: Run, tmp_
     page = write_report(large, tmp_path / "report.html").read_text(encoding="utf-8")
     assert len(page) - len(plotly.offline.get_plotlyjs()) < 1_500_000
     # Both maps of cells say so under the figure.
-    said = f"{plotting.MOST_POINTS + 1:,} cells are drawn as a picture"
+    said = f"{plotting.MOST_POINTS + 1:,} cells are drawn as an image"
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
     assert sum(said in caption for caption in captions) == 2

@@ -190,7 +190,7 @@ def test_a_refused_velocity_has_no_confidence(refused: Run) -> None:
 def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder: Path) -> None:
     page = write_report(predicted, folder / "predicted.html").read_text(encoding="utf-8")
     _, text = parse(page)
-    assert "nothing here can check the prediction" in text
+    assert "the prediction cannot be checked here" in text
     assert "No table: " in text
     assert "Not drawn: " in text
     assert str(folder) not in page
@@ -205,7 +205,7 @@ def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder
 
 def test_page_and_report_list_the_same_cautions(run: Run, page: str) -> None:
     said = stream_cautions(run)
-    assert any("cells trained the models" in sentence for sentence in said)
+    assert any("cells were used in training" in sentence for sentence in said)
     assert any(sentence.startswith("Smoothness") for sentence in said)
     _, text = parse(page)
     assert all(sentence in text for sentence in said)
@@ -402,7 +402,7 @@ def test_metrics_stand_beside_what_is_possible(run: Run) -> None:
     assert shown[views.BEST_POSSIBLE] == f"{row['ceiling']:.3f}"
     assert shown[views.N_VALUES] == f"{row['n']:,.0f}"
     velocity = views.metrics_table(run, about="velocity")
-    assert {"known transitions (CBDir)", "cosine to the measured velocity, genes"} <= set(
+    assert {"known transitions (CBDir)", "cosine to the measured velocity, gene space"} <= set(
         velocity.index
     )
     latent = views.metrics_table(run, about="latent")

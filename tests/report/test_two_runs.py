@@ -42,7 +42,7 @@ def test_a_run_beside_itself_differs_in_nothing(copy: Callable[..., Run]) -> Non
     assert {"SplicedVAE", "scVI + ratio head", "gene mean"} <= set(table["predictor"])
     said = views.compared_cautions(run, other)
     assert len(said) == 1
-    assert "may be chance" in said[0]
+    assert "may come from the seed" in said[0]
 
 
 def test_only_what_differs_is_shown_and_differences_have_their_sign(
@@ -120,7 +120,7 @@ def test_watched_curves_of_a_history(copy: Callable[..., Run]) -> None:
     assert names.count("SplicedVAE") == names.count("scVI + ratio head") == 3
     level = next(trace for trace in figure.data if trace.name == "gene mean, a constant")
     assert list(level.y) == [0.3, 0.3]
-    assert sum(trace.name == "best possible, given the noise" for trace in figure.data) == 1
+    assert sum(trace.name == "noise ceiling" for trace in figure.data) == 1
     # The losses are drawn without the levels.
     losses = views.training_figure(Run(other.path))
     assert not any("gene mean" in str(trace.name) for trace in losses.data)

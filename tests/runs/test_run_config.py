@@ -134,9 +134,9 @@ def test_every_setting_is_declared_with_words(owner: type) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("fold", -1, "must be at least 0: raise it"),
-        ("held_out", 1.0, "must be below 1: lower it"),
-        ("ratio_weight", 0, "must be above 0: raise it"),
+        ("fold", -1, "expected at least 0: raise it"),
+        ("held_out", 1.0, "expected less than 1: lower it"),
+        ("ratio_weight", 0, "expected more than 0: raise it"),
         ("max_epochs", "many", "a whole number below 2^32 or nothing"),
         ("counts", "some", "'with-introns' or 'exonic'"),
     ],

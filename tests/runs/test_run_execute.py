@@ -278,7 +278,10 @@ def test_evaluation_of_the_training_file_uses_held_out_cells_alone(
     finished_run: Run, small_config: RunConfig
 ) -> None:
     metrics, notes = evaluate_on(finished_run, io.read(small_config.data))
-    assert "trained on 240 cells of this file, so only its 80 other cells" in notes[0]
+    assert (
+        "240 cells of this file were used to train the models, so only its other 80 cells"
+        in notes[0]
+    )
     of_velocity = finished_run.metrics["metric"].str.match(
         "velocity|agreement|cbdir|coherence|time_order|silhouette_batches"
     )
@@ -304,7 +307,7 @@ def test_evaluation_without_measured_layers_is_refused(
         ({"learning_rate": 1e9}, "diverged"),
         ({"min_shared_counts": 10**6}, "No gene has"),
         ({"batch_key": "nothing"}, "no column 'nothing'"),
-        ({"held_out": 0.999}, "leaves none"),
+        ({"held_out": 0.999}, "leaves no cells"),
         ({"data_sha256": "0" * 64}, "has changed"),
     ],
 )
@@ -367,7 +370,7 @@ def test_folder_of_another_run_or_other_things_is_refused(
         execute(small_config, tmp_path)
     with pytest.raises(RunError, match="is a file"):
         execute(small_config, tmp_path / "letter.txt")
-    with pytest.raises(RunError, match="begun before"):
+    with pytest.raises(RunError, match="holds an earlier run"):
         execute(small_config, finished_run.path)
     with pytest.raises(RunError, match="another run"):
         execute(dataclasses.replace(small_config, seed=9), finished_run.path)
@@ -421,8 +424,8 @@ def test_strange_cells_are_told_of_and_brought_back(finished_run: Run, tmp_path:
         model_run=str(finished_run.path),
     )
     run = execute(config, tmp_path / "run")
-    assert any("of another kind" in note and "not be trusted" in note for note in run.notes)
+    assert any("out of distribution" in note and "do not trust" in note for note in run.notes)
     with pytest.raises(RunError, match=r"out-of-distribution.*intervals hold too few counts"):
         ratio_intervals(run, np.arange(5), n_samples=4)
     _, notes = evaluate_on(finished_run, io.read(file))
-    assert any("of another kind" in note for note in notes)
+    assert any("out of distribution" in note for note in notes)

@@ -151,7 +151,7 @@ def test_results_of_an_unfinished_run_are_told_to_be_missing(tmp_path: Path) -> 
     assert run.log_tail(5) == ""
     assert run.notes == ()
     for part in ("metrics", "history", "genes", "predictions", "velocity_account", "provenance"):
-        with pytest.raises(RunError, match="wait for its end"):
+        with pytest.raises(RunError, match="wait until it has finished"):
             getattr(run, part)
 
 

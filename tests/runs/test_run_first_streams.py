@@ -71,10 +71,10 @@ def test_streams_of_totals_are_there_before_the_run_is_finished(totals_config: R
         assert Obs.DIRECTION_UNCERTAINTY not in first.obs
         assert Var.VELOCITY_SHARE not in first.var
         assert views.verdict(run, Sources.SPLICEDVAE).answer != "not judged yet"
-        with pytest.raises(RunError, match="wait for its end"):
+        with pytest.raises(RunError, match="wait until it has finished"):
             run.velocity(Sources.SPLICEDVAE)
         with pytest.raises(RunError, match="finished"):
-            run.need_finished("a report tells of finished runs")
+            run.need_finished("a report needs a finished run")
     finally:
         process.resume()
     run = ended(run)

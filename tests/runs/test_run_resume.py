@@ -118,7 +118,7 @@ def test_interrupted_run_ends_as_the_uninterrupted_one(
     pd.testing.assert_frame_equal(losses(run), losses(finished_run))
     told = run.provenance["resumed"]
     assert [(item["training"], item["epoch"]) for item in told] == [(training, epoch)]
-    assert f"went on after epoch {epoch} of 4 of training" in run.notes[0]
+    assert f"after epoch {epoch} of 4 of training" in run.notes[0]
     assert finished_run.provenance["resumed"] == []
 
 
@@ -170,9 +170,9 @@ def rewritten(stopped: Run, changes: dict[str, object]) -> Path:
         ({"run": "0" * 16}, "another data file or other settings"),
         ({"packages": {"torch": "1.0", "scvi-tools": "1.0"}}, "another version of"),
         ({"format": 99}, "format 99"),
-        ({"training": "scvi"}, "not readable"),
-        ({"epoch": 5}, "not readable"),
-        ({"surprise": 1}, "not readable"),
+        ({"training": "scvi"}, "cannot be read"),
+        ({"epoch": 5}, "cannot be read"),
+        ({"surprise": 1}, "cannot be read"),
     ],
 )
 def test_checkpoint_of_something_else_is_refused(
@@ -186,7 +186,7 @@ def test_checkpoint_of_something_else_is_refused(
         lambda: resume(stopped_run),
         lambda: execute(stopped_run.config, stopped_run.path, resume=True),
     ):
-        with pytest.raises(RunError, match=r"start (the run|it) again") as caught:
+        with pytest.raises(RunError, match=r"restart (the run|it)") as caught:
             attempt()
         assert words in str(caught.value)
     assert stopped_run.status.state == "stopped"
@@ -196,7 +196,7 @@ def test_damaged_checkpoint_is_refused(stopped_run: Run) -> None:
     file = stopped_run.path / "checkpoint" / "splicedvae.safetensors"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    assert "not readable" in resumable(stopped_run)[1]
+    assert "cannot be read" in resumable(stopped_run)[1]
     file.write_bytes(whole)
     tensors = load_file(file)
     with safe_open(file, framework="numpy") as opened:
@@ -204,20 +204,20 @@ def test_damaged_checkpoint_is_refused(stopped_run: Run) -> None:
     for missing in ("random.cpu", "weights.ratio_head.intercept"):
         assert missing in tensors
         save_file({k: v for k, v in tensors.items() if k != missing}, file, metadata=header)
-        with pytest.raises(RunError, match="not readable: start the run again"):
+        with pytest.raises(RunError, match="cannot be read: restart the run"):
             execute(stopped_run.config, stopped_run.path, resume=True)
         assert stopped_run.status.state == "failed"
 
 
 def test_run_without_a_checkpoint_does_not_go_on(stopped_run: Run, finished_run: Run) -> None:
-    with pytest.raises(RunError, match="splicedvae resume`, or start it again"):
+    with pytest.raises(RunError, match="splicedvae resume`, or restart it"):
         _ = stopped_run.metrics
     shutil.rmtree(stopped_run.path / "checkpoint")
-    with pytest.raises(RunError, match=r"'stopped': start it again\."):
+    with pytest.raises(RunError, match=r"'stopped': restart it\."):
         _ = stopped_run.metrics
-    with pytest.raises(RunError, match="Nothing of the run 'small' was kept"):
+    with pytest.raises(RunError, match="run 'small' has no checkpoint"):
         resume(stopped_run)
-    with pytest.raises(RunError, match="is finished, and only a run"):
+    with pytest.raises(RunError, match="is finished, and only a stopped, failed or lost run"):
         execute(finished_run.config, finished_run.path, resume=True)
 
 
@@ -225,7 +225,7 @@ def test_run_does_not_go_on_without_its_data(stopped_run: Run) -> None:
     record = json.loads((stopped_run.path / "config.json").read_text())
     record["config"]["data"] += ".gone"
     (stopped_run.path / "config.json").write_text(json.dumps(record))
-    with pytest.raises(RunError, match="not there any more"):
+    with pytest.raises(RunError, match="no longer there"):
         resume(stopped_run)
 
 

@@ -102,7 +102,7 @@ def test_killed_worker_is_found_lost_and_can_be_started_again(small_config: RunC
     config = dataclasses.replace(small_config, max_epochs=ENDLESS)
     run = start(config)
     wait_until(lambda: run.status.state == "running", "the worker's first word")
-    with pytest.raises(RunError, match="at work"):
+    with pytest.raises(RunError, match="is running"):
         delete(run)
     process = process_of(run)
     os.killpg(process.pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_killed_worker_is_found_lost_and_can_be_started_again(small_config: RunC
     assert read_status(run.path).state == "running"
     assert [lost.id for lost in reconcile()] == [run.id]
     assert read_status(run.path).state == "lost"
-    assert "start it again" in run.status.message
+    assert "restart the run" in run.status.message
     assert reconcile() == []
     again = start(config)
     assert again.status.state in ("queued", "running")
@@ -172,7 +172,7 @@ def test_run_that_cannot_work_fails_with_its_sentence_and_never_imports_streamli
     assert run.status.state == "failed"
     assert "no column 'no such column'" in run.status.message
     assert str(tmp_path) not in run.status.message
-    with pytest.raises(RunError, match=r": start it again\."):
+    with pytest.raises(RunError, match=r": restart it\."):
         _ = run.metrics
 
 
@@ -190,12 +190,12 @@ def test_worker_that_cannot_begin_says_so(small_config: RunConfig, tmp_path: Pat
     assert "ModuleNotFoundError" in ended.stderr
     status = Run(tmp_path).status
     assert status.state == "failed"
-    assert "could not begin" in status.message
+    assert "could not start" in status.message
     assert "Traceback" not in status.message
 
 
 def test_start_refuses_what_is_not_there(small_config: RunConfig, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="not there any more"):
+    with pytest.raises(RunError, match="no longer there"):
         start(dataclasses.replace(small_config, data=str(tmp_path / "gone.h5ad")))
     with pytest.raises(RunError, match="no run"):
         start(dataclasses.replace(small_config, kind="predict", model_run="0" * 16))

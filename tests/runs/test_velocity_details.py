@@ -92,7 +92,7 @@ def test_a_velocity_no_better_than_chance_is_not_to_be_shown_anywhere(
     run = Run(tmp_path / "run")
     found = views.verdict(run, Sources.SPLICEDVAE)
     assert found.answer == "do not show"
-    assert any(ground.short == "no better than chance over genes" for ground in found.reasons)
+    assert any(ground.short == "no better than chance in gene space" for ground in found.reasons)
     assert "SplicedVAE velocity: do not show." in " ".join(run_cautions(run))
     assert "do not show" in plotting.alt_text(views.stream_figure(run)) or "do not show" in str(
         views.stream_figure(run).to_dict()
@@ -110,14 +110,14 @@ def test_a_run_that_measured_nothing_is_unchecked_or_of_another_kind(
     (folder / "metrics.csv").unlink()
     found = views.verdict(Run(folder), Sources.SCVI)
     assert found.answer == "look closer"
-    assert "nothing here can say whether the arrows are right" in found.sentence
+    assert "the arrows cannot be checked" in found.sentence
     account = dict(finished_run.velocity_account)
     account[Sources.SPLICEDVAE] = account[Sources.SPLICEDVAE] | {"novelty": 0.6}
     (folder / "velocity.json").write_text(json.dumps(account))
     found = views.verdict(Run(folder), Sources.SPLICEDVAE)
-    assert (found.answer, found.short) == ("do not show", "do not show: cells of another kind")
+    assert (found.answer, found.short) == ("do not show", "do not show: out-of-distribution cells")
     assert "novelty 0.60" in found.sentence
-    assert "The cells are of another kind" in " ".join(run_cautions(Run(folder)))
+    assert "The cells are out of distribution" in " ".join(run_cautions(Run(folder)))
 
 
 def test_driver_tables_tell_which_genes_are_predicted(finished_run: Run) -> None:
@@ -174,9 +174,9 @@ def test_each_model_is_drawn_on_its_own_map(finished_run: Run) -> None:
     assert own.layout.xaxis2.matches is None
     shared = views.stream_figure(finished_run, sources, on="scVI's")
     assert shared.layout.xaxis2.matches == "x"
-    with pytest.raises(DataError, match="on the map 'mine'"):
+    with pytest.raises(DataError, match="in the embedding 'mine'"):
         views.stream_figure(finished_run, sources, on="mine")
-    with pytest.raises(DataError, match="no style 'comic'"):
+    with pytest.raises(DataError, match="style 'comic' is unknown"):
         views.stream_figure(finished_run, sources, style="comic")
 
 

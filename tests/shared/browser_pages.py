@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 #: First page of a process: imports, then compiled code that other tests may be waiting for too.
 SLOW = 180_000
 #: Stands at the end of every page but the slides.
-FOOTER = "a run is a folder"
+FOOTER = "accept a run folder"
 
 
 def at_rest(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Real workers for tests that look at a run while it is at work."""
+"""Real workers for tests that look at a run while it is running."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def kinetic_cells(
 
 
 def along_time(adata: AnnData, result: AnnData) -> float:
-    """Mean cosine between each projected velocity and the way to neighbours that are later."""
+    """Mean cosine between each projected velocity and the way to neighbors that are later."""
     time = np.asarray(adata.obs[Obs.TRUE_TIME])
     points = np.asarray(result.obsm["X_umap"], dtype=float)
     arrows = np.asarray(result.obsm["velocity_umap"], dtype=float)

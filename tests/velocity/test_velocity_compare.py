@@ -15,7 +15,7 @@ def test_sources_share_all_but_their_counts(
     ground: AnnData, measured: AnnData, settings: vl.VelocitySettings
 ) -> None:
     total = ground.layers["spliced"] + ground.layers["unspliced"]
-    # A measured ratio smoothed over neighbours: fractions, as a model's prediction.
+    # A measured ratio smoothed over neighbors: fractions, as a model's prediction.
     weights = (ground.obsp["connectivities"] > 0).astype(np.float32) + sparse.eye(ground.n_obs)
     ratio = (weights @ ground.layers["spliced"]).toarray() / np.maximum(
         (weights @ total).toarray(), 1e-9
@@ -45,7 +45,7 @@ def test_sources_share_all_but_their_counts(
     assert list(first.var_names) == list(second.var_names)
     np.testing.assert_array_equal(first.obsm["X_umap"], second.obsm["X_umap"])
     assert (first.obsp["distances"] != second.obsp["distances"]).nnz == 0
-    # Predicted fractions are normalised just as measured integers are.
+    # Predicted fractions are normalized just as measured integers are.
     for layer in ("spliced", "unspliced"):
         for result in (first, second):
             sums = np.asarray(result.layers[layer].sum(axis=1)).ravel()
@@ -111,7 +111,7 @@ def test_a_true_velocity_that_is_none_is_refused(
 
 
 def test_more_than_4096_cells(make_cells, time_agreement) -> None:
-    """Beyond 4,096 cells scanpy searches neighbours in another way."""
+    """Beyond 4,096 cells scanpy searches neighbors in another way."""
     adata = make_cells(n_cells=4200, n_genes=14, seed=5)
     settings = vl.VelocitySettings(
         mode="deterministic", n_top_genes=None, n_pcs=5, n_neighbors=8, min_shared_counts=5

@@ -97,7 +97,7 @@ def test_the_account_tells_what_was_done(measured: AnnData, settings: vl.Velocit
     assert account.n_genes == measured.n_vars
     assert account.fallbacks == ()
     assert json.loads(json.dumps(account.to_dict()))["n_cells"] == measured.n_obs
-    with pytest.raises(DataError, match="no account"):
+    with pytest.raises(DataError, match="no record"):
         vl.VelocityAccount.from_adata(AnnData(np.zeros((2, 2))))
 
 
@@ -215,7 +215,7 @@ def test_too_few_varying_genes_are_refused(ground: AnnData, settings: vl.Velocit
 
 
 def test_a_failing_fit_is_replaced_and_named(ground: AnnData) -> None:
-    """One gene whose normalised layers are exactly proportional makes scVelo's SVD fail."""
+    """One gene whose normalized layers are exactly proportional makes scVelo's SVD fail."""
     rng = np.random.default_rng(0)
     ground.obs["initial_size_s"] = 64.0
     size = rng.choice([32.0, 64.0, 128.0], ground.n_obs)
@@ -289,5 +289,5 @@ def test_a_single_velocity_gene_is_refused_and_breaks_nothing() -> None:
     cells = datasets.simulate(60, 8, mean_depth=60, seed=7)
     settings = vl.VelocitySettings(mode="stochastic", n_neighbors=10, min_shared_counts=5)
     ground = vl.prepare(cells, settings=settings)
-    with pytest.raises(VelocityError, match="1 of 8 genes show unspliced counts"):
+    with pytest.raises(VelocityError, match="1 of 8 genes have unspliced counts"):
         vl.compute_velocity(ground, settings=settings)

@@ -49,7 +49,7 @@ def test_kinetics_are_more_than_any_permutation() -> None:
         assert found.score > 0.1
         assert found.above_chance
         assert "more than chance (p = 0.025, " in found.sentence
-        assert "so that a velocity can rest on them" in found.sentence
+        assert "so they can support a velocity" in found.sentence
         assert list(found.genes) == ["gene", "score", "p_value", "q_value"]
         assert set(found.genes["gene"]) <= set(ground.var_names)
         assert found.score == pytest.approx(found.genes["score"].mean())
@@ -74,7 +74,7 @@ def test_the_level_is_held_where_each_gene_has_one_ratio(grounds: list[AnnData])
     assert sum(evidence.n_genes_above_chance for evidence in found) <= 3
     chance = next(evidence for evidence in found if not evidence.above_chance)
     assert "no more than chance (p = 0." in chance.sentence
-    assert chance.sentence.endswith("this data set carries no velocity, do not draw one.")
+    assert chance.sentence.endswith("this data set supports no velocity, do not show one.")
 
 
 def test_cells_that_differ_in_their_unspliced_share_carry_no_velocity(
@@ -134,15 +134,15 @@ def test_genes_whose_ratios_stay_in_place_are_not_tested(grounds: list[AnnData])
         for cells in (grounds[0], ground)
     )
     assert before - after == {ground.var_names[0]}
-    with pytest.raises(VelocityError, match=r"0 of .* genes have ratios that can be dealt out"):
+    with pytest.raises(VelocityError, match=r"0 of .* genes have ratios that can be permuted"):
         vl.velocity_evidence(ground, groups=list(range(ground.n_obs)))
 
 
 def test_what_cannot_be_tested_is_refused(grounds: list[AnnData]) -> None:
     ground = grounds[0].copy()
-    with pytest.raises(VelocityError, match="18 permutations were asked for, expected at least 19"):
+    with pytest.raises(VelocityError, match="18 permutations were requested, expected at least 19"):
         vl.velocity_evidence(ground, n_permutations=18)
-    with pytest.raises(DataError, match="3 group labels came with 160 cells"):
+    with pytest.raises(DataError, match="3 group labels for 160 cells"):
         vl.velocity_evidence(ground, groups=["a", "b", "c"])
     with pytest.raises(DataError, match="no layer 'velvet'"):
         vl.velocity_evidence(ground, spliced_layer="velvet")

@@ -74,7 +74,7 @@ def test_totals_alone_are_enough(cells: AnnData, settings: vl.VelocitySettings) 
 def test_one_layer_of_the_two_is_told(cells: AnnData, settings: vl.VelocitySettings) -> None:
     del cells.layers["unspliced"]
     ground = vl.prepare(cells, settings=settings)
-    assert "'unspliced' is absent" in ground.uns["splicedvae"]["velocity_ground"]["notes"][0]
+    assert "'unspliced' is missing" in ground.uns["splicedvae"]["velocity_ground"]["notes"][0]
 
 
 def test_highly_variable_genes_are_as_many_as_asked_and_those_of_scanpy(cells: AnnData) -> None:
@@ -136,7 +136,7 @@ def test_named_genes(cells: AnnData, settings: vl.VelocitySettings) -> None:
 
 def test_cells_without_counts_stay(make_cells, settings: vl.VelocitySettings) -> None:
     adata = make_cells(seed=3)
-    # More empty cells than neighbours: their distances to each other are all zero.
+    # More empty cells than neighbors: their distances to each other are all zero.
     keep = sparse.diags((np.arange(adata.n_obs) >= 20).astype(np.float32))
     adata.X = sparse.csr_matrix(keep @ adata.X)
     for name in ("spliced", "unspliced"):
@@ -181,7 +181,7 @@ def test_few_empty_cells_among_others_take_no_confidence_away(
 def test_cells_at_the_same_place_are_neighbours(
     cells: AnnData, settings: vl.VelocitySettings
 ) -> None:
-    place = np.floor(np.asarray(cells.obs["true_time"]) / 2.5)  # more cells each than neighbours
+    place = np.floor(np.asarray(cells.obs["true_time"]) / 2.5)  # more cells each than neighbors
     cells.obsm["X_latent"] = place[:, None] * np.array([[1.0, 2.0]])
     cells.obsm["X_umap"] = np.random.default_rng(0).normal(size=(cells.n_obs, 2))
     ground = vl.prepare(cells, settings=settings, representation="X_latent", keep_umap=True)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.real_data
 
 
 def boundary_direction(result: ad.AnnData, first: str, second: str) -> float:
-    """Mean cosine of the velocity in one cluster with the way to neighbours in another."""
+    """Mean cosine of the velocity in one cluster with the way to neighbors in another."""
     cluster = np.asarray(result.obs["clusters"])
     graph = sparse.csr_matrix(result.obsp["connectivities"])
     points, arrows = result.obsm["X_umap"], result.obsm["velocity_umap"]

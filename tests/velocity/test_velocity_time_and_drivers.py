@@ -56,7 +56,7 @@ def test_a_walk_that_leaves_its_graph_still_has_a_start(seed: int) -> None:
     assert np.ptp(theirs.obs[Obs.ROOT_CELLS]) == 0
     table = vl.velocity_time(moving)
     (note,) = table.attrs["notes"]
-    assert note.startswith("The root cells are those of a walk")
+    assert note.startswith("The root cells are from a random walk")
     true_time = cells.obs[Obs.TRUE_TIME].reindex(table.index)
     known = table[Obs.PSEUDOTIME].notna()
     assert known.mean() > 0.95

@@ -174,7 +174,7 @@ def test_what_is_no_draw_is_refused(simulated: AnnData) -> None:
     def of(*samples: tuple, **options) -> None:
         vl.velocity_uncertainty(simulated, samples, BALANCED, **options)
 
-    with pytest.raises(VelocityError, match="1 posterior draws of the counts came, expected at"):
+    with pytest.raises(VelocityError, match="1 posterior draws of the counts, expected at"):
         of(pair, bases=())
     with pytest.raises(VelocityError, match="0 posterior draws"):
         of()

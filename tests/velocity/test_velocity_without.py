@@ -67,7 +67,7 @@ def test_it_is_drawn_without_them_as_scvelo_draws_the_others(loud: AnnData) -> N
 def test_what_cannot_be_left_out_is_refused(loud: AnnData) -> None:
     with pytest.raises(DataError, match="no gene 'nothing'"):
         vl.without_genes(loud, ["nothing"])
-    with pytest.raises(VelocityError, match="velocity genes are left"):
+    with pytest.raises(VelocityError, match="velocity genes remain"):
         vl.without_genes(loud, list(loud.var_names[:-2]))
 
 

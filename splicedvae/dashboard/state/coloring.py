@@ -1,4 +1,4 @@
-"""What the cells of all maps are coloured by: a column, or a gene's counts or spliced fraction.
+"""The coloring of cells in all embeddings: a column, or a gene's counts or spliced fraction.
 
 Genes have a box of their own, which is there when one is asked for: Streamlit sends all options of
 a box whenever a page is drawn, and thousands of them cost every page 0.05 s in the browser.
@@ -17,7 +17,7 @@ from splicedvae.dashboard.pages import COLOR_PARAMETER, GENE_COLOR_PARAMETER
 from splicedvae.dashboard.state import query_params
 from splicedvae.runs import Run
 
-#: In place of a column: a gene, whose name stands in a box beside it.
+#: Instead of a column: a gene, chosen in a second box.
 COUNTS: Final = "counts of a gene"
 RATIO: Final = "spliced fraction of a gene"
 #: Genes beyond which a visitor narrows them by a search, and how many are then offered.
@@ -26,7 +26,7 @@ _SHOWN_OPTIONS: Final = 300
 
 
 def pick(run: Run) -> str:
-    """Let a visitor choose what the cells of all maps are coloured by.
+    """Let a visitor choose the coloring of the cells in all embeddings.
 
     Parameters
     ----------
@@ -41,19 +41,19 @@ def pick(run: Run) -> str:
     query_params.check(COLOR_PARAMETER, kinds, "colour")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
-            "Colour by",
+            "Color by",
             kinds,
             key=COLOR_PARAMETER,
             bind="query-params",
-            help="A column of the cells, or a gene: its total counts, or the spliced fraction that "
-            "was predicted for it.",
+            help="A column of the cells, or a gene: its total counts or its predicted spliced "
+            "fraction.",
         )
         kind = str(kind or kinds[0])
         return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
 
 
 def asked(run: Run) -> str:
-    """Return the colour of a page without boxes: the address's, else the last chosen, else usual.
+    """Return the color of a page without boxes: the address's, else the last chosen, else usual.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def chosen() -> dict[str, str]:
 
 
 def known(run: Run, color: str) -> bool:
-    """Say whether a run can colour its cells by what was chosen for another.
+    """Say whether a run can color its cells by what was chosen for another.
 
     Parameters
     ----------
@@ -134,11 +134,11 @@ def _genes(run: Run) -> tuple[str, ...]:
 def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
     """Offer the genes a visitor looks for: all of them would travel with every click."""
     wanted = st.text_input(
-        "Find a gene to colour by",
+        "Find a gene to color by",
         placeholder="part of its name",
         max_chars=60,
         key="find-color",
-        help=f"There are {len(genes):,} genes, and the list below shows those that hold this.",
+        help=f"{len(genes):,} genes match; the list below shows them.",
     )
     held_by = wanted.strip().casefold()
     found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes

@@ -1,7 +1,7 @@
 """The address bar: what a page takes from it, and what it says about values it cannot use.
 
-Widgets that hold a view (colour, density, ...) are bound to the address by Streamlit itself,
-which drops values it does not know without a word. `read` runs before the widgets and says so.
+Widgets that hold a view (color, density, ...) are bound to the address by Streamlit itself,
+which silently drops unknown values. `read` runs before the widgets and reports them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ def show_remarks() -> None:
 
 
 def drop_unknown() -> None:
-    """Take parameters that no page knows out of the address and say so."""
+    """Remove unknown parameters from the address and report them."""
     for name in [name for name in st.query_params if name not in PARAMETERS]:
-        remark(f"The address holds “{plain(name, 40)}”, which no page here knows; it was ignored.")
+        remark(
+            f"The link has the parameter “{plain(name, 40)}”, which no page uses; it was ignored."
+        )
         del st.query_params[name]
 
 
@@ -54,6 +56,6 @@ def check(name: str, allowed: Iterable[str], what: str) -> None:
     for value in given:
         if value not in known:
             remark(
-                f"The address asks for the {what} “{plain(value, 40)}”, which is not "
-                "offered here; the usual one is shown."
+                f"The link asks for the {what} “{plain(value, 40)}”, which is not available "
+                "here; the default is shown."
             )

@@ -1,6 +1,6 @@
 """Which run and which file a visitor has before them.
 
-Both stand in the address (``?run=``, ``?data=``), so that a link and a refresh lead to the same
+Both are in the address (``?run=``, ``?data=``), so that a link and a refresh lead to the same
 view, and in the session, so that they stay when the page changes.
 """
 
@@ -27,7 +27,7 @@ _DATA_STATE: Final = "_chosen_data"
 
 
 def run_id(run: Run) -> str:
-    """Return the id that stands in the address for a run: the demo has a name of its own."""
+    """Return the id of a run in the address; the demo has its own name."""
     demo = shipped_run()
     return DEMO if demo is not None and run.path == demo.path else run.path.name
 
@@ -51,7 +51,7 @@ def all_runs() -> tuple[list[Run], list[str]]:
         try:
             run.status  # noqa: B018
         except RunError as failure:
-            unreadable.append(f"The run {run.path.name} is left out: {failure}")
+            unreadable.append(f"The run {run.path.name} is not listed: {failure}")
             continue
         readable.append(run)
     return readable, unreadable
@@ -75,8 +75,8 @@ def chosen_run() -> Run | None:
         except RunError:
             if wanted == asked:
                 query_params.remark(
-                    f"The address asks for the run “{plain(wanted, 40)}”, and there is no such "
-                    "run here that can be read; it was ignored."
+                    f"The link names the run “{plain(wanted, 40)}”, which was not found or "
+                    "cannot be read; it was ignored."
                 )
                 del st.query_params[RUN_PARAMETER]
             st.session_state.pop(_RUN_STATE, None)
@@ -151,7 +151,7 @@ def chosen_file() -> uploads.StoredFile | None:
         except SplicedVAEError:
             if wanted == asked:
                 query_params.remark(
-                    f"The address asks for the file “{plain(wanted, 40)}”, which is not here; "
+                    f"The link names the file “{plain(wanted, 40)}”, which was not found; "
                     "it was ignored."
                 )
                 del st.query_params[DATA_PARAMETER]

@@ -1,4 +1,4 @@
-"""What a reader must know before believing an accuracy, in plain language."""
+"""What a reader must know before believing an accuracy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gene_mean_sentence(run: Run, coverage: int) -> str | None:
     if not np.isfinite(reached):
         return None
     return (
-        f"The gene mean alone, one constant for each gene and so no velocity at all, reaches "
-        f"r = {reached:.2f}: a high r here says little. What a velocity needs is in the columns "
-        "“skill over gene mean” and “within-gene r”."
+        "The gene mean, one constant per gene and so no velocity at all, reaches r = "
+        f"{reached:.2f}: a high r alone says little. See “skill over gene mean” and "
+        "“within-gene r” for what a velocity needs."
     )

@@ -52,7 +52,7 @@ def report_html(run: Run) -> bytes:
     Raises
     ------
     SplicedVAEError
-        If the run lacks what the report shows.
+        If the run has no data for the report.
     """
     from splicedvae.report import write_report
 

@@ -11,7 +11,7 @@ from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import moment, plain, size
 from splicedvae.dashboard.uploads import StoredFile
 
-#: Rows before the rest is only counted; the newest stand first.
+#: Rows shown, newest first; the rest is counted.
 MOST = 30
 
 
@@ -32,20 +32,23 @@ def show(chosen: StoredFile | None) -> None:
     title = f"Stored files: {len(stored):,}, {size(used)} used"
     with st.expander(title, icon=":material/folder_managed:", key="shelf"):
         st.caption(
-            f"{size(free)} are free on the server's disk. Files of the operator's folders are "
-            "listed, but not copied. Runs keep their results when their file is deleted."
+            f"{size(free)} are free on the server's disk. Files in the operator's folders "
+            "are listed, not copied. Runs keep their results if their file is deleted."
         )
         for item in stored[:MOST]:
             _row(item, is_open=chosen is not None and chosen.id == item.id)
         if len(stored) > MOST:
-            st.caption(f"{len(stored) - MOST:,} older files are not listed: delete some above.")
+            st.caption(
+                f"{len(stored) - MOST:,} older files are not listed: delete some of the files "
+                "above to see them."
+            )
 
 
 def _row(item: StoredFile, *, is_open: bool) -> None:
     words = {
         "upload": "uploaded",
         "simulated": "simulated",
-        "path": "in a folder of the operator, not copied",
+        "path": "in an operator's folder, not copied",
     }
     with st.container(horizontal=True, vertical_alignment="center"):
         opened = " · open now" if is_open else ""
@@ -56,7 +59,9 @@ def _row(item: StoredFile, *, is_open: bool) -> None:
         with st.popover(
             "", icon=":material/delete:", help="Delete", key=f"drop-{item.id}", width="content"
         ):
-            what = "Take it off this list" if item.kind == "path" else "Delete this file for good"
+            what = (
+                "Remove from this list" if item.kind == "path" else "Delete this file permanently"
+            )
             sure = st.checkbox(what, key=f"drop-sure-{item.id}")
             if st.button("Delete", type="primary", disabled=not sure, key=f"drop-yes-{item.id}"):
                 with cards.show_errors():

@@ -10,6 +10,7 @@ from typing import Final
 import streamlit as st
 
 from splicedvae._core.errors import SplicedVAEError
+from splicedvae._core.formats import FILE_ENDINGS, UPLOADS
 from splicedvae.dashboard import cards, reading, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import line, moment
@@ -51,8 +52,9 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
 def _upload() -> uploads.StoredFile | None:
     """Keep a new upload that can be read; None where there is none, or it was taken before."""
     given = st.file_uploader(
-        "Counts: h5ad, loom, 10x h5, zip of a matrix folder (mtx), or zarr.zip",
-        type=list(uploads.EXTENSIONS),
+        f"Counts: {UPLOADS}",
+        # What a browser offers; `splicedvae.io.read` looks at the content.
+        type=[ending.removeprefix(".") for ending in FILE_ENDINGS],
         key="upload",
     )
     if given is None:
@@ -61,7 +63,7 @@ def _upload() -> uploads.StoredFile | None:
     if st.session_state.get(_TAKEN) == given.file_id:
         return None
     st.session_state[_TAKEN] = given.file_id
-    with st.spinner("Keeping the file …"):
+    with st.spinner("Saving the file …"):
         stored = uploads.add_upload(given.name, given)
     try:
         reading.contents(stored)
@@ -84,7 +86,7 @@ def _earlier(chosen: uploads.StoredFile | None) -> None:
         list(names),
         index=None,
         format_func=lambda key: names.get(key, key),
-        placeholder="choose one that was brought before",
+        placeholder="choose a file",
         key="earlier",
         on_change=_take_earlier,
     )
@@ -132,13 +134,13 @@ def _allowed() -> None:
         )
         if st.button("Open", key="open-allowed", disabled=picked is None) and picked is not None:
             with cards.show_errors():
-                with st.spinner("Looking at the file …"):
+                with st.spinner("Reading the file …"):
                     selection.choose_file(uploads.add_path(files[picked]))
                 st.rerun()
 
 
 def _simulated() -> uploads.StoredFile:
-    """Simulate the example anew, or return it if it is here; the same seed, the same file."""
+    """Simulate the example, or return it if it exists; the same seed gives the same file."""
     name = f"simulated_{_CELLS}_cells.h5ad"
     for item in uploads.stored_files():
         if item.kind == "simulated" and item.name == name:

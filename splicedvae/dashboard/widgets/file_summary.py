@@ -34,7 +34,7 @@ def show(
     contents
         What was read of it.
     fit
-        How the best trained model fits it, which decides where there is no S/U.
+        Fit of the best trained model, which decides without S/U.
 
     Returns
     -------
@@ -59,11 +59,11 @@ def show(
     with right:
         st.subheader("Unspliced fraction", anchor=False)
         summary = _unspliced(stored, summary)
-    with st.expander("What was taken from the file, and what was changed", icon=":material/info:"):
+    with st.expander("What was read from the file, and what was changed", icon=":material/info:"):
         for note in summary.notes:
             st.markdown(f"- {plain(note, 600)}")
         if summary.counts is not None:
-            st.markdown(f"- Judged by the layers, {_COUNTS[summary.counts]}.")
+            st.markdown(f"- Inferred from the layers: {_COUNTS[summary.counts]}.")
     if summary.clusters:
         with st.expander("Clusters as a table", icon=":material/table:"):
             _table(summary)
@@ -71,18 +71,16 @@ def show(
 
 
 def _remarks(summary: triage.DataSummary) -> None:
-    """Show in one box what a reviewer would ask beside what the verdict rests on."""
+    """Show in one box the remarks that the verdict does not use."""
     said = [plain(remark, 600) for remark in summary.remarks]
     if said:
-        st.info(
-            "\n".join(["To be known:", *(f"- {words}" for words in said)]), icon=":material/info:"
-        )
+        st.info("\n".join(["Note:", *(f"- {words}" for words in said)]), icon=":material/info:")
 
 
 def _species(summary: triage.DataSummary) -> str:
     guess = summary.species
     if guess.species is None:
-        return "not recognised"
+        return "not recognized"
     return (
         guess.species if guess.confidence == "certain" else f"{guess.species} ({guess.confidence})"
     )
@@ -131,11 +129,11 @@ def _depth(summary: triage.DataSummary) -> None:
 
 def _unspliced(stored: StoredFile, summary: triage.DataSummary) -> triage.DataSummary:
     if not summary.has_measured_layers:
-        st.markdown("Not known: the file has totals only.")
+        st.markdown("Unknown: the file has totals only.")
         return summary
     if not summary.cluster_columns:
         st.markdown(
-            "No column of the cells looks like clusters, so there is the overall fraction alone."
+            "No column of the cells looks like clusters, so only the overall fraction is shown."
         )
         _cells_histogram(summary)
         return summary
@@ -180,8 +178,8 @@ def _cells_histogram(summary: triage.DataSummary) -> None:
         return
     quartiles = summary.unspliced_fraction_per_cell
     st.caption(
-        f"Half of the cells have between {quartiles.lower:.1%} and {quartiles.upper:.1%} unspliced "
-        "counts."
+        f"Half of the cells have between {quartiles.lower:.1%} and {quartiles.upper:.1%} "
+        "unspliced counts."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which matrices of a file hold which counts, where a person knows better than reading."""
+"""Choose which matrices of a file hold which counts, if detection is wrong."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Ambiguous
 from splicedvae.dashboard.text import line
 
-#: Stands for what reading the file finds.
+#: Means: as detected when the file was read.
 _FOUND: Final = ""
 #: Where ambiguous counts go, with the tools that advise it.
 _PLACES: Final[dict[Ambiguous | None, str]] = {
     "spliced": "add to spliced (kb, alevin-fry)",
-    "apart": "keep apart (velocyto, STARsolo)",
+    "apart": "keep separate (velocyto, STARsolo)",
 }
 
 
@@ -74,17 +74,18 @@ def check(matrices: Matrices, summary: triage.DataSummary) -> None:
     both = (matrices.spliced, matrices.unspliced)
     if None in both and (both != (None, None) or not summary.has_measured_layers):
         raise DataError(
-            "Training needs a layer with spliced and one with unspliced counts, and only "
-            f"{'one was' if any(both) else 'none were'} chosen: choose both."
+            "Training needs a spliced and an unspliced layer, and "
+            f"{('only one was' if any(both) else 'none was')} chosen: choose both."
         )
     if None not in both and both[0] == both[1]:
         raise DataError(
-            "The same layer was chosen for spliced and for unspliced counts: choose two layers."
+            "The same layer was chosen for spliced and unspliced counts: choose two "
+            "different layers."
         )
     if matrices.ambiguous is not None and matrices.ambiguous in both:
         raise DataError(
-            "The layer of ambiguous counts was chosen for spliced or unspliced counts too: choose "
-            "another layer, or none."
+            "The layer of ambiguous counts was also chosen for spliced or unspliced "
+            "counts: choose another layer, or none."
         )
 
 
@@ -96,7 +97,7 @@ def _layer(label: str, source: str | None, options: list[str], key: str) -> str 
         [_FOUND, *options],
         format_func=partial(_layer_words, found=found),
         key=f"form-layer-{key}",
-        help="Raw counts: the layer of the file that holds them, if another than found.",
+        help="Raw counts: the layer that holds them, if it is not the detected one.",
     )
     return None if chosen == _FOUND else str(chosen)
 
@@ -116,17 +117,20 @@ def _layer_of(source: str | None, layers: tuple[str, ...]) -> str | None:
 
 def _place(summary: triage.DataSummary) -> Ambiguous | None:
     share = f" ({summary.ambiguous_share:.0%} of the counts)" if summary.ambiguous_share else ""
-    found = {"spliced": "added to spliced", "apart": "kept apart"}
+    found = {"spliced": "added to spliced", "apart": "kept separate"}
     words: dict[Ambiguous | None, str] = {
-        None: f"as found: {found[summary.ambiguous]}" if summary.ambiguous else "as usual for them",
+        None: f"as found: {found[summary.ambiguous]}"
+        if summary.ambiguous
+        else "the default for these layers",
         **_PLACES,
     }
     return st.selectbox(
-        f"Ambiguous counts go{share}",
+        f"Ambiguous counts{share}",
         list(words),
         format_func=words.__getitem__,
         key="form-ambiguous",
-        help="Totals made of layers hold them either way. kb and alevin-fry call only those "
-        "molecules spliced that cross a junction, and advise to add the ambiguous ones. With "
-        "velocyto few are ambiguous, and scVelo leaves them out.",
+        help="Totals that are sums of layers include them either way. kb and alevin-fry call "
+        "only molecules across a splice junction spliced, and recommend adding the "
+        "ambiguous ones to them. In velocyto files few counts are ambiguous, and scVelo "
+        "ignores them.",
     )

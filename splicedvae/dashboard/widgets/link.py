@@ -10,8 +10,8 @@ import streamlit as st
 
 #: Said under a link.
 _WORDS: Final = (
-    "Whoever can reach this server sees the same run and view. Lines drawn around cells are not "
-    "part of it."
+    "Everyone who can reach this server sees the same run and view. Lines drawn around "
+    "cells are not part of the link."
 )
 
 
@@ -23,9 +23,9 @@ def offer(url_path: str, more: Mapping[str, str] | None = None) -> None:
     url_path
         Path of the page in the address.
     more
-        What belongs to the view and stands not in the page's own address.
+        Parts of the view that the page's own address lacks.
     """
-    # Opening it runs the page anew: a fragment may have changed the address since.
+    # Opening it reruns the page: a fragment may have changed the address since.
     with st.popover("Copy link", icon=":material/link:", key="link", on_change="rerun") as box:
         if box.open:
             st.code(address_of(url_path, more), language=None, wrap_lines=True)
@@ -33,7 +33,7 @@ def offer(url_path: str, more: Mapping[str, str] | None = None) -> None:
 
 
 def address_of(url_path: str, more: Mapping[str, str] | None = None) -> str:
-    """Return the address of the view as it is, without a host where the browser told none.
+    """Return the address of the current view, without a host if the browser gave none.
 
     Parameters
     ----------
@@ -45,6 +45,6 @@ def address_of(url_path: str, more: Mapping[str, str] | None = None) -> str:
     parts = {name: [value] for name, value in (more or {}).items()}
     parts |= {name: st.query_params.get_all(name) for name in st.query_params}
     query = urlencode(sorted(parts.items()), doseq=True)
-    # The app's own address; with the page in it where Streamlit does not know the page by name.
+    # The app's own address; including the page if Streamlit does not give its name.
     home = (st.context.url or "").rstrip("/").removesuffix(f"/{url_path}")
     return f"{home}/{quote(url_path)}" + (f"?{query}" if query else "")

@@ -41,7 +41,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
     Returns
     -------
     Models of the file's species before others, then by the share of their genes it has. Damaged
-    runs are left out; the list of runs tells of them.
+    runs are left out; the list of runs reports them.
     """
     found = [
         run for run in selection.all_runs()[0] if run.is_finished and run.config.kind == "train"
@@ -64,7 +64,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
 
 
 def best(found: list[Candidate]) -> triage.ModelFit | None:
-    """Return the fit that a verdict speaks of: the least new of those compared, else the first."""
+    """Return the fit for the verdict: the one with the lowest novelty, else the first."""
     compared = [one.fit for one in found if one.fit.novelty is not None and one.fit.fits]
     if compared:
         return min(compared, key=lambda fit: fit.novelty or 0.0)
@@ -104,5 +104,5 @@ def _known(key: cache.Key) -> pipeline.TrainedOn:
 
 
 def is_simulated(genes: pd.Index) -> bool:
-    """Say whether a model knows the genes of `datasets.simulate` alone, as the demo does."""
+    """Return whether a model has only genes of `datasets.simulate`, as the demo does."""
     return bool(genes.str.fullmatch(r"Gene\d+").all())

@@ -1,6 +1,6 @@
-"""Animated particles: a small canvas component, as plotly draws no motion that is worth the name.
+"""Animated particles: a small canvas component, because plotly has no usable animation for them.
 
-Everything it draws is sent with it, about 50 kB a panel and 11 bytes a cell. It stands still where
+All its data is sent with it, about 50 kB per panel and 11 bytes per cell. It does not move where
 a visitor's system asks for less motion, pauses out of sight, and has a button to stop it.
 """
 
@@ -62,7 +62,7 @@ def payload(
     sources
         Velocities that were tried, refused ones included.
     color_by
-        What cells are coloured by.
+        What cells are colored by.
     density
         Closeness of the particles; at 1 about one for each field of the grid.
     on
@@ -133,8 +133,8 @@ def show(data: dict[str, Any], *, key: str) -> None:
     _mount(key=key, data=data)
     if data["thinned"]:
         st.caption(
-            f"{data['thinned']:,} cells are left out of each panel, drawn at random; the particles "
-            "follow all of them."
+            f"{data['thinned']:,} cells, chosen at random, are not drawn in each panel; the "
+            "particles use all cells."
         )
 
 
@@ -147,7 +147,7 @@ def _moving(run: Run, source: str, on: str, lines: StreamLines | None) -> dict[s
         return {**words, "message": said, "description": f"{title}: {said}"}
     flow = views.velocity_flow(run, source, on=on)
     if not flow.moves:
-        said = "No cell moves far enough on this map for particles to follow."
+        said = "No cell moves far enough in this embedding for particles."
         return {**words, "message": said, "description": f"{title}: {said}"}
     drawn: dict[str, Any] = {
         "field": _packed(np.stack([flow.u, flow.v], axis=-1)),
@@ -157,7 +157,7 @@ def _moving(run: Run, source: str, on: str, lines: StreamLines | None) -> dict[s
         "dy": float(flow.y[1] - flow.y[0]),
         "nx": int(flow.x.size),
         "ny": int(flow.y.size),
-        "description": f"Cells on a map with particles that follow the {title} velocity. "
+        "description": f"Cells in an embedding with particles that follow the {title} velocity. "
         f"{line(worth.sentence, 300)}",
     }
     if lines is not None:
@@ -169,7 +169,7 @@ def _moving(run: Run, source: str, on: str, lines: StreamLines | None) -> dict[s
 
 
 def _limits(colors: Any) -> tuple[float, float] | None:
-    """Give the panels of one colour bar the same ends."""
+    """Give the panels of one color bar the same ends."""
     numbers = [given for given in colors if isinstance(given, plotting.Values)]
     given = next((item.limits for item in numbers if item.limits is not None), None)
     if given is not None:

@@ -164,7 +164,7 @@ def _caution(one: Candidate) -> None:
         )
     elif fit.novelty is not None and fit.novelty > fit.novel_above:
         st.warning(
-            f"These cells are of another kind than those of training (novelty {fit.novelty:.2f}): "
+            f"These cells are out of distribution for the model (novelty {fit.novelty:.2f}): "
             "the model knows hardly more than its genes' means here, so use a model of a more "
             "similar data set.",
             icon=":material/warning:",

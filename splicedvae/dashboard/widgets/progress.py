@@ -21,7 +21,7 @@ from splicedvae.runs import TRAININGS, Record, Run, Status, find_run, resumable
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Seconds between two looks at a run that works, and at one whose streams are to open.
+#: Polling interval in seconds of a running run, and of one whose streams are to open.
 POLL: Final = 1.5
 POLL_SOON: Final = 0.5
 
@@ -110,8 +110,8 @@ def _at_work(run: Run, status: Status) -> None:
         # Where it could not be stopped, that is said above.
         if run.status.is_final:
             st.rerun()
-    # What a click means is kept by a callback: a look at the run that comes in between may cut
-    # the script short, and a click that the script alone hears would be lost.
+    # A callback handles the click: a poll of the run may cut
+    # the script short, and a click handled only by the script would be lost.
     with st.container(horizontal=True, vertical_alignment="center"):
         if not _asks(name):
             if run.has_streams and st.button(
@@ -121,11 +121,11 @@ def _at_work(run: Run, status: Status) -> None:
             st.button(
                 "Stop …", icon=":material/stop_circle:", key="stop", on_click=_ask, args=(name,)
             )
-            st.caption("The run goes on by itself: this page may be closed or refreshed.")
+            st.caption("The run continues in the background: you can close or reload this page.")
             return
         st.markdown(_what_a_stop_means(run))
-        st.button("Stop it", type="primary", key="stop-yes", on_click=_end, args=(name,))
-        st.button("Keep on", key="stop-no", on_click=_keep_on)
+        st.button("Stop", type="primary", key="stop-yes", on_click=_end, args=(name,))
+        st.button("Keep running", key="stop-no", on_click=_keep_on)
 
 
 def _show_streams(run: Run) -> None:
@@ -147,13 +147,13 @@ def _end(name: str) -> None:
 
 def _what_a_stop_means(run: Run) -> str:
     if run.config.kind == "train":
-        return "Stop this run? What is trained so far is kept, and it can go on later."
-    return "Stop this run? A prediction cannot go on later, only start again."
+        return "Stop this run? Training so far is kept and can be resumed."
+    return "Stop this run? A prediction cannot be resumed, only restarted."
 
 
 def _at_rest(run: Run, status: Status) -> None:
     if st.session_state.get(_STOPPING) == run.path.name:
-        # It ended by itself; what goes on later is not to be stopped.
+        # It has ended; a run resumed later must not be stopped.
         st.session_state.pop(_STOPPING)
     if status.state == "finished":
         if run.notes:
@@ -170,12 +170,12 @@ def _at_rest(run: Run, status: Status) -> None:
             if expected is not None:
                 st.caption(f":material/schedule: The rest takes {expected}")
     elif reason:
-        st.caption(f"It cannot go on: {plain(reason, 400)}")
+        st.caption(f"The run cannot be resumed: {plain(reason, 400)}")
     with st.container(horizontal=True):
         go_on = record is not None and st.button(
-            "Go on", type="primary", icon=":material/resume:", key="go-on"
+            "Resume", type="primary", icon=":material/resume:", key="go-on"
         )
-        again = st.button("Start it again", icon=":material/replay:", key="again")
+        again = st.button("Restart", icon=":material/replay:", key="again")
         stored = _file_to_train_on(run)
         if stored is not None and st.button(
             "Try other settings", icon=":material/tune:", key="other-settings"
@@ -193,13 +193,13 @@ def _at_rest(run: Run, status: Status) -> None:
 
 
 def _where_it_stands(record: Record) -> str:
-    """Say what was kept of a run and where it would go on."""
+    """Return what was kept of a run and where it would resume."""
     label = TRAININGS[record.training]
     if record.finished:
-        kept = f"Kept: {label} is trained, and no finished training is repeated."
+        kept = f"Kept: {label} is trained; no finished training is repeated."
     else:
         kept = f"Kept: {label} after epoch {record.epoch:,} of {record.epochs:,}."
-    return f"{kept} “Go on” continues from there, “Start it again” drops it."
+    return f"{kept} “Resume” continues from there, “Restart” discards it."
 
 
 def _file_to_train_on(run: Run) -> uploads.StoredFile | None:
@@ -225,19 +225,19 @@ def _curves(run: Run, status: Status) -> None:
         return
     if history.empty:
         if not status.is_final and run.config.kind == "train":
-            st.caption("Loss curves appear here with the first epoch.")
+            st.caption("Loss curves appear here after the first epoch.")
         return
     try:
         figure = theme.training_curves(history)
     except DataError:
-        st.caption("The first epoch is at work.")
+        st.caption("The first epoch is running.")
         return
     theme.show(figure, key="curves", name="training-curves")
     watched_curves(history, run)
 
 
 def watched_curves(history: pd.DataFrame, run: Run) -> None:
-    """Show the accuracy on watched held-out cells, with what a reader must know of it.
+    """Show the accuracy on monitored held-out cells, with its explanation.
 
     Parameters
     ----------
@@ -255,6 +255,6 @@ def watched_curves(history: pd.DataFrame, run: Run) -> None:
         if run.status.is_final:
             st.caption(plain(missing, 300))
         return
-    st.markdown("**Accuracy on held-out cells, only watched**")
+    st.markdown("**Accuracy on held-out cells (monitored only)**")
     theme.show(figure, key="watched", name="watched-curves")
     st.caption(views.WATCHED_WORDS)

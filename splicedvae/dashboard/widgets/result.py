@@ -1,4 +1,4 @@
-"""What stands around every view of a run: which run, its headline numbers, colours."""
+"""The frame around every view of a run: the run, its headline numbers, its coloring."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def frame(
     greet
         Whether the page explains the app instead, as long as the demo is open.
     early
-        Whether the page shows the streams of a run that is still at work, too.
+        Whether the page shows the streams of a run that is still running, too.
 
     Returns
     -------
-    The run and what its cells are coloured by (empty where the page colours none); None where the
+    The run and what its cells are colored by (empty where the page colors none); None where the
     run has no results, which the page then says.
     """
     run = selection.chosen_run() or selection.opening_run()
@@ -69,17 +69,17 @@ def frame(
 
 
 def tell_of_none() -> None:
-    """Say that there is no finished run at all, and what to do."""
+    """Show that there is no finished run, and what to do."""
     welcome.show(demo=False)
     st.info(
-        "There is no finished run on this server yet, and this installation has no demo run: "
-        "bring a file to make the first.",
+        "There is no finished run on this server yet, and this installation has no demo "
+        "run: upload a file and train a model.",
         icon=":material/hourglass_empty:",
     )
 
 
 def has_results(run: Run) -> bool:
-    """Say whether a run has results that can be shown; the page tells why where it has none.
+    """Return whether a run has results to show; if not, the page says why.
 
     Parameters
     ----------
@@ -93,21 +93,21 @@ def has_results(run: Run) -> bool:
             return True
         st.error(plain(damage, 400), icon=":material/error:")
         if selection.run_id(run) != selection.DEMO:
-            _watch(run, "To the list of runs", ":material/list:")
+            _watch(run, "Show the list of runs", ":material/list:")
     elif status.is_final:
         cards.how_it_ended(run, status)
-        _watch(run, "See its log, or start it again", ":material/replay:")
+        _watch(run, "Show its log, or restart it", ":material/replay:")
     else:
         st.info(
-            "This run is still at work; its results appear here when it is finished.",
+            "This run is still running; its results appear here when it has finished.",
             icon=":material/progress_activity:",
         )
-        _watch(run, "Watch it", ":material/monitoring:")
+        _watch(run, "Show progress", ":material/monitoring:")
         if run.has_streams:
             where = {"run": selection.run_id(run)}
             st.page_link(
                 pages.VELOCITY.script,
-                label="See its streams, which are there already",
+                label="Show its first streams",
                 icon=pages.VELOCITY.icon,
                 query_params=where,
             )
@@ -175,9 +175,9 @@ def headline(run: Run) -> None:
         _number(
             metrics,
             "velocity_cosine_genes",
-            words=" Shuffled: permuted ratios, what chance reaches. Measured halves: how far two "
-            "velocities agree that were each computed from half of the measured molecules; a "
-            "prediction, which has less noise, can lie above.",
+            words=" Permuted: permuted ratios, the level of chance. Measured halves: cosine "
+            "between two velocities, each computed from half of the measured molecules. A "
+            "prediction has less noise and can exceed it.",
             limit="measured halves",
         )
 
@@ -185,7 +185,7 @@ def headline(run: Run) -> None:
 def _held_out_words(run: Run) -> str:
     obs = run.predictions.obs
     if Obs.SPLIT not in obs:
-        return "none of them trained"
+        return "none of them used in training"
     return f"{int((obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).sum()):,} cells held out"
 
 
@@ -197,7 +197,7 @@ def _number(
     words: str = "",
     limit: str = tables.CEILING,
 ) -> None:
-    """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
+    """Show SplicedVAE's number, with the baselines and the noise ceiling."""
     ours = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
     if not np.isfinite(ours):
         return
@@ -205,7 +205,7 @@ def _number(
     for source, words_for_it in (
         (Sources.SCVI, "scVI"),
         (Sources.GENE_MEAN, "gene mean"),
-        (Sources.SHUFFLED, "shuffled"),
+        (Sources.SHUFFLED, "permuted"),
     ):
         theirs = views.value_of(metrics, source, key, coverage)
         if np.isfinite(theirs):

@@ -14,7 +14,7 @@ _TRAINED: Final = ("metrics.csv", "genes.csv", "history.csv")
 
 
 def complaint(run: Run) -> str | None:
-    """Say in a sentence what a finished run lacks.
+    """Return a sentence on what is missing in a finished run.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def complaint(run: Run) -> str | None:
     lacking = [name for name in wanted if not (run.path / name).is_file()]
     if lacking:
         return (
-            f"The run {run.name!r} is damaged, it has no {' and no '.join(lacking)}: open another "
-            "run, or delete this one and train it again."
+            f"The run {run.name!r} is damaged, {' and '.join(lacking)} missing: open "
+            "another run, or delete this one and train again."
         )
     whole = cache.cached_run(run)
     try:
@@ -42,7 +42,7 @@ def complaint(run: Run) -> str | None:
         return str(failure)
     if broken:
         return (
-            f"The run {run.name!r} is damaged, its account of velocities (velocity.json) says "
-            "nothing that can be understood: delete it and train it again."
+            f"The run {run.name!r} is damaged, its record of velocities (velocity.json) "
+            "cannot be read: delete it and train again."
         )
     return None

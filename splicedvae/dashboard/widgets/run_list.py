@@ -39,7 +39,7 @@ def show(chosen: Run | None) -> None:
     if demo is not None:
         found.append(demo)
     if not found:
-        st.caption("No run yet: the first one appears here once it is started.")
+        st.caption("No runs yet. Your first run appears here once it has started.")
     if len(found) >= MANY:
         found = _asked_for(found)
     for run in found[:FIRST]:
@@ -59,7 +59,7 @@ def _asked_for(found: list[Run]) -> list[Run]:
             "Find a run",
             key="find-runs",
             bind="query-params",
-            placeholder="part of its name or note",
+            placeholder="part of the name or note",
             icon=":material/search:",
         )
         order = st.segmented_control(
@@ -127,14 +127,14 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
             max_chars=NOTE_LENGTH,
             key=f"note-{key}",
             height="content",
-            help="Plain text; stands in this list, under “How it was made” and in the report.",
+            help="Plain text, shown in this list, under “How it was made” and in the report.",
         )
-        if st.button("Keep the note", key=f"annotate-{key}"):
+        if st.button("Save the note", key=f"annotate-{key}"):
             with cards.show_errors():
                 annotate(run, text)
                 st.rerun()
         if run.is_finished and st.button(
-            "Beside another run", icon=":material/difference:", key=f"beside-{key}"
+            "Compare with …", icon=":material/difference:", key=f"beside-{key}"
         ):
             st.switch_page(pages.TWO_RUNS.script, query_params={"run": key})
         if not run.status.is_final:

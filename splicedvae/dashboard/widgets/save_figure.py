@@ -16,7 +16,7 @@ _KINDS: Final = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image
 
 
 def buttons(run: Run, call: FigureCall) -> None:
-    """Show "Save figure" and "Python" for a figure that stands above.
+    """Show "Save figure" and "Python" for the figure above.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def buttons(run: Run, call: FigureCall) -> None:
         with st.popover("Save figure", icon=":material/print:"):
             _save(run, call)
         with st.popover("Python", icon=":material/code:"):
-            st.caption("Draws this figure from the run's folder, with SplicedVAE installed.")
+            st.caption("Draws this figure from the run folder; needs SplicedVAE installed.")
             st.code(call.python(run), language="python")
 
 
@@ -41,7 +41,7 @@ def _save(run: Run, call: FigureCall) -> None:
         required=True,
         format_func=str.upper,
         key=f"save-form-{call.name}",
-        help="PDF and SVG can be scaled, PNG has 300 dots per inch.",
+        help="PDF and SVG scale without loss; PNG has 300 dots per inch.",
     )
     size = st.selectbox(
         "Size",
@@ -64,4 +64,4 @@ def _save(run: Run, call: FigureCall) -> None:
         on_click="ignore",
         key=f"save-{call.name}",
     )
-    st.caption("Drawn for paper from the same numbers, with its caution and source under it.")
+    st.caption("Drawn for print from the same numbers, with its caution and source below.")

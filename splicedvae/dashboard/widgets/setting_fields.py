@@ -31,7 +31,7 @@ def number(
     step
         Between two numbers.
     unset
-        What stands in the field while it is empty.
+        Placeholder of the empty field.
 
     Returns
     -------

@@ -20,10 +20,10 @@ from splicedvae.dashboard.widgets import link
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-#: Key of the container with what is shown; the CSS below is for what stands in it.
+#: Key of the slide's container; the CSS below is for its content.
 SLIDE: Final = "slide"
 _FROM: Final = "_presented_from"
-#: Characters of a caption that stand beside others on a narrow screen.
+#: Maximum characters of a caption in a row on a narrow screen.
 _LONG_CAPTION: Final = 24
 _CSS: Final = """
 <style>
@@ -50,7 +50,7 @@ def remember(url_path: str) -> None:
 
 
 def clear() -> None:
-    """Take away what stands around a page, and enlarge what stands in `SLIDE`."""
+    """Remove the frame of the page, and enlarge the content of `SLIDE`."""
     st.html(_CSS)
 
 
@@ -66,7 +66,7 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None], more: Mapping
     go_to
         Called with the number of the slide that is wanted.
     more
-        What a link to the slide holds beside its address.
+        What a link to the slide holds in addition to its address.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def leave(run_id: str) -> None:
 
 
 def _in_two_lines(title: str) -> str:
-    """Break a long caption under a panel's name at its first comma: three stand in a row."""
+    """Break a long caption under a panel's name at its first comma, because three share a row."""
     above, found, caption = title.partition("<br>")
     words = re.sub("<[^>]*>", "", caption)
     if not found or len(words) <= _LONG_CAPTION:

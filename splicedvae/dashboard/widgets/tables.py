@@ -1,4 +1,4 @@
-"""Tables of a run for a page: text from data defused, columns with words a reader knows."""
+"""Tables of a run for a page: text from data escaped, columns with labels and help."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from splicedvae._core.metrics import metric_of
 from splicedvae.dashboard.text import defuse
 from splicedvae.views import value_of
 
-#: What the noise of the measurement leaves to a predictor that knows the true fraction.
-CEILING: Final = "best possible"
+#: What a predictor with the true fraction would reach, given the noise of the measurement.
+CEILING: Final = "noise ceiling"
 #: Agreement of two velocities, each computed from half of the measured molecules.
 HALVES: Final = "two measured halves"
 
@@ -130,7 +130,7 @@ def velocity_agreement(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def latent_quality(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Arrange how well both models know expression and order cells in their latent spaces.
+    """Arrange how well both models reconstruct expression and order cells in latent space.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The form that asks for a training: what matters in sight, the rest folded away."""
+"""The form of a training: the main settings visible, the rest under Advanced."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MODES: Final[dict[VelocityMode, str]] = {
     "stochastic": "scVelo stochastic",
     "deterministic": "scVelo determ.",
 }
-#: Label of the setting that a refusal of shallow data speaks of.
+#: Label of the setting named when shallow data is refused.
 _SHARED: Final = settings_of(RunFields)["min_shared_counts"].label
 
 
@@ -51,8 +51,8 @@ def doubt(summary: triage.DataSummary) -> str | None:
     if summary.genes_with_shared_counts != 0:
         return None
     return (
-        "No gene has enough spliced and unspliced counts in the same cells, so a training with "
-        "the usual settings would fail: bring more cells or deeper data, or lower "
+        "No gene has enough spliced and unspliced counts in the same cells, so training "
+        "with the default settings would fail: use more cells or deeper data, or lower "
         f"“{_SHARED}” under Advanced."
     )
 

@@ -1,6 +1,6 @@
-"""Above the streams of a run that is still at work: what is not done yet, and how far it is.
+"""Progress above the streams of a run that is still running: what is not finished yet.
 
-When the run has written more, the page is drawn again, so that everything fills in by itself.
+When the run has written more, the page is drawn again, so that it updates by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import plain
 from splicedvae.runs import Run, find_run
 
-#: Seconds between two looks at the run.
+#: Polling interval in seconds.
 POLL: Final = 1.5
 
 
@@ -25,7 +25,7 @@ def show(run: Run) -> None:
     Parameters
     ----------
     run
-        A run at work whose streams are there.
+        A running run with first streams.
     """
     st.fragment(_view, run_every=POLL)(selection.run_id(run), cache.key_of(run))
 
@@ -41,10 +41,10 @@ def _view(run_id: str, seen: cache.Key) -> None:
     if newest != seen or status.is_final:
         st.rerun()
     to_do = "; ".join(plain(stage, 80) for stage in status.pending)
-    judged = "" if run.is_judged else " They are not judged yet."
+    judged = "" if run.is_judged else " They are not evaluated yet."
     with st.container(border=True, key="underway"):
         st.markdown(
-            f":material/progress_activity: **Still running.** These are the run's first streams."
-            f"{judged} Not finished: {to_do}. The page fills in by itself."
+            ":material/progress_activity: **Still running.** These are the run's first "
+            f"streams.{judged} To do: {to_do}. The page updates by itself."
         )
         cards.progress(status)

@@ -1,4 +1,4 @@
-"""The first thing said about a file: whether a velocity is worth trying, and why."""
+"""The first statement on a file: whether a velocity is worth computing, and why."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ _SHOWN: Final[dict[triage.Answer, tuple[str, Color, str]]] = {
     "no": ("no", "red", ":material/cancel:"),
 }
 _MEASURED: Final = (
-    "A triage by counts, not a promise: whether the measured counts carry a velocity is tested by "
-    "permutation in training, and whether it is predicted is told by cells held out."
+    "This screening uses counts only and is no guarantee. Training tests by permutation "
+    "whether the measured counts carry a velocity, and held-out cells show whether it is "
+    "predicted."
 )
 _PREDICTED: Final = (
-    "A triage by counts, not a promise: with totals alone no one can check a predicted velocity."
+    "This screening uses counts only and is no guarantee: with totals alone, a predicted "
+    "velocity cannot be checked."
 )
 
 
@@ -37,7 +39,7 @@ def show(verdict: triage.Verdict, *, measured: bool) -> None:
     words, color, icon = _SHOWN[verdict.answer]
     with st.container(border=True, key="verdict", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader("Velocity worth trying?", anchor=False, width="content")
+            st.subheader("Is a velocity worth computing?", anchor=False, width="content")
             st.badge(words, color=color, icon=icon)
         st.markdown("\n".join(f"- {plain(reason, 600)}" for reason in verdict.reasons))
         st.caption(f"{_MEASURED if measured else _PREDICTED} {plain(triage.NOT_LOOKED_FOR)}")

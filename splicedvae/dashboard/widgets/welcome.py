@@ -7,14 +7,14 @@ import streamlit as st
 from splicedvae.dashboard import cards
 
 _WORDS = (
-    "RNA velocity needs spliced and unspliced counts, and most published data sets hold totals "
-    "only. SplicedVAE learns from cells that have both how each gene's spliced fraction follows "
-    "from the cell's total counts, predicts it where only totals exist, and hands the "
-    "reconstructed layers to scVelo."
+    "RNA velocity needs spliced and unspliced counts, but most published data sets have "
+    "totals only. SplicedVAE learns from cells with both how each gene's spliced fraction "
+    "depends on the cell's total counts, predicts it where only totals exist, and passes "
+    "the reconstructed layers to scVelo."
 )
 _BELOW = (
-    "Below: a finished run on simulated cells. The more alike predicted and measured arrows are, "
-    "beyond chance, the better."
+    "Below: a finished run on simulated cells. The closer predicted and measured arrows "
+    "agree, beyond chance, the better."
 )
 
 
@@ -24,7 +24,7 @@ def show(*, demo: bool = True) -> None:
     Parameters
     ----------
     demo
-        Whether the demo run stands below.
+        Whether the demo run is shown below.
     """
     st.title("RNA velocity without spliced and unspliced counts", anchor=False)
     st.markdown(_WORDS)

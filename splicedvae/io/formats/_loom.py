@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -14,6 +15,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._chunks import PackedArray
 from splicedvae.io._limits import Limits
+from splicedvae.io.formats import _hdf5
 
 _GENE_NAMES = ("Gene", "var_names", "gene_names", "gene_name", "Name", "gene_symbols", "Symbol")
 _GENE_IDS = ("Accession", "gene_ids", "gene_id", "EnsemblID", "ensembl_id")
@@ -21,7 +23,18 @@ _CELL_NAMES = ("CellID", "obs_names", "cell_names", "cell_name", "cell_id", "bar
 _BLOCK_BYTES = 64 * 1024**2
 
 
-def read_loom(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
+def recognizes(file: h5py.File) -> bool:
+    """Whether the root of an HDF5 file looks like a loom file's."""
+    return _hdf5.is_loom(file)
+
+
+def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:
+    """Read a checked loom file; see `_read`."""
+    with _hdf5.opened(place) as file:
+        return _read(file, limits, notes)
+
+
+def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
     """Read an open and checked loom file.
 
     Parameters

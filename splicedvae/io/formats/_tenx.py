@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -14,11 +15,18 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown, shown_list
 from splicedvae._core.sparse import check_arrays
 from splicedvae.io import _chunks
+from splicedvae.io._limits import Limits
+from splicedvae.io.formats import _hdf5
 
 _PARTS = {"data", "indices", "indptr", "shape", "barcodes"}
 
 
-def tenx_groups(file: h5py.File) -> list[str]:
+def recognizes(file: h5py.File) -> bool:
+    """Whether an HDF5 file holds matrices of Cell Ranger's."""
+    return bool(_groups(file))
+
+
+def _groups(file: h5py.File) -> list[str]:
     """Names of the root's groups that hold a Cell Ranger matrix."""
     return [
         key
@@ -27,7 +35,13 @@ def tenx_groups(file: h5py.File) -> list[str]:
     ]
 
 
-def read_10x(file: h5py.File) -> AnnData:
+def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:
+    """Read a checked file of Cell Ranger's; see `_read`."""
+    with _hdf5.opened(place) as file:
+        return _read(file)
+
+
+def _read(file: h5py.File) -> AnnData:
     """Read an open and checked Cell Ranger file.
 
     Parameters
@@ -44,7 +58,7 @@ def read_10x(file: h5py.File) -> AnnData:
     DataError
         Several genomes, a damaged matrix, or parts that are missing.
     """
-    groups = tenx_groups(file)
+    groups = _groups(file)
     if len(groups) != 1:
         raise DataError(
             f"it holds matrices of {len(groups)} genomes ({shown_list(groups)}), one was expected; "

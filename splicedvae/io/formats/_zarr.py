@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from anndata import AnnData
+from anndata.io import read_zarr
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown
@@ -105,7 +108,36 @@ def check(folder: Path, limits: Limits) -> None:
     limits.check_size(declared)
 
 
-def open_group(folder: Path) -> zarr.Group:
+def recognizes(folder: Path) -> bool:
+    """Whether a folder is a zarr store."""
+    return is_store(folder)
+
+
+def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:
+    """Check a zarr store and read the AnnData in it."""
+    check(place, limits)
+    group = _open_group(place)
+    if not _holds_anndata(group):
+        raise DataError(
+            "the zarr store holds no obs and var, an AnnData was expected; write it with "
+            "AnnData.write_zarr."
+        )
+    adata: AnnData = read_zarr(group)
+    return adata
+
+
+def stored(place: Path, limits: Limits, closing: ExitStack) -> zarr.Group | None:
+    """Check and open a store whose matrices are to stay in it; None where it is no AnnData."""
+    check(place, limits)
+    group = _open_group(place)
+    return group if _holds_anndata(group) else None
+
+
+def _holds_anndata(group: zarr.Group) -> bool:
+    return {"obs", "var"} <= set(group.keys())
+
+
+def _open_group(folder: Path) -> zarr.Group:
     """Open a checked store for reading."""
     import zarr
 
