@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae.dashboard import address, cards, choice, link, server, stage
+from splicedvae.dashboard import cards, server
+from splicedvae.dashboard.state import query_params, selection
+from splicedvae.dashboard.widgets import link, slides
 
 
 def _root() -> None:
@@ -50,7 +52,7 @@ def _visit() -> None:
         cards.TWO_RUNS, title="Two runs", icon=":material/difference:", url_path="two-runs"
     )
     present = st.Page(
-        cards.PRESENT, title="Present", icon=":material/slideshow:", url_path=stage.URL
+        cards.PRESENT, title="Present", icon=":material/slideshow:", url_path=slides.URL
     )
     sections = {
         "": [home],
@@ -59,21 +61,21 @@ def _visit() -> None:
         "Results": [velocity, diagnostics, latent, genes, two_runs, provenance, present],
     }
     page = st.navigation(sections)
-    on_stage = page.url_path == stage.URL
+    on_stage = page.url_path == slides.URL
     if on_stage:
         page = st.navigation(sections, position="hidden")
     else:
-        stage.remember(page.url_path)
+        slides.remember(page.url_path)
     server.begin()
-    address.drop_unknown()
+    query_params.drop_unknown()
     above = st.container()
     page.run()
     if not on_stage:
-        cards.opened(choice.chosen_run(), choice.chosen_file())
+        cards.opened(selection.chosen_run(), selection.chosen_file())
         with st.sidebar:
             link.offer(page.url_path)
     with above:
-        address.show_remarks()
+        query_params.show_remarks()
     if not on_stage:
         cards.footer()
     server.settle()

@@ -148,7 +148,7 @@ def _one_size(n: int, seed: int) -> pd.DataFrame:
     from scvi.model import SCVI
 
     from splicedvae import SplicedVAE
-    from splicedvae._epochs import default_epochs
+    from splicedvae._core.epochs import default_epochs
     from splicedvae.evaluation import GeneMean, RidgeOnPCA, select_genes, split_cells
 
     cells = ad.read_h5ad(PANCREAS_3548)
@@ -219,7 +219,7 @@ def default(out: Path, seeds: list[int]) -> None:
 
 def pooled(out: Path, seeds: list[int]) -> None:
     """Pool held-out counts of the runs of `cells` by cluster, at several least numbers."""
-    from splicedvae._keys import Layers, Obs, Split
+    from splicedvae._core.keys import Layers, Obs, Split
     from splicedvae.evaluation import GeneMean, NearestNeighbours, RidgeOnPCA, ratio_metrics
     from splicedvae.runs import Run
 
@@ -303,7 +303,8 @@ def stock(out: Path, seeds: list[int]) -> None:
 def transfer(out: Path, seeds: list[int]) -> None:
     """Ask the pancreas models of `cells` about another experiment."""
     from splicedvae import io
-    from splicedvae.runs import Run, evaluate_on
+    from splicedvae.pipeline import evaluate_on
+    from splicedvae.runs import Run
 
     other = io.read(DENTATE)
     rows = []
@@ -332,7 +333,7 @@ def back(out: Path, seeds: list[int]) -> None:
 def novelty(out: Path, seeds: list[int]) -> None:
     """Ask the models of `cells` and `back` how unlike their training cells some cells are."""
     from splicedvae import io
-    from splicedvae._keys import Obs, Split
+    from splicedvae._core.keys import Obs, Split
     from splicedvae.runs import Run
 
     pancreas, dentate = io.read(PANCREAS).adata, io.read(DENTATE).adata
@@ -354,7 +355,7 @@ def whole(out: Path, seeds: list[int]) -> None:
     from scipy.sparse import csr_matrix
 
     from splicedvae import io
-    from splicedvae._keys import Layers
+    from splicedvae._core.keys import Layers
     from splicedvae.evaluation import ratio_metrics
     from splicedvae.model import Adaptation
     from splicedvae.runs import Run
@@ -564,7 +565,7 @@ def written(values: pd.Series, digits: int) -> str:
 
 def table(metrics: pd.DataFrame, rows: tuple[Row, ...], *, limit: str = "noise ceiling") -> str:
     """Write metrics as Markdown: a row for each metric, a column for each predictor."""
-    from splicedvae._keys import Sources
+    from splicedvae._core.keys import Sources
 
     order = (*Sources.PREDICTORS, Sources.MEASURED, Sources.SHUFFLED)
     known = {metric for metric, *_ in rows}
@@ -603,7 +604,7 @@ def tried_table(variants: pd.DataFrame, default: pd.DataFrame) -> str:
 
 def differences(metrics: pd.DataFrame, rows: tuple[Row, ...]) -> str:
     """Write how far SplicedVAE is better than each other predictor, run by run."""
-    from splicedvae._keys import Sources
+    from splicedvae._core.keys import Sources
     from splicedvae.benchmark import compare
 
     found = compare(metrics)

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from splicedvae._keys import Layers, Obs, VelocityMode
+from splicedvae._core.keys import Layers, Obs, VelocityMode
 from splicedvae.evaluation import shuffle_within_genes, split_cells, thin_counts, velocity_metrics
 from splicedvae.velocity import VelocitySettings, compare_velocities, prepare
 

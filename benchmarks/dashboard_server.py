@@ -18,8 +18,7 @@ from typing import TypeVar
 import numpy as np
 import psutil
 
-from splicedvae import plotting
-from splicedvae.report import views
+from splicedvae import plotting, views
 from splicedvae.runs import Run
 
 T = TypeVar("T")

@@ -29,9 +29,9 @@ from velocity_transform import (
 )
 
 from splicedvae import datasets
-from splicedvae._counts import cell_sizes
-from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers, Obsm
+from splicedvae._core.counts import cell_sizes
+from splicedvae._core.errors import VelocityError
+from splicedvae._core.keys import Layers, Obsm
 from splicedvae.velocity import prepare
 from splicedvae.velocity._neighbours import Neighbours
 

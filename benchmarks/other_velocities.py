@@ -31,7 +31,7 @@ from plain_scvelo import for_scvelo
 from velocity_transform import DEPTH, TOPOLOGIES, _mean_cosine
 
 from splicedvae import datasets
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns, Var
 from splicedvae.evaluation import (
     select_genes,
     shuffle_within_genes,

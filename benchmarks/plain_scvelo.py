@@ -6,7 +6,7 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns
 
 
 def for_scvelo(ground: AnnData) -> AnnData:

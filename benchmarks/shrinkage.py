@@ -20,7 +20,7 @@ import scvi
 from anndata import AnnData
 
 from splicedvae import SplicedVAE, io
-from splicedvae._keys import Layers, Obs, Split
+from splicedvae._core.keys import Layers, Obs, Split
 from splicedvae.evaluation import GeneMean, ratio_metrics, select_genes, split_cells
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -21,9 +21,11 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
-from splicedvae.runs import Run, RunConfig, _execute, _files, _manage, demo_run
-from splicedvae.runs._status import Status, write_status
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae.jobs import control
+from splicedvae.pipeline import _execute
+from splicedvae.runs import Run, RunConfig, demo_run, files
+from splicedvae.runs.status import Status, write_status
 
 SOURCES = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
 
@@ -60,7 +62,7 @@ def write_run(
             "seed": seed,
         }
     )
-    _manage.prepare_folder(folder, config)
+    control.prepare_folder(folder, config)
     source = np.sort(rng.integers(0, small.n_obs, n_cells))
     cells = _cells(small, source, n_genes, counted, rng)
     for key in small.obsm:
@@ -68,22 +70,22 @@ def write_run(
         jitter = 0.05 * points.std(axis=0) * rng.normal(size=(n_cells, points.shape[1]))
         cells.obsm[key] = (points[source] + jitter).astype(np.float32)
     _execute._write_predictions(folder, cells)
-    (folder / _files.VELOCITY).mkdir(exist_ok=True)
+    (folder / files.VELOCITY).mkdir(exist_ok=True)
     for name in SOURCES:
-        _files.write_h5ad(
-            folder / _files.VELOCITY / f"{name}.h5ad",
+        files.write_h5ad(
+            folder / files.VELOCITY / f"{name}.h5ad",
             _velocity(demo.velocity(name), cells, source, rng),
         )
     account = {name: demo.velocity_account[name] for name in SOURCES}
-    _files.write_json(
-        folder / _files.VELOCITY_ACCOUNT,
+    files.write_json(
+        folder / files.VELOCITY_ACCOUNT,
         {name: {**told, "n_cells": n_cells, "n_genes": n_genes} for name, told in account.items()},
     )
-    for name in (_files.METRICS, _files.HISTORY, _files.NOTES, _files.PROVENANCE):
+    for name in (files.METRICS, files.HISTORY, files.NOTES, files.PROVENANCE):
         shutil.copy(demo.path / name, folder / name)
     genes = demo.genes.iloc[np.arange(n_genes) % len(demo.genes)].copy()
     genes.index = pd.Index(cells.var_names, name="gene")
-    _execute._write_table(folder / _files.GENES, genes, index=True)
+    _execute._write_table(folder / files.GENES, genes, index=True)
     write_status(
         folder,
         Status(state="finished", stage="finished", fraction=1.0, message="", updated=time.time()),

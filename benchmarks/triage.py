@@ -5,7 +5,7 @@
 
 makes count files of 10,000 cells as the counting tools write them (h5ad packed with gzip, a loom
 of velocyto's, Cell Ranger's h5, a zip of STARsolo's Velocyto folder), reads each with
-`splicedvae.io.read` and looks at it with `splicedvae.io.inspect`. Wall time is what a visitor
+`splicedvae.io.read` and looks at it with `splicedvae.triage.inspect`. Wall time is what a visitor
 waits; CPU time, the sum over cores, is less disturbed by what else the machine does. Every reading
 has a process of its own, so that no file profits from the one before. With ``--browser`` each file
 goes through the uploader of the real app in a real browser, which needs the test tools and
@@ -34,7 +34,7 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.io import mmwrite
 
-from splicedvae._keys import Layers, Obs
+from splicedvae._core.keys import Layers, Obs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -39,9 +39,9 @@ from balance import drawn_with_one_ratio_per_gene
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from splicedvae._counts import cell_sizes
-from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
+from splicedvae._core.counts import cell_sizes
+from splicedvae._core.errors import VelocityError
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns, Var
 from splicedvae.evaluation import cell_cosines, cross_boundary_direction, thin_counts, time_order
 from splicedvae.velocity import VelocitySettings, prepare
 from splicedvae.velocity._fit import fit_pair

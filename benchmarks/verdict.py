@@ -29,7 +29,7 @@ from scipy import sparse
 from scipy.stats import beta
 
 from splicedvae import SplicedVAE, datasets, io
-from splicedvae._keys import Layers, Obs, Sources, Split
+from splicedvae._core.keys import Layers, Obs, Sources, Split
 from splicedvae.evaluation import (
     GeneMean,
     judge_velocity,
@@ -38,8 +38,8 @@ from splicedvae.evaluation import (
     shuffle_within_genes,
     split_cells,
 )
-from splicedvae.runs import _velocities
-from splicedvae.runs._verdict import facts_in
+from splicedvae.pipeline import _velocities
+from splicedvae.runs.verdict import facts_in
 from splicedvae.velocity import VelocitySettings, prepare
 
 PANCREAS = "mouse_pancreas_e15_3548cells_2000genes.h5ad"
@@ -250,7 +250,7 @@ def judged(given: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _safely(given: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from splicedvae._errors import SplicedVAEError
+    from splicedvae._core.errors import SplicedVAEError
 
     try:
         return judged(given, folder)

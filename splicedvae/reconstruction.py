@@ -17,9 +17,9 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 
-from splicedvae._errors import DataError
-from splicedvae._keys import LAYERS_JOINED, Counts, Layers, Obs, Uns
-from splicedvae._records import own_record, own_root
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import LAYERS_JOINED, Counts, Layers, Obs, Uns
+from splicedvae._core.records import own_record, own_root
 
 #: Exonic counts are divided by the ratio; below this the quotient is noise.
 MIN_RATIO_EXONIC = 0.01

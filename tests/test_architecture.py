@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from splicedvae import _errors, _keys
+from splicedvae._core import errors, keys
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "splicedvae"
@@ -33,7 +33,7 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 CONTAINERS = {"obs", "var", "layers", "obsm", "varm", "obsp", "varp", "uns"}
 KEYS = {
     value
-    for holder in vars(_keys).values()
+    for holder in vars(keys).values()
     if inspect.isclass(holder)
     for name, value in vars(holder).items()
     if isinstance(value, str) and name.isupper()
@@ -225,7 +225,7 @@ def _constants(node: ast.AST) -> Iterator[ast.Constant]:
 
 
 def keys_are_spelled_in_one_place(source: Source) -> list[str]:
-    if source.path == "splicedvae/_keys.py":
+    if source.path == "splicedvae/_core/keys.py":
         return []
     literals: list[ast.Constant] = []
     for node in ast.walk(source.tree):
@@ -345,10 +345,10 @@ def no_logic_reads_a_sentence(source: Source) -> list[str]:
 
 
 def files_are_put_in_place_by_one_function(source: Source) -> list[str]:
-    if source.path == "splicedvae/_replacing.py":
+    if source.path == "splicedvae/_core/files.py":
         return []
     return [
-        source.at(node, "calls os.replace: write through splicedvae._replacing")
+        source.at(node, "calls os.replace: write through splicedvae._core.files")
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and dotted(node.func) == "os.replace"
     ]
@@ -377,7 +377,11 @@ def sources() -> list[Source]:
 
 def test_every_file_is_read(sources: list[Source]) -> None:
     paths = {source.path for source in sources}
-    assert {"splicedvae/__init__.py", "splicedvae/_keys.py", "splicedvae/_errors.py"} <= paths
+    assert {
+        "splicedvae/__init__.py",
+        "splicedvae/_core/keys.py",
+        "splicedvae/_core/errors.py",
+    } <= paths
     assert {"spliced", "X_umap", "clusters", "splicedvae"} <= KEYS
 
 
@@ -388,7 +392,11 @@ def test_repository_keeps(rule: Rule, sources: list[Source]) -> None:
 
 
 BREAKS: list[tuple[Rule, str, str]] = [
-    (only_the_dashboard_imports_streamlit, "splicedvae/runs/worker.py", "import streamlit as st"),
+    (
+        only_the_dashboard_imports_streamlit,
+        "splicedvae/pipeline/worker.py",
+        "import streamlit as st",
+    ),
     (
         only_the_dashboard_imports_streamlit,
         "splicedvae/io/_read.py",
@@ -461,7 +469,7 @@ KEEPS: list[tuple[Rule, str, str]] = [
     (
         rooms_import_only_their_neighbours,
         "splicedvae/model/_model.py",
-        "from splicedvae._keys import Obs\nfrom splicedvae.module import RatioHead",
+        "from splicedvae._core.keys import Obs\nfrom splicedvae.module import RatioHead",
     ),
     (keys_are_spelled_in_one_place, "app.py", "a.layers[Layers.SPLICED]; a.obs['mine']"),
     (keys_are_spelled_in_one_place, "app.py", "labels['spliced']"),
@@ -528,7 +536,7 @@ def exists(module: str) -> bool:
         ("splicedvae", {"streamlit", "torch", "scvi", "scanpy", "scvelo"}),
         ("splicedvae.plotting", COMPUTE),
         ("splicedvae.cli", {"streamlit", "torch", "scvi", "scvelo"}),
-        ("splicedvae.runs.worker", {"streamlit"}),
+        ("splicedvae.pipeline.worker", {"streamlit"}),
     ],
 )
 def test_import_stays_light(module: str, absent: set[str]) -> None:
@@ -600,7 +608,7 @@ def own_errors(function: Callable[..., Any]) -> set[str]:
         tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(inspect.unwrap(function))))
     except (OSError, TypeError, SyntaxError):
         return set()
-    kinds = {name for name, value in vars(_errors).items() if inspect.isclass(value)}
+    kinds = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     raised = (node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc)
     return {
         dotted(error.func if isinstance(error, ast.Call) else error) for error in raised
@@ -723,7 +731,7 @@ def explained(counts: int, ratio: float = 0.5) -> int:
         If there are none.
     """
     if not counts:
-        raise _errors.DataError("There are no counts.")
+        raise errors.DataError("There are no counts.")
     return int(counts * ratio)
 
 
@@ -791,7 +799,7 @@ class _Bare:
     depth: np.ndarray
 
 
-DataError = _errors.DataError
+DataError = errors.DataError
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae._gene_identity import GeneIdentity
-from splicedvae._gene_match import match_genes
+from splicedvae._core.gene_identity import GeneIdentity
+from splicedvae._core.gene_match import match_genes
 
 SYMBOLS = ["Sox17", "H2-K1", "nan", "beta'COP", "mt-Co1", "Nkx2-1", "Gm16", "Rn18s-rs5"]
 IDS = [f"ENSMUSG{place:011d}" for place in range(len(SYMBOLS))]

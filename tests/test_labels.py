@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae._errors import DataError
-from splicedvae._labels import batch_labels, label_texts
-from splicedvae.io import from_anndata, inspect
-from splicedvae.runs._prediction import totals_only
+from splicedvae._core.errors import DataError
+from splicedvae._core.labels import batch_labels, label_texts
+from splicedvae.io import from_anndata
+from splicedvae.pipeline._prediction import totals_only
+from splicedvae.triage import inspect
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from splicedvae import plotting, runs
-from splicedvae._keys import Sources
-from splicedvae._metrics import METRICS, Metric, metric_of
+from splicedvae._core.keys import Sources
+from splicedvae._core.metrics import METRICS, Metric, metric_of
 from splicedvae.cli import _benchmark, _training
-from splicedvae.dashboard import tables
-from splicedvae.report.views import _two_runs
+from splicedvae.dashboard.widgets import tables
+from splicedvae.views import _two_runs
 
 DECLARED = {one.key for one in METRICS}
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae import runs
-from splicedvae._notes import LEVELS, Note
-from splicedvae.runs._journal import Journal
+from splicedvae._core.notes import LEVELS, Note
+from splicedvae.jobs.journal import Journal
 
 notes = st.builds(Note, st.text(), st.sampled_from(sorted(LEVELS)))
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from splicedvae import datasets
-from splicedvae._keys import Layers, Var
+from splicedvae._core.keys import Layers, Var
 from splicedvae.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]

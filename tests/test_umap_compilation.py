@@ -12,7 +12,7 @@ SCRIPT = """
 import json, sys
 import numba
 plain = numba.jit, numba.njit, numba.vectorize
-from splicedvae._umap import load_umap
+from splicedvae._core.umap_learn import load_umap
 load_umap()
 load_umap()
 import numpy as np

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.runs import Run
 
 pytestmark = pytest.mark.timeout(900)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from splicedvae import io
-from splicedvae._writable import make_writable
+from splicedvae._core.writable import make_writable
 
 N = 6
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from splicedvae.runs._manage import SPIN_COUNT
+from splicedvae.jobs.control import SPIN_COUNT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: A process is ended when the machine has less memory left than this, in bytes.

@@ -11,7 +11,7 @@ from anndata import AnnData
 from anndata.io import sparse_dataset, write_elem
 from scipy.sparse import csr_matrix
 
-from splicedvae._keys import Layers
+from splicedvae._core.keys import Layers
 from splicedvae.datasets import simulate
 
 #: Counts per gene in a cell: about 13% of the entries are not zero.

@@ -117,7 +117,7 @@ def velocity(file: str) -> dict[str, Stage]:
     import anndata as ad
 
     from splicedvae import velocity as vl
-    from splicedvae._keys import Obsm
+    from splicedvae._core.keys import Obsm
 
     def compute(cells: ad.AnnData) -> dict[str, Stage]:
         # The embedding is a stage of its own, and arrows take as long on any.
@@ -142,7 +142,7 @@ def umap(file: str) -> dict[str, Stage]:
     import anndata as ad
     from sklearn.decomposition import TruncatedSVD
 
-    from splicedvae.runs._prediction import umap as embed
+    from splicedvae.pipeline._prediction import umap as embed
 
     read = ad.read_h5ad(file).X
     # scikit-learn takes no long indices.

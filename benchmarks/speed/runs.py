@@ -43,8 +43,9 @@ def one(file: str) -> Row:
     from scvi.model import SCVI
 
     from splicedvae import io
-    from splicedvae._keys import Obs, Split
-    from splicedvae.runs import Run, RunConfig, execute
+    from splicedvae._core.keys import Obs, Split
+    from splicedvae.pipeline import execute
+    from splicedvae.runs import Run, RunConfig
 
     torch.set_num_threads(threads())
     path = Path(file)

@@ -64,7 +64,8 @@ def train(folder: str, runs: str) -> None:
     import torch
 
     from splicedvae import io
-    from splicedvae.runs import RunConfig, execute
+    from splicedvae.pipeline import execute
+    from splicedvae.runs import RunConfig
 
     torch.set_num_threads(threads())
     file = Path(folder) / "trained.h5ad"
@@ -82,7 +83,7 @@ def visit(browser: Browser, url: str, runs: Path, file: str) -> dict[str, float]
     """Go from the file to its streams and the end of the run; seconds of each step."""
     from benchmarks.dashboard import LONG, VIEWS, quiet
     from splicedvae.runs import Run
-    from splicedvae.runs._stages import STAGE_VELOCITIES
+    from splicedvae.runs.stages import STAGE_VELOCITIES
 
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(LONG)
@@ -133,7 +134,7 @@ def processor_time(runs: Path) -> float:
     found = 0.0
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "splicedvae.runs.worker" in words and str(runs) in words[-1]:
+        if "splicedvae.pipeline.worker" in words and str(runs) in words[-1]:
             with contextlib.suppress(psutil.Error):
                 used = process.cpu_times()
                 found += used.user + used.system

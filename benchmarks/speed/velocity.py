@@ -26,7 +26,7 @@ from benchmarks.speed.alone import alone, threads
 from benchmarks.speed.page import Row, table
 from benchmarks.speed.stages import Stage, measured, stages
 from splicedvae import velocity as vl
-from splicedvae._keys import Layers, Obsm, Var
+from splicedvae._core.keys import Layers, Obsm, Var
 from splicedvae.datasets import simulate
 from splicedvae.velocity import _compute
 from splicedvae.velocity._scvelo import quiet_scvelo

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae import io
-from splicedvae.dashboard import (
-    cards,
-    choice,
+from splicedvae import triage
+from splicedvae.dashboard import cards, reading
+from splicedvae.dashboard.state import selection
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.dashboard.widgets import (
     file_shelf,
     file_source,
-    file_view,
-    live,
+    file_summary,
     model_fit,
     prediction_form,
-    reading,
+    progress,
     training_form,
 )
-from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import start
+from splicedvae.jobs import start
 
 
 def _page() -> None:
     st.title("What is in a file", anchor=False)
-    stored = file_source.choose(choice.chosen_file())
+    stored = file_source.choose(selection.chosen_file())
     file_shelf.show(stored)
     if stored is None:
         st.info(
@@ -35,14 +34,14 @@ def _page() -> None:
     with cards.told():
         contents = reading.contents(stored)
         found = model_fit.candidates(stored, contents)
-        summary = file_view.show(stored, contents, model_fit.best(found))
+        summary = file_summary.show(stored, contents, model_fit.best(found))
         _next(stored, contents, summary, found)
 
 
 def _next(
     stored: StoredFile,
     contents: reading.Contents,
-    summary: io.DataSummary,
+    summary: triage.DataSummary,
     found: list[model_fit.Candidate],
 ) -> None:
     st.header("Next", anchor=False)
@@ -68,13 +67,15 @@ def _next(
         _predict(stored, summary, found)
 
 
-def _predict(stored: StoredFile, summary: io.DataSummary, found: list[model_fit.Candidate]) -> None:
+def _predict(
+    stored: StoredFile, summary: triage.DataSummary, found: list[model_fit.Candidate]
+) -> None:
     config = prediction_form.ask(stored, summary, found)
     if config is not None:
         run = start(config)
-        choice.choose_run(run)
-        live.open_streams_of(run)
-        st.switch_page(cards.TRAIN, query_params={"run": choice.run_id(run)})
+        selection.choose_run(run)
+        progress.open_streams_of(run)
+        st.switch_page(cards.TRAIN, query_params={"run": selection.run_id(run)})
 
 
 _page()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import cards, choice, live, reading, run_list, training_form
+from splicedvae._core.errors import SplicedVAEError
+from splicedvae.dashboard import cards, reading
+from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.io import DataSummary
-from splicedvae.runs import start
+from splicedvae.dashboard.widgets import progress, run_list, training_form
+from splicedvae.jobs import start
+from splicedvae.triage import DataSummary
 
 
 def _page() -> None:
     st.title("Train and watch", anchor=False)
-    run = choice.chosen_run()
-    stored = choice.chosen_file()
-    if run is not None and choice.run_id(run) != choice.DEMO:
+    run = selection.chosen_run()
+    stored = selection.chosen_file()
+    if run is not None and selection.run_id(run) != selection.DEMO:
         with st.container(border=True):
-            live.watch(run)
+            progress.watch(run)
     st.header("New training", anchor=False)
     if stored is None:
         st.markdown("A training starts from a file with spliced and unspliced counts.")
@@ -68,7 +70,7 @@ def _form(stored: StoredFile, summary: DataSummary) -> None:
     with cards.told():
         config = training_form.ask(stored, summary, stored.name.split(".")[0].replace("_", " "))
         if config is not None:
-            choice.choose_run(start(config))
+            selection.choose_run(start(config))
             st.rerun()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from splicedvae.dashboard import cards, latent_view, result
+from splicedvae.dashboard import cards, latent_view
+from splicedvae.dashboard.widgets import result
 
 
 def _page() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from splicedvae.dashboard import cards, result, two_runs_view
+from splicedvae.dashboard import cards, two_runs_view
+from splicedvae.dashboard.widgets import result
 
 
 def _page() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from splicedvae.dashboard import cards, downloads, result, velocity_view
+from splicedvae.dashboard import cards, velocity_view
+from splicedvae.dashboard.widgets import downloads, result
 
 
 def _page() -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import pandas as pd
 
 from splicedvae import io, plotting
-from splicedvae._errors import RunError
-from splicedvae._keys import Design
-from splicedvae._replacing import replacing
+from splicedvae._core.errors import RunError
+from splicedvae._core.files import replacing
+from splicedvae._core.keys import Design
 from splicedvae.benchmark._summary import compare, summarise
 from splicedvae.evaluation import split_groups
-from splicedvae.runs import Run, RunConfig, Status, code_version, evaluate_on, execute
+from splicedvae.pipeline import evaluate_on, execute
+from splicedvae.runs import Run, RunConfig, Status, code_version
 from splicedvae.velocity import VelocitySettings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
 
 #: Metrics where the smaller number is the better one.
 LOWER_IS_BETTER: Final = frozenset(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from splicedvae._keys import Design, Sources
-from splicedvae._metrics import metric_of
+from splicedvae._core.keys import Design, Sources
+from splicedvae._core.metrics import metric_of
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -109,13 +109,13 @@ def benchmark(
 
     splicedvae benchmark cells.h5ad --out judged --design transfer --test other.h5ad
     """
-    from splicedvae import io
+    from splicedvae import io, triage
     from splicedvae.benchmark import run
 
     console = stderr()
     if cluster_key is None:
         with console.status(f"reading {escape(data.name)}"):
-            found = io.cluster_candidates(io.read(data).adata)
+            found = triage.cluster_candidates(io.read(data).adata)
         cluster_key = found[0] if found else None
         if cluster_key is not None:
             console.print(

@@ -35,7 +35,7 @@ from splicedvae.cli._output import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from splicedvae.io import DataSummary
+    from splicedvae.triage import DataSummary
 
 Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
 
@@ -110,7 +110,7 @@ def inspect(
 
     splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
     """
-    from splicedvae import io
+    from splicedvae import io, triage
 
     result = io.read(
         data,
@@ -121,9 +121,9 @@ def inspect(
         ambiguous=ambiguous,
     )
     if cluster_key is None:
-        candidates = io.cluster_candidates(result.adata)
+        candidates = triage.cluster_candidates(result.adata)
         cluster_key = candidates[0] if candidates else None
-    summary = io.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
+    summary = triage.inspect(result, cluster_key=cluster_key or None, batch_key=batch_key or None)
     if model is not None:
         if summary.has_measured_layers:
             stderr().print("- No model was asked: the file has spliced and unspliced counts.")
@@ -139,16 +139,16 @@ def _judged_with(
     run: str, summary: DataSummary, cells: AnnData, batch_key: str | None
 ) -> DataSummary:
     """Say with a trained model whether a velocity is worth trying."""
-    from splicedvae import io, runs
+    from splicedvae import pipeline, runs, triage
 
     found = runs.open_run(run)
     found.need_finished("a finished one was expected")
-    fit = runs.fit_of(runs.trained_on(found), cells.var, summary.species)
+    fit = pipeline.fit_of(pipeline.trained_on(found), cells.var, summary.species)
     if fit.fits and not fit.other_species:
         with stderr().status("comparing the cells with those of training"), quiet_models():
-            new = runs.novelty(found, cells, batch_key=batch_key)
+            new = pipeline.novelty(found, cells, batch_key=batch_key)
         fit = replace(fit, novelty=new.value, novel_above=new.novel_above)
-    return replace(summary, verdict=io.judge_with_model(summary, fit))
+    return replace(summary, verdict=triage.judge_with_model(summary, fit))
 
 
 def _ambiguous_row(summary: DataSummary) -> list[tuple[str, str]]:
@@ -161,7 +161,7 @@ def _ambiguous_row(summary: DataSummary) -> list[tuple[str, str]]:
 def _print_summary(summary: DataSummary) -> None:
     from rich.table import Table
 
-    from splicedvae import io
+    from splicedvae import triage
 
     console = stdout()
     console.print(f"[bold]{escape(summary.name)}[/bold]")
@@ -210,4 +210,4 @@ def _print_summary(summary: DataSummary) -> None:
         console.print(f"- {escape(note)}")
     for warning in summary.warnings:
         console.print(f"[yellow]! {escape(warning)}[/yellow]")
-    console.print(f"- {escape(io.NOT_LOOKED_FOR)}")
+    console.print(f"- {escape(triage.NOT_LOOKED_FOR)}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.cli._options import Overwrite, RunName
 from splicedvae.cli._output import escape, output_file, stderr, told
 
@@ -64,7 +64,7 @@ def figure(
     if color_by is not None:
         _only_for(name, "--color-by", ("streams", "latents"))
         settings["color_by"] = color_by
-    from splicedvae._replacing import replacing
+    from splicedvae._core.files import replacing
     from splicedvae.plotting import PrintForm
     from splicedvae.report import FigureCall
     from splicedvae.runs import open_run
@@ -108,7 +108,7 @@ def export(
     splicedvae export run --out measured.h5ad --source measured
     """
     output_file(out, ".h5ad", overwrite=overwrite)
-    from splicedvae._keys import Uns
+    from splicedvae._core.keys import Uns
     from splicedvae.report import export_h5ad
     from splicedvae.runs import open_run
 

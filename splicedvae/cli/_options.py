@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from splicedvae._errors import RunError
-from splicedvae._keys import Ambiguous, Counts, VelocityMode
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Ambiguous, Counts, VelocityMode
 
 Total = Annotated[
     str | None,

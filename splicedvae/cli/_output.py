@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from splicedvae._errors import DataError, SplicedVAEError
+from splicedvae._core.errors import DataError, SplicedVAEError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,7 +110,7 @@ def quiet_models() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Write a value as JSON to stdout; numbers that are not finite are null."""
-    from splicedvae.runs._files import plain
+    from splicedvae.runs.files import plain
 
     typer.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
 
@@ -161,7 +161,7 @@ def output_file(file: Path, *suffixes: str, overwrite: bool) -> Path:
 
 def write_h5ad(adata: Any, file: Path) -> None:
     """Write an AnnData in one go: the name never holds half a file."""
-    from splicedvae._replacing import replacing
+    from splicedvae._core.files import replacing
 
     with replacing(file) as temporary:
         adata.write_h5ad(temporary, compression="gzip")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Sources, Uns
-from splicedvae._records import own_record
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Sources, Uns
+from splicedvae._core.records import own_record
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -86,8 +86,8 @@ def predict(
     """
     output_file(out, ".h5ad", ".zarr", overwrite=overwrite)
     from splicedvae import io
+    from splicedvae.pipeline.assessment import with_batch
     from splicedvae.runs import open_run
-    from splicedvae.runs._assessment import with_batch
 
     found = open_run(run)
     console = stderr()
@@ -190,7 +190,7 @@ def velocity(
     """
     output_file(out, ".h5ad", overwrite=overwrite)
     from splicedvae import io
-    from splicedvae.io._messages import keeping
+    from splicedvae._core.messages import keeping
     from splicedvae.velocity import VelocityAccount, VelocitySettings, compute_velocity
 
     console = stderr()

@@ -25,7 +25,7 @@ def run_progress() -> Iterator[Callable[[Status], None]]:
 
     Yields
     ------
-    What `splicedvae.runs.execute` takes as ``progress``.
+    What `splicedvae.pipeline.execute` takes as ``progress``.
     """
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 

@@ -29,7 +29,9 @@ def resume(run: UnfinishedRun, as_json: Json = False) -> None:
 
     splicedvae report run --out report.html
     """
-    from splicedvae.runs import estimate_rest, execute, open_run
+    from splicedvae.jobs import estimate_rest
+    from splicedvae.pipeline import execute
+    from splicedvae.runs import open_run
 
     found = open_run(run)
     expected = estimate_rest(found)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.cli._options import Overwrite, RunName
 from splicedvae.cli._output import escape, output_file, stderr, told
 from splicedvae.cli._progress import run_progress
@@ -104,7 +104,7 @@ def demo(
 
     splicedvae demo --out demo_run
     """
-    from splicedvae.runs._demo import build_demo
+    from splicedvae.pipeline.demo import build_demo
 
     if out.exists():
         raise RunError(f"The folder {out.name!r} exists already: choose another name.")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from splicedvae._errors import RunError
-from splicedvae._keys import HeadKind, RatioLikelihood, Sources
-from splicedvae._metrics import metric_of
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import HeadKind, RatioLikelihood, Sources
+from splicedvae._core.metrics import metric_of
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -191,10 +191,12 @@ def train(
 
     splicedvae report run --out report.html
     """
-    from splicedvae import io
-    from splicedvae._labels import batch_labels
-    from splicedvae.io._messages import keeping
-    from splicedvae.runs import RunConfig, estimate, execute, need_layers
+    from splicedvae import io, triage
+    from splicedvae._core.labels import batch_labels
+    from splicedvae._core.messages import keeping
+    from splicedvae.jobs import estimate
+    from splicedvae.pipeline import execute
+    from splicedvae.runs import RunConfig, need_layers
 
     earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
@@ -213,7 +215,7 @@ def train(
         if batch_key and batch_key in result.adata.obs:
             batch_labels(result.adata.obs[batch_key])
         if cluster_key is None:
-            candidates = io.cluster_candidates(result.adata)
+            candidates = triage.cluster_candidates(result.adata)
             cluster_key = candidates[0] if candidates else None
             if cluster_key is not None:
                 console.print(
@@ -311,7 +313,7 @@ def evaluate(
         metrics = found.metrics
     else:
         from splicedvae import io
-        from splicedvae.runs import evaluate_on
+        from splicedvae.pipeline import evaluate_on
 
         result = io.read(
             data,
@@ -395,7 +397,7 @@ def print_results(run: Run) -> None:
 
 def run_as_json(run: Run) -> dict[str, Any]:
     """Return a finished training as the command prints it with ``--json``."""
-    from splicedvae.report import views
+    from splicedvae import views
 
     return {
         "run": str(run.path),
@@ -452,7 +454,7 @@ def _print_metrics(metrics: pd.DataFrame, title: str = "On held-out cells") -> N
 
 
 def _print_velocities(run: Run) -> None:
-    from splicedvae.report import views
+    from splicedvae import views
 
     console = stdout()
     for source, found in views.verdicts(run).items():

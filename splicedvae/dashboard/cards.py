@@ -10,7 +10,7 @@ from typing import Final, Literal
 import streamlit as st
 
 from splicedvae import __version__
-from splicedvae._errors import SplicedVAEError
+from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard.text import duration, plain
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.runs import Run, Status

@@ -12,24 +12,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Sources
-from splicedvae._metrics import metric_of
-from splicedvae.dashboard import (
-    address,
-    cautions,
-    downloads,
-    export,
-    held,
-    held_diagnostics,
-    live,
-    tables,
-    theme,
-)
-from splicedvae.dashboard.result import default_coverage
+from splicedvae import views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Sources
+from splicedvae._core.metrics import metric_of
+from splicedvae.dashboard import cache, cache_diagnostics, theme
+from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import defuse, plain
 from splicedvae.dashboard.theme import numbers_table, shown_or_told
-from splicedvae.report import FigureCall, views
+from splicedvae.dashboard.widgets import cautions, downloads, progress, save_figure, tables
+from splicedvae.dashboard.widgets.result import default_coverage
+from splicedvae.report import FigureCall
 from splicedvae.runs import Run
 
 #: A part of the page: its name, what draws it.
@@ -54,7 +47,7 @@ def show(run: Run) -> None:
     coverage = _accuracy(run)
     parts = _parts(run, coverage)
     labels = [label for label, _ in parts]
-    address.check("part", labels, "part of the page")
+    query_params.check("part", labels, "part of the page")
     tabs = st.tabs(labels, key="part", bind="query-params")
     for tab, (_, draw) in zip(tabs, parts, strict=True):
         # A tab that is not open costs nothing.
@@ -89,7 +82,7 @@ def _accuracy(run: Run) -> int | None:
     if coverage is None:
         return None
     options = [str(value) for value in known]
-    address.check("coverage", options, "coverage")
+    query_params.check("coverage", options, "coverage")
     picked = st.segmented_control(
         "Entries (a gene in a cell) with at least this many counts",
         options,
@@ -129,12 +122,12 @@ def _density(run: Run, coverage: int | None) -> None:
         st.caption("This run keeps no measured counts to draw its predictions against.")
         return
     theme.show(
-        held.ratio_figure(run, sources, coverage),
+        cache.ratio_figure(run, sources, coverage),
         key="ratios",
         name=f"{downloads.file_stem(run)}-predicted-measured",
     )
     theme.draw_ahead(figure=True)
-    export.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
+    save_figure.buttons(run, FigureCall("ratios", {"sources": list(sources), "coverage": coverage}))
     st.caption(
         "Colour counts entries, so that a million of them can be read. The gene mean has one "
         "number for each gene and looks much the same: this picture shows differences between "
@@ -144,8 +137,8 @@ def _density(run: Run, coverage: int | None) -> None:
 
 def _by_coverage(run: Run) -> None:
     dark = theme.is_dark()
-    shown_or_told(lambda: held.coverage_figure(run), "coverage-curves")
-    export.buttons(run, FigureCall("coverage"))
+    shown_or_told(lambda: cache.coverage_figure(run), "coverage-curves")
+    save_figure.buttons(run, FigureCall("coverage"))
     st.caption(
         "With few counts the measured fraction is mostly noise, and every predictor has a large "
         "error; where many are asked for, every predictor looks good. What a model adds is the gap "
@@ -154,7 +147,7 @@ def _by_coverage(run: Run) -> None:
     shown_or_told(lambda: views.gain_figure(run, dark=dark), "gain-curves")
     st.markdown("#### The two published numbers")
     try:
-        table = held_diagnostics.published_table(run)
+        table = cache_diagnostics.published_table(run)
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
         return
@@ -184,8 +177,8 @@ def _published_words(table: pd.DataFrame) -> list[str]:
 
 
 def _within_genes(run: Run) -> None:
-    shown_or_told(lambda: held.within_gene_figure(run), "within-genes")
-    export.buttons(run, FigureCall("within-gene"))
+    shown_or_told(lambda: cache.within_gene_figure(run), "within-genes")
+    save_figure.buttons(run, FigureCall("within-gene"))
     st.caption(
         "Each gene's own correlation between predicted and measured ratio over held-out cells; a "
         "constant for each gene has none. Single entries are noisy, so that even a perfect "
@@ -196,7 +189,7 @@ def _within_genes(run: Run) -> None:
 
 def _calibration(run: Run) -> None:
     try:
-        figure = held_diagnostics.reliability_figure(run)
+        figure = cache_diagnostics.reliability_figure(run)
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
         return
@@ -242,7 +235,7 @@ def _calibration_words(table: pd.DataFrame) -> list[str]:
 
 def _cells(run: Run) -> None:
     try:
-        table = held_diagnostics.cell_table(run)
+        table = cache_diagnostics.cell_table(run)
         figure = views.cell_figure(table, run, dark=theme.is_dark())
     except (DataError, RunError) as failure:
         st.caption(plain(failure, 400))
@@ -317,13 +310,13 @@ def _training(run: Run) -> None:
     if run.config.kind != "train":
         st.caption(_NO_TRAINING)
         return
-    shown_or_told(lambda: held.training_figure(run), "training-curves")
+    shown_or_told(lambda: cache.training_figure(run), "training-curves")
     st.caption(
         "Losses of the cells that the models learn from; all training cells are. They cannot show "
         "learning by heart, the watched cells below can."
     )
     try:
-        live.watched_curves(run.history, run)
+        progress.watched_curves(run.history, run)
         said = views.training_sentences(run)
     except RunError as failure:
         st.caption(plain(failure, 400))

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Obs, Sources
-from splicedvae.dashboard import address, downloads, held_genes, tables
-from splicedvae.dashboard.held_genes import Cells
+from splicedvae import views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Obs, Sources
+from splicedvae.dashboard import cache_genes
+from splicedvae.dashboard.cache_genes import Cells
+from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import plain
 from splicedvae.dashboard.theme import draw_ahead, shown_or_told
-from splicedvae.report import views
-from splicedvae.runs import RatioIntervals, Run
+from splicedvae.dashboard.widgets import downloads, tables
+from splicedvae.pipeline import RatioIntervals
+from splicedvae.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +39,12 @@ def show(run: Run) -> None:
     run
         A finished run.
     """
-    table = held_genes.gene_table(run)
+    table = cache_genes.gene_table(run)
     if table.empty:
         st.info("This run has no genes to show.", icon=":material/info:")
         return
     gene = _choose(run, table)
-    facts = held_genes.gene_facts(run, gene)
+    facts = cache_genes.gene_facts(run, gene)
     st.subheader(plain(gene, 60), anchor=False)
     _numbers(facts)
     with st.container(border=True):
@@ -49,7 +52,7 @@ def show(run: Run) -> None:
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in facts.sentences))
     draw_ahead()
     st.markdown("#### Phase portrait")
-    shown_or_told(lambda: held_genes.phase_figure(run, gene), "phase")
+    shown_or_told(lambda: cache_genes.phase_figure(run, gene), "phase")
     st.caption(
         "One dot a cell, counts smoothed over its neighbours. Above the dashed line there is more "
         "unspliced RNA than in the steady state, and the gene is read as rising; below it, as "
@@ -63,7 +66,7 @@ def show(run: Run) -> None:
 def _choose(run: Run, table: pd.DataFrame) -> str:
     """Let a visitor choose a gene by its name or by a row of the table."""
     names = [str(name) for name in table.index]
-    address.check(_GENE, names, "gene")
+    query_params.check(_GENE, names, "gene")
     left, right = st.columns(2)
     with left:
         gene = st.selectbox(
@@ -237,7 +240,7 @@ def _which_cells(run: Run) -> Cells:
     """Let a visitor choose between held-out cells and all, where cells were held out."""
     if Obs.SPLIT not in run.predictions.obs:
         return "all"
-    address.check("gene-cells", _WHICH, "choice of cells")
+    query_params.check("gene-cells", _WHICH, "choice of cells")
     picked = st.segmented_control(
         "Cells in the figures of the ratio",
         list(_WHICH),
@@ -256,7 +259,7 @@ def _over_time(run: Run, gene: str, which: Cells) -> None:
     time = views.cell_time(run)
     above = st.container()
     st.markdown("#### Ratio by cluster")
-    shown_or_told(lambda: held_genes.cluster_figure(run, gene, which), "ratio-clusters")
+    shown_or_told(lambda: cache_genes.cluster_figure(run, gene, which), "ratio-clusters")
     st.caption(
         "Counts of the gene added up over the cells of a cluster, where noise is small; error bars "
         "hold the share of molecules with 90%. A flat line is one number for the gene and no "
@@ -271,11 +274,11 @@ def _over_time(run: Run, gene: str, which: Cells) -> None:
             return
         drawn: RatioIntervals | None = None
         try:
-            drawn = held_genes.intervals(run, which)
+            drawn = cache_genes.intervals(run, which)
         except (DataError, RunError) as failure:
             st.caption(f"Drawn without the model's intervals. {plain(failure, 400)}")
         shown_or_told(
-            lambda: held_genes.time_figure(run, gene, which, with_intervals=drawn is not None),
+            lambda: cache_genes.time_figure(run, gene, which, with_intervals=drawn is not None),
             "ratio-time",
         )
         st.caption(_time_words(run, gene, which, drawn))

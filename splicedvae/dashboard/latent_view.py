@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
-from splicedvae._errors import SplicedVAEError
-from splicedvae.dashboard import address, cards, downloads, export, held, theme
-from splicedvae.dashboard.tables import Column
+from splicedvae import views
+from splicedvae._core.errors import SplicedVAEError
+from splicedvae.dashboard import cache, cards, theme
+from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import defuse, line, plain
-from splicedvae.report import FigureCall, views
+from splicedvae.dashboard.widgets import downloads, save_figure
+from splicedvae.dashboard.widgets.tables import Column
+from splicedvae.report import FigureCall
 from splicedvae.runs import Run
 
 if TYPE_CHECKING:
@@ -52,18 +55,18 @@ def _maps(run: Run, color: str) -> None:
 
 def _draw(run: Run, color: str) -> None:
     chosen = _chosen(run)
-    n_maps = held.n_latent_maps(run)
+    n_maps = cache.n_latent_maps(run)
     failed = st.session_state.pop(_FAILED, None)
     if failed:
         st.warning(plain(failed, 400), icon=":material/gesture:")
-    figure = held.latent_figure(run, color, chosen)
+    figure = cache.latent_figure(run, color, chosen)
     theme.show(
         figure,
         key=_FIGURE,
         name=f"{downloads.file_stem(run)}-latent-spaces",
         on_select=lambda: _on_line(run, n_maps),
     )
-    export.buttons(run, FigureCall("latents", {"color_by": color}))
+    save_figure.buttons(run, FigureCall("latents", {"color_by": color}))
     st.caption(
         "UMAPs of the two latent spaces, zoomed and moved as one. scVI's is turned, mirrored and "
         "scaled as a whole onto SplicedVAE's, which changes no neighbourhood. Positions in one "
@@ -76,28 +79,28 @@ def _draw(run: Run, color: str) -> None:
             "their own numbers."
         )
         return
-    if not held.selected(run, chosen).any():
+    if not cache.selected(run, chosen).any():
         st.info("No cell lies inside the line: draw it around some.", icon=":material/gesture:")
         _clear_button()
         return
     _numbers(run, chosen)
 
 
-def _chosen(run: Run) -> held.Chosen:
+def _chosen(run: Run) -> cache.Chosen:
     if not st.session_state.get(_TAKEN):
         st.session_state[_TAKEN] = True
         names = views.cluster_names(run)
-        address.check(_ASKED, names, "cluster")
+        query_params.check(_ASKED, names, "cluster")
         asked = set(st.query_params.get_all(_ASKED))
         _choose(run, ((), tuple(name for name in names if name in asked)))
-    where, chosen = st.session_state.get(_STATE, (None, held.NOTHING))
-    chosen = chosen if where == str(run.path) else held.NOTHING
+    where, chosen = st.session_state.get(_STATE, (None, cache.NOTHING))
+    chosen = chosen if where == str(run.path) else cache.NOTHING
     if st.query_params.get_all(_ASKED) != list(chosen[1]):
         st.query_params[_ASKED] = list(chosen[1])
     return chosen
 
 
-def _choose(run: Run, chosen: held.Chosen) -> None:
+def _choose(run: Run, chosen: cache.Chosen) -> None:
     st.session_state[_STATE] = (str(run.path), chosen)
 
 
@@ -141,8 +144,8 @@ def _clear() -> None:
     st.session_state.pop(_STATE, None)
 
 
-def _numbers(run: Run, chosen: held.Chosen) -> None:
-    found = held.selection_summary(run, chosen)
+def _numbers(run: Run, chosen: cache.Chosen) -> None:
+    found = cache.selection_summary(run, chosen)
     with st.container(border=True, key="selection"):
         held_out = f", {found.n_judged:,} of them held out" if found.has_split else ""
         st.markdown(
@@ -163,7 +166,7 @@ def _numbers(run: Run, chosen: held.Chosen) -> None:
             _clear_button()
 
 
-def cells_csv(run: Run, chosen: held.Chosen) -> bytes:
+def cells_csv(run: Run, chosen: cache.Chosen) -> bytes:
     """Return the chosen cells as CSV (UTF-8), cells that a spreadsheet would run defused.
 
     Parameters
@@ -173,7 +176,7 @@ def cells_csv(run: Run, chosen: held.Chosen) -> bytes:
     chosen
         Lines around cells and clusters.
     """
-    table = views.selected_cells(run, held.selected(run, chosen)).reset_index()
+    table = views.selected_cells(run, cache.selected(run, chosen)).reset_index()
     return defuse(table).to_csv(index=False).encode()
 
 

@@ -8,24 +8,16 @@ from typing import Final
 
 import streamlit as st
 
-from splicedvae import __version__
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Sources
-from splicedvae.dashboard import (
-    address,
-    cards,
-    choice,
-    coloring,
-    downloads,
-    held,
-    result,
-    soundness,
-    stage,
-    theme,
-)
+from splicedvae import __version__, views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Sources
+from splicedvae.dashboard import cache, cards, theme
+from splicedvae.dashboard.state import coloring, query_params, selection
 from splicedvae.dashboard.text import line, moment, plain
-from splicedvae.report import command_line, figure_caution, reading_cautions, views
+from splicedvae.dashboard.widgets import downloads, result, run_check, slides
+from splicedvae.report import figure_caution
 from splicedvae.runs import Run
+from splicedvae.views import command_line, reading_cautions
 
 _SLIDE: Final = "slide"
 _DENSITY: Final = 1.0
@@ -42,21 +34,21 @@ class _Slide:
 
 def show() -> None:
     """Show one slide of the open run, the one that the address names."""
-    run = choice.chosen_run() or choice.opening_run()
+    run = selection.chosen_run() or selection.opening_run()
     if run is None:
         result.tell_of_none()
         return
-    choice.choose_run(run)
-    if not run.is_finished or soundness.complaint(run) is not None:
+    selection.choose_run(run)
+    if not run.is_finished or run_check.complaint(run) is not None:
         st.title("Present", anchor=False)
         result.has_results(run)
         st.page_link(cards.VELOCITY, label="To another run", icon=":material/air:")
         return
-    stage.clear()
-    kept = held.hold(run)
+    slides.clear()
+    kept = cache.hold(run)
     at = _asked()
     slide = _SLIDES[at - 1]
-    with st.container(key=stage.SLIDE):
+    with st.container(key=slides.SLIDE):
         st.title(slide.title, anchor=False)
         if slide.message:
             st.markdown(slide.message)
@@ -67,13 +59,13 @@ def show() -> None:
         caution = slide.caution(kept)
         if caution:
             st.markdown(f":material/balance: {plain(caution, 400)}")
-    if stage.controls(at, len(_SLIDES), _go_to, coloring.chosen()):
-        stage.leave(choice.run_id(run))
+    if slides.controls(at, len(_SLIDES), _go_to, coloring.chosen()):
+        slides.leave(selection.run_id(run))
 
 
 def _asked() -> int:
     """Return the number of the slide in the address; the first where it names none."""
-    address.check(_SLIDE, [str(n) for n in range(1, len(_SLIDES) + 1)], "slide")
+    query_params.check(_SLIDE, [str(n) for n in range(1, len(_SLIDES) + 1)], "slide")
     given = st.query_params.get(_SLIDE, "")
     at = int(given) if given.isascii() and given.isdigit() and len(given) < 4 else 1
     at = at if 1 <= at <= len(_SLIDES) else 1
@@ -111,7 +103,7 @@ def _data(run: Run) -> None:
     except DataError:
         # Nothing was measured: the depth is what there is to show, and the caution says so.
         figure = views.depth_figure(run, dark=theme.is_dark())
-    theme.show(stage.enlarge(figure, 300), key="slide-data", name="data")
+    theme.show(slides.enlarge(figure, 300), key="slide-data", name="data")
 
 
 def _data_caution(run: Run) -> str:
@@ -122,8 +114,8 @@ def _data_caution(run: Run) -> str:
 
 def _streams(run: Run) -> None:
     shown = [source for source in views.sources(run) if source in _STREAMS] or views.sources(run)
-    figure = held.stream_figure(run, shown, coloring.asked(run), _DENSITY)
-    theme.show(stage.enlarge(figure, 430), key="slide-streams", name="streams")
+    figure = cache.stream_figure(run, shown, coloring.asked(run), _DENSITY)
+    theme.show(slides.enlarge(figure, 430), key="slide-streams", name="streams")
 
 
 def _numbers(run: Run) -> None:
@@ -131,7 +123,7 @@ def _numbers(run: Run) -> None:
         st.info("Nothing was measured in this data, so there is no number to show.")
         return
     result.headline(run)
-    figure = stage.enlarge(views.gain_figure(run, dark=theme.is_dark()), 290)
+    figure = slides.enlarge(views.gain_figure(run, dark=theme.is_dark()), 290)
     # The message above says what of; on a slide the whole words are longer than the axis.
     for axis, metric in ((figure.layout.yaxis, "RMSE"), (figure.layout.yaxis2, "Pearson r")):
         if axis.title.text:
@@ -140,8 +132,8 @@ def _numbers(run: Run) -> None:
 
 
 def _latents(run: Run) -> None:
-    figure = held.latent_figure(run, coloring.asked(run))
-    theme.show(stage.enlarge(figure, 430), key="slide-latents", name="latent-spaces")
+    figure = cache.latent_figure(run, coloring.asked(run))
+    theme.show(slides.enlarge(figure, 430), key="slide-latents", name="latent-spaces")
 
 
 def _trust(run: Run) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from splicedvae.dashboard import downloads, export, held, live
+from splicedvae import views
+from splicedvae.dashboard import cache
 from splicedvae.dashboard.text import defuse, duration, line, moment, paragraph, plain
 from splicedvae.dashboard.theme import draw_ahead, shown_or_told
-from splicedvae.report import FigureCall, command_line, python_call, run_settings, views
+from splicedvae.dashboard.widgets import downloads, progress, save_figure
+from splicedvae.report import FigureCall
 from splicedvae.runs import Run
+from splicedvae.views import command_line, python_call, run_settings
 
 
 def show(run: Run) -> None:
@@ -41,9 +44,9 @@ def show(run: Run) -> None:
     if config.kind == "train":
         draw_ahead()
         st.subheader("Training curves", anchor=False)
-        shown_or_told(lambda: held.training_figure(run), "training-curves")
-        live.watched_curves(run.history, run)
-        export.buttons(run, FigureCall("training"))
+        shown_or_told(lambda: cache.training_figure(run), "training-curves")
+        progress.watched_curves(run.history, run)
+        save_figure.buttons(run, FigureCall("training"))
 
 
 def _settings(run: Run) -> None:

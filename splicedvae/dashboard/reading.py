@@ -12,8 +12,8 @@ import pandas as pd
 import streamlit as st
 from anndata import AnnData
 
-from splicedvae import io
-from splicedvae._errors import DataError
+from splicedvae import io, triage
+from splicedvae._core.errors import DataError
 from splicedvae.dashboard.uploads import StoredFile
 
 
@@ -29,7 +29,7 @@ class Contents:
         What the file says of its genes: its ``var``.
     """
 
-    summary: io.DataSummary
+    summary: triage.DataSummary
     genes: pd.DataFrame
 
 
@@ -86,7 +86,7 @@ def _stamp(stored: StoredFile) -> tuple[int, int]:
 @st.cache_resource(max_entries=64, show_spinner="Reading the file …")
 def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str | None) -> Contents:
     result = _read(sha256, path, stamp)
-    return Contents(io.inspect(result, cluster_key=cluster_key), result.adata.var)
+    return Contents(triage.inspect(result, cluster_key=cluster_key), result.adata.var)
 
 
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)

@@ -11,9 +11,9 @@ from typing import Final
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.dashboard import cards, uploads
-from splicedvae.runs import reconcile
+from splicedvae.jobs import reconcile
 
 
 @st.cache_resource(show_spinner=False)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from splicedvae import plotting
-from splicedvae._errors import DataError, RunError
-from splicedvae.dashboard.tables import Column
+from splicedvae._core.errors import DataError, RunError
 from splicedvae.dashboard.text import plain
+from splicedvae.dashboard.widgets.tables import Column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,13 @@ from typing import Final
 
 import streamlit as st
 
-from splicedvae._errors import RunError
-from splicedvae._keys import Sources
-from splicedvae.dashboard import address, cards, choice, coloring, downloads, held, theme
+from splicedvae import views
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Sources
+from splicedvae.dashboard import cache, cards, theme
+from splicedvae.dashboard.state import coloring, query_params, selection
 from splicedvae.dashboard.text import defuse, moment, plain
-from splicedvae.report import views
+from splicedvae.dashboard.widgets import downloads
 from splicedvae.runs import Run, find_run
 
 _OTHER: Final = "other"
@@ -30,7 +32,7 @@ def show(run: Run, color: str) -> None:
     other = _pick(run)
     if other is None:
         return
-    other = held.hold(other)
+    other = cache.hold(other)
     st.caption(
         f"**{views.LEFT.capitalize()}**: {plain(run.name, 80)}, {moment(run.created)} · "
         f"**{views.RIGHT}**: {plain(other.name, 80)}, {moment(other.created)}"
@@ -88,7 +90,7 @@ def _streams(run: Run, key: str, color: str) -> None:
         st.caption("This run has tried no SplicedVAE velocity.")
         return
     with cards.told():
-        figure = held.stream_figure(run, [Sources.SPLICEDVAE], color, 1.0)
+        figure = cache.stream_figure(run, [Sources.SPLICEDVAE], color, 1.0)
         theme.show(figure, key=f"streams-{key}", name=f"{downloads.file_stem(run)}-streams")
 
 
@@ -99,8 +101,8 @@ def _color_of(run: Run, color: str) -> str:
 
 def _pick(run: Run) -> Run | None:
     """Let the visitor choose the other run, which stands in the address."""
-    found = [item for item in choice.all_runs()[0] if item.is_finished]
-    demo = choice.shipped_run()
+    found = [item for item in selection.all_runs()[0] if item.is_finished]
+    demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)
     found = [item for item in found if item.path != run.path]
@@ -111,10 +113,10 @@ def _pick(run: Run) -> Run | None:
         )
         st.page_link(cards.TRAIN, label="Train and watch", icon=":material/model_training:")
         return None
-    labels = choice.run_labels(found)
+    labels = selection.run_labels(found)
     asked = st.query_params.get(_OTHER)
     if asked is not None and asked not in labels:
-        address.remark(
+        query_params.remark(
             f"The address asks to compare with the run “{plain(asked, 40)}”, which is not "
             "another finished run here; it was ignored."
         )

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from splicedvae import io
-from splicedvae._errors import DataError
-from splicedvae._replacing import write_text
+from splicedvae._core.errors import DataError
+from splicedvae._core.files import write_text
 from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.

@@ -8,22 +8,16 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Obs, Sources
-from splicedvae.dashboard import (
-    address,
-    cards,
-    choice,
-    downloads,
-    export,
-    held,
-    particles,
-    result,
-    theme,
-)
+from splicedvae import views
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Obs, Sources
+from splicedvae.dashboard import cache, cards, theme
+from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.text import defuse, plain
-from splicedvae.report import FigureCall, stream_cautions, views
+from splicedvae.dashboard.widgets import downloads, particles, result, save_figure
+from splicedvae.report import FigureCall
 from splicedvae.runs import Run
+from splicedvae.views import stream_cautions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +59,11 @@ def show(run: Run, color: str) -> None:
         st.info("No velocity was tried in this run.", icon=":material/info:")
         return
     labels = {Sources.LABELS.get(source, source): source for source in tried}
-    maps = held.once(views.map_choices, run)
-    address.check("shown", labels, "velocity")
-    address.check("density", _DENSITIES, "density")
-    address.check("style", _STYLES, "style")
-    address.check("basis", maps, "map")
+    maps = cache.once(views.map_choices, run)
+    query_params.check("shown", labels, "velocity")
+    query_params.check("density", _DENSITIES, "density")
+    query_params.check("style", _STYLES, "style")
+    query_params.check("basis", maps, "map")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown = st.pills(
             "Velocities",
@@ -95,10 +89,10 @@ def show(run: Run, color: str) -> None:
         )
     picked = [source for label, source in labels.items() if label in (shown or list(labels))]
     if style == _PARTICLES:
-        data = held.particle_data(run, picked, color, _DENSITIES[density], on)
+        data = cache.particle_data(run, picked, color, _DENSITIES[density], on)
         particles.show(data, key="particles")
     else:
-        figure = held.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
+        figure = cache.stream_figure(run, picked, color, _DENSITIES[density], style=style, on=on)
         theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
     theme.draw_ahead(figure=True)
     # Moving particles are drawn as lines where nothing moves.
@@ -109,7 +103,7 @@ def show(run: Run, color: str) -> None:
         "style": views.STREAM if style == _PARTICLES else style,
         "on": on,
     }
-    export.buttons(run, FigureCall("streams", drawn))
+    save_figure.buttons(run, FigureCall("streams", drawn))
     if on == views.OWN:
         st.caption(
             "Positions on one map cannot be compared with positions on another. A velocity without "
@@ -122,7 +116,7 @@ def show(run: Run, color: str) -> None:
     with st.container(border=True):
         st.markdown(":material/balance: **How far to trust these streams**")
         _grounds(run, picked)
-        said_of = held.once(stream_cautions, run)
+        said_of = cache.once(stream_cautions, run)
         st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
     _details(run, picked)
 
@@ -148,7 +142,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
     for start in range(0, len(picked), columns):
         row = picked[start : start + columns]
         for place, source in zip(st.columns(columns), row, strict=False):
-            found = held.once(views.verdict, run, source)
+            found = cache.once(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             said = found.short if found.reasons else found.sentence
             place.caption(f"{_SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}")
@@ -157,7 +151,7 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
 def _grounds(run: Run, picked: Sequence[str]) -> None:
     """Tell the answer on each velocity with all its grounds."""
     for source in picked:
-        found = held.once(views.verdict, run, source)
+        found = cache.once(views.verdict, run, source)
         if not found.reasons:
             continue
         color, icon = _SIGNS[found.answer]
@@ -174,7 +168,7 @@ def _grounds(run: Run, picked: Sequence[str]) -> None:
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:
     """Say beside cosines of single cells which cells trained."""
-    said = [held.once(views.agreement_sentence, run, source) for source in picked]
+    said = [cache.once(views.agreement_sentence, run, source) for source in picked]
     told = " ".join(sentence for sentence in said if sentence)
     if told:
         st.caption(
@@ -193,7 +187,7 @@ def _details(run: Run, picked: Sequence[str]) -> None:
         return
     usual = there.index(Sources.SPLICEDVAE) if Sources.SPLICEDVAE in there else 0
     parts = {"Driver genes": _drivers, "Start, end and time": _time}
-    address.check("details", parts, "part of the page")
+    query_params.check("details", parts, "part of the page")
     for tab, draw in zip(
         st.tabs(list(parts), key="details", bind="query-params"), parts.values(), strict=True
     ):
@@ -205,7 +199,7 @@ def _details(run: Run, picked: Sequence[str]) -> None:
 
 def _source(there: Sequence[str], usual: int, key: str) -> str:
     labels = {Sources.LABELS.get(source, source): source for source in there}
-    address.check(key, labels, "velocity")
+    query_params.check(key, labels, "velocity")
     picked = st.selectbox("Velocity", list(labels), index=usual, key=key, bind="query-params")
     return labels.get(str(picked), there[usual])
 
@@ -215,14 +209,14 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     with left:
         source = _source(there, usual, "driver-source")
     try:
-        groups = held.once(views.driver_groups, run, source)
+        groups = cache.once(views.driver_groups, run, source)
         with right:
-            address.check("driver-group", groups, "cells")
+            query_params.check("driver-group", groups, "cells")
             group = (
                 st.selectbox("Cells", list(groups), key="driver-group", bind="query-params")
                 or groups[0]
             )
-        table = held.once(views.driver_table, run, source, group)
+        table = cache.once(views.driver_table, run, source, group)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return
@@ -236,7 +230,7 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
     elif source not in (Sources.MEASURED, Sources.TRUE):
         st.caption("How well these genes are predicted is not known, as nothing was measured.")
     shown = defuse(table)
-    address_of = f"/genes?run={quote(choice.run_id(run))}&gene="
+    address_of = f"/genes?run={quote(selection.run_id(run))}&gene="
     shown.insert(0, "page", [address_of + quote(str(gene), safe="") for gene in table.index])
     st.dataframe(
         shown,
@@ -278,8 +272,8 @@ def _drivers(run: Run, there: Sequence[str], usual: int) -> None:
 def _time(run: Run, there: Sequence[str], usual: int) -> None:
     source = _source(there, usual, "time-source")
     try:
-        said = held.once(views.time_sentences, run, source)
-        table = held.once(views.time_table, run, source)
+        said = cache.once(views.time_sentences, run, source)
+        table = cache.once(views.time_table, run, source)
     except DataError as failure:
         st.caption(plain(failure, 400))
         return

@@ -16,7 +16,7 @@ import requests
 from tqdm.auto import tqdm
 
 from splicedvae import __version__
-from splicedvae._errors import DownloadError
+from splicedvae._core.errors import DownloadError
 from splicedvae.datasets._registry import DATASETS, PublicDataset
 
 #: Environment variable that names the cache folder.

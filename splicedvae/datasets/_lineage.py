@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splicedvae._errors import SplicedVAEError
+from splicedvae._core.errors import SplicedVAEError
 
 
 @dataclass(frozen=True)

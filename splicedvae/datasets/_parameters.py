@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from splicedvae._errors import SplicedVAEError
+from splicedvae._core.errors import SplicedVAEError
 
 _COUNTED = ("n_cells", "n_genes", "n_batches")
 _POSITIVE = (

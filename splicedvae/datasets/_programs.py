@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splicedvae._errors import SplicedVAEError
+from splicedvae._core.errors import SplicedVAEError
 from splicedvae.datasets._kinetics import FloatArray
 from splicedvae.datasets._lineage import Lineage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from splicedvae._keys import Obs
+from splicedvae._core.keys import Obs
 from splicedvae.datasets._fetch import fetch, find, logger, verify
 
 

@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from splicedvae._keys import Layers, Obs, Uns, Var, Varm
+from splicedvae._core.keys import Layers, Obs, Uns, Var, Varm
 from splicedvae.datasets._counts import Counts, draw_counts
 from splicedvae.datasets._lineage import Lineage, Segment, lineage
 from splicedvae.datasets._parameters import Parameters, default_depth

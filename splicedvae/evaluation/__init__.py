@@ -15,7 +15,7 @@ from splicedvae.evaluation._calibration import (
     reliability_within_genes,
 )
 from splicedvae.evaluation._chance import agreement_tests
-from splicedvae.evaluation._field import (
+from splicedvae.evaluation._consistency import (
     cell_cosines,
     cross_boundary_direction,
     in_cluster_coherence,

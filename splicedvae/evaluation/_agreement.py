@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from splicedvae._keys import Obs
+from splicedvae._core.keys import Obs
 from splicedvae.evaluation._velocity import agreement_by_cell
 
 

@@ -13,9 +13,9 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from splicedvae._counts import cell_sizes, count_matrix, gene_sums
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers
+from splicedvae._core.counts import cell_sizes, count_matrix, gene_sums
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers
 from splicedvae.evaluation import _logistic
 
 #: Pseudo-molecules of the ratio of all genes behind each gene of `RidgeOnPCA`, as in `GeneMean`.

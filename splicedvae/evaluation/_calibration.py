@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import betainc, betaln
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation._entries import EPS, Entries, counted_entries
 
 #: Bins of the reliability curve.

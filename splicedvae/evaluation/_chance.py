@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation._velocity import agreement_by_cell, mean_known
 
 #: Share of the permutations that chance, as it is quoted, is not above.

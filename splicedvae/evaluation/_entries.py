@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 #: A predicted ratio is kept this far from 0 and 1 where a likelihood is taken.
 EPS: Final = 1e-6

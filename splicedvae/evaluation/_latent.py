@@ -23,7 +23,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 #: Cells behind a silhouette, at most: all their pairwise distances are taken.
 _SILHOUETTE_CELLS: Final = 10_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import expit
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 #: Entries of a dense cells x genes block; the genes of a block follow from it.
 BLOCK_ENTRIES: Final = 2**22

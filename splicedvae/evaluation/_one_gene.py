@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.sparse import csr_matrix
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation._entries import EPS, Entries
 
 

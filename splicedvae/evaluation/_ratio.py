@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation._calibration import calibration_error, within_gene_slope
 from splicedvae.evaluation._entries import Entries, correlation, counted_entries
 from splicedvae.evaluation._splits import ceiling_from_halves, thin_counts

@@ -11,10 +11,10 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from splicedvae._counts import count_matrix, shared_counts
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Split, Var
-from splicedvae._permute import shuffle_within_genes as shuffle_within_genes
+from splicedvae._core.counts import count_matrix, shared_counts
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Split, Var
+from splicedvae._core.permute import shuffle_within_genes as shuffle_within_genes
 
 
 def split_cells(

@@ -10,10 +10,10 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike, NDArray
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
-from splicedvae._shares import effective_genes, shares_of
-from splicedvae.evaluation._field import (
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae._core.shares import effective_genes, shares_of
+from splicedvae.evaluation._consistency import (
     cell_coherence,
     cell_cosines,
     cross_boundary_direction,

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from splicedvae._novelty import NOVEL
-from splicedvae._shares import FEW_GENES
+from splicedvae._core.novelty import NOVEL
+from splicedvae._core.shares import FEW_GENES
 
 Answer = Literal["trust", "look closer", "do not show"]
 Weight = Literal["against", "caution", "for", "unknown"]

@@ -4,24 +4,18 @@ Command line and pages alike call `read`; nothing else in the package opens a fi
 someone else.
 """
 
+from splicedvae._core.species import SpeciesGuess, guess_species
 from splicedvae.io._backed import BackedCounts, read_backed
-from splicedvae.io._columns import batch_candidates, cluster_candidates
 from splicedvae.io._digest import sha256
-from splicedvae.io._doubts import NOT_LOOKED_FOR
 from splicedvae.io._gate import open_checked
 from splicedvae.io._layers import SUMS
 from splicedvae.io._memory import CountsSeen, is_in_memory, see_counts
 from splicedvae.io._read import from_anndata, read
 from splicedvae.io._result import Counts, ReadResult
-from splicedvae.io._species import SpeciesGuess, guess_species
-from splicedvae.io._summary import (
-    ClusterRow,
-    DataSummary,
-    Histogram,
-    Quartiles,
-    inspect,
-)
-from splicedvae.io._verdict import FEW_GENES, Answer, ModelFit, Verdict, judge_with_model
+from splicedvae.triage._columns import batch_candidates, cluster_candidates
+from splicedvae.triage._findings import NOT_LOOKED_FOR
+from splicedvae.triage._summary import ClusterRow, DataSummary, Histogram, Quartiles, inspect
+from splicedvae.triage._verdict import FEW_GENES, Answer, ModelFit, Verdict, judge_with_model
 
 __all__ = [
     "FEW_GENES",

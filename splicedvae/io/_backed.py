@@ -17,16 +17,17 @@ from anndata.experimental import read_dispatched
 from anndata.io import read_elem
 from scipy import sparse
 
-from splicedvae._keys import Counts
-from splicedvae.io import _gate, _hdf5, _zarr
+from splicedvae._core.keys import Counts
+from splicedvae._core.messages import about, file_name, keeping, shown
+from splicedvae.io import _gate
 from splicedvae.io._digest import sha256
 from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
-from splicedvae.io._messages import about, file_name, keeping, shown
 from splicedvae.io._names import find_pairs
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
 from splicedvae.io._recognise import Asked, predicted_layers, recognise
 from splicedvae.io._stored import NotInBlocksError, StoredMatrix
+from splicedvae.io.formats import _hdf5, _zarr
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from scipy import sparse
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
+from splicedvae._core.sparse import to_csr
 from splicedvae.io._gaps import Gaps, filled, gaps_of, of_a_join
 from splicedvae.io._rounding import Rounder
-from splicedvae.io._sparse import to_csr
 from splicedvae.io._stored import NotInBlocksError, StoredMatrix
 from splicedvae.io._values import WITH_DECIMALS, Values, look_at
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from splicedvae._errors import DataError
-from splicedvae.io._messages import file_name
+from splicedvae._core.errors import DataError
+from splicedvae._core.messages import file_name
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,8 +14,8 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae._errors import DataError
-from splicedvae.io._messages import shown_list
+from splicedvae._core.errors import DataError
+from splicedvae._core.messages import shown_list
 
 #: Words that no column holds for another reason: 10x's, and those of muon and Seurat alike.
 _GENES = frozenset({"gene expression"})

@@ -28,16 +28,16 @@ from anndata.experimental import read_dispatched
 from anndata.io import read_zarr
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae.io import _hdf5, _zarr, _zip
+from splicedvae._core.errors import DataError
+from splicedvae._core.messages import about, file_name, keeping, shown
+from splicedvae._core.sparse import check_arrays, check_matrix
 from splicedvae.io._chunks import values
-from splicedvae.io._folders import choose_folder
 from splicedvae.io._limits import Limits
-from splicedvae.io._loom import read_loom
-from splicedvae.io._market import read_market_folder
-from splicedvae.io._messages import about, file_name, keeping, shown
-from splicedvae.io._sparse import check_arrays, check_matrix
-from splicedvae.io._tenx import read_10x, tenx_groups
+from splicedvae.io.formats import _hdf5, _zarr, _zip
+from splicedvae.io.formats._folders import choose_folder
+from splicedvae.io.formats._loom import read_loom
+from splicedvae.io.formats._market import read_market_folder
+from splicedvae.io.formats._tenx import read_10x, tenx_groups
 
 Format = Literal["h5ad", "loom", "10x h5", "mtx folder", "zarr"]
 

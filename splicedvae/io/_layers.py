@@ -16,14 +16,14 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae._keys import LAYERS_JOINED, Ambiguous, Layers, Obs, Uns
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import LAYERS_JOINED, Ambiguous, Layers, Obs, Uns
+from splicedvae._core.messages import shown, shown_list
+from splicedvae._core.sparse import add
 from splicedvae.io._counts import Candidate, as_counts
 from splicedvae.io._decimals import TOLERANCE
 from splicedvae.io._matrices import Matrices
-from splicedvae.io._messages import shown, shown_list
 from splicedvae.io._names import Pair, find_pairs, half_pair
-from splicedvae.io._sparse import add
 from splicedvae.io._values import WITH_DECIMALS, Kind
 
 SUM = "spliced + unspliced"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 #: Environment variable that sets `Limits.max_bytes`.
 MAX_BYTES_VARIABLE = "SPLICEDVAE_MAX_BYTES"

@@ -9,9 +9,9 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
+from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._counts import Candidate, candidate
-from splicedvae.io._messages import shown, shown_list
 
 RAW_X = "raw.X"
 _RAW = {"raw", "raw.x", "raw/x"}

@@ -13,11 +13,11 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._keys import Counts
+from splicedvae._core.keys import Counts
+from splicedvae._core.messages import shown
+from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import candidate
-from splicedvae.io._messages import shown
 from splicedvae.io._recognise import predicted_layers
-from splicedvae.io._sparse import add, equal
 from splicedvae.io._values import WITH_DECIMALS
 
 #: Up to this share of all counts may differ for totals of another counting tool to be

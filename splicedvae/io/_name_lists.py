@@ -15,11 +15,11 @@ from typing import Final
 
 import pandas as pd
 
-from splicedvae._errors import DataError
-from splicedvae._gene_identity import ENTREZ_COLUMNS, ID_COLUMNS, SYMBOL_COLUMNS, name_numbers
-from splicedvae._keys import Var
+from splicedvae._core.errors import DataError
+from splicedvae._core.gene_identity import ENTREZ_COLUMNS, ID_COLUMNS, SYMBOL_COLUMNS, name_numbers
+from splicedvae._core.keys import Var
+from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._features import kinds_of
-from splicedvae.io._messages import shown, shown_list
 
 Row = tuple[str, ...]
 

@@ -13,24 +13,24 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae._gene_identity import (
+from splicedvae._core.errors import DataError
+from splicedvae._core.gene_identity import (
     ID_COLUMNS,
     SYMBOL_COLUMNS,
     UNNAMED,
     name_numbers,
     texts_of,
 )
-from splicedvae._keys import Ambiguous, Layers, Uns, Var
-from splicedvae._notes import Note
-from splicedvae._writable import make_writable
+from splicedvae._core.keys import Ambiguous, Layers, Uns, Var
+from splicedvae._core.messages import about, file_name, keeping, shown, shown_list
+from splicedvae._core.native import native
+from splicedvae._core.notes import Note
+from splicedvae._core.writable import make_writable
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._layers import partly_predicted
 from splicedvae.io._memory import is_in_memory
-from splicedvae.io._messages import about, file_name, keeping, shown, shown_list
-from splicedvae.io._native import native
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 

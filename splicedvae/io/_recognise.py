@@ -14,8 +14,9 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Ambiguous
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Ambiguous
+from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import Candidate, as_counts
 from splicedvae.io._layers import (
     ALL,
@@ -30,7 +31,6 @@ from splicedvae.io._layers import (
 from splicedvae.io._matrices import RAW_X, Matrices
 from splicedvae.io._names import total_names
 from splicedvae.io._result import Counts
-from splicedvae.io._sparse import add, equal
 
 __all__ = ["Asked", "Recognised", "predicted_layers", "recognise"]
 

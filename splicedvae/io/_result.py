@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anndata import AnnData
 
-from splicedvae._keys import Ambiguous, Counts
+from splicedvae._core.keys import Ambiguous, Counts
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from splicedvae._core.native import native
+from splicedvae._core.sparse import check_indices, check_lengths, check_pointers, to_csr
 from splicedvae.io._chunks import PackedArray
-from splicedvae.io._native import native
 from splicedvae.io._rounding import Rounder
-from splicedvae.io._sparse import check_indices, check_lengths, check_pointers, to_csr
 from splicedvae.io._values import Look, Values
 
 #: Stored entries, or cells x genes of a dense matrix, that are in memory at a time.

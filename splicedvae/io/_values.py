@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
+from splicedvae._core.sparse import LARGEST_COUNT
 from splicedvae.io._decimals import TOLERANCE, Sample
-from splicedvae.io._sparse import LARGEST_COUNT
 
 #: Numbers with decimals are ``"normalised"``, ``"estimated"`` where most are whole, ``"corrected"``
 #: where they look like counts of which something was taken, and ``"fractional"`` where that is not

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splicedvae._epochs import default_epochs
+from splicedvae._core.epochs import default_epochs
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._minibatches import whole_batches

@@ -17,8 +17,8 @@ from scvi.data import AnnDataManager
 from scvi.data import _constants as scvi_constants
 from scvi.data.fields import BaseAnnDataField, LayerField
 
-from splicedvae._gene_identity import GeneIdentity
-from splicedvae._keys import Counts
+from splicedvae._core.gene_identity import GeneIdentity
+from splicedvae._core.keys import Counts
 
 _IDENTIFIERS, _SYMBOLS, _CONTENTS = "identifiers", "symbols", "contents"
 

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from splicedvae._errors import RunError
-from splicedvae._replacing import replacing, write_text
+from splicedvae._core.errors import RunError
+from splicedvae._core.files import replacing, write_text
 
 if TYPE_CHECKING:
     from splicedvae.model._model import SplicedVAE

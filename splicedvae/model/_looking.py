@@ -10,9 +10,9 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 from splicedvae import io
-from splicedvae._errors import DataError
-from splicedvae._keys import Counts
-from splicedvae._labels import batch_labels, label_texts
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Counts
+from splicedvae._core.labels import batch_labels, label_texts
 
 
 def look_before_setup(

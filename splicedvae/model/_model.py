@@ -31,14 +31,14 @@ from scvi.model import SCVI
 from scvi.module._constants import MODULE_KEYS
 from torch.distributions import Normal
 
-from splicedvae._counts import at_counts
-from splicedvae._epochs import default_epochs
-from splicedvae._errors import DataError
-from splicedvae._gene_identity import GeneIdentity
-from splicedvae._keys import HeadKind, Layers, Obsm, RatioLikelihood
-from splicedvae._labels import batch_labels, label_texts
-from splicedvae._novelty import NOVEL
-from splicedvae._writable import make_writable
+from splicedvae._core.counts import at_counts
+from splicedvae._core.epochs import default_epochs
+from splicedvae._core.errors import DataError
+from splicedvae._core.gene_identity import GeneIdentity
+from splicedvae._core.keys import HeadKind, Layers, Obsm, RatioLikelihood
+from splicedvae._core.labels import batch_labels, label_texts
+from splicedvae._core.novelty import NOVEL
+from splicedvae._core.writable import make_writable
 from splicedvae.model import _folder
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes

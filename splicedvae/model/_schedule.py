@@ -1,4 +1,4 @@
-"""How fast models learn unless told otherwise; for how long is in `splicedvae._epochs`.
+"""How fast models learn unless told otherwise; for how long is in `splicedvae._core.epochs`.
 
 scvi-tools' defaults (400 epochs up to 20,000 cells, a constant learning rate of 0.001, a KL weight
 that grows over 400 epochs) are careful ones. On the pancreas a quarter of the epochs, at six times

@@ -23,10 +23,10 @@ from anndata.io import sparse_dataset, write_elem
 from scipy.sparse import csr_matrix
 
 from splicedvae import io
-from splicedvae._errors import DataError
-from splicedvae._keys import Counts, Layers, Obsm, Uns
-from splicedvae._replacing import replacing
-from splicedvae._writable import make_writable
+from splicedvae._core.errors import DataError
+from splicedvae._core.files import replacing
+from splicedvae._core.keys import Counts, Layers, Obsm, Uns
+from splicedvae._core.writable import make_writable
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._cells import Cells, canonical
 from splicedvae.model._fields import contents_in

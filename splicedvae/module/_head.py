@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae._core.keys import HeadKind, RatioLikelihood
 from splicedvae.module._entries import CountedEntries
 from splicedvae.module._likelihoods import (
     beta_binomial_log_prob,

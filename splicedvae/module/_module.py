@@ -20,7 +20,7 @@ from scvi.module._constants import MODULE_KEYS
 from scvi.module.base import LossOutput, auto_move_data
 from torch.distributions import Distribution, Normal
 
-from splicedvae._keys import HeadKind, RatioLikelihood
+from splicedvae._core.keys import HeadKind, RatioLikelihood
 from splicedvae.module import _at_entries
 from splicedvae.module._components import PrincipalComponents
 from splicedvae.module._entries import CountedEntries, Entries

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import label
 from splicedvae.plotting._theme import (

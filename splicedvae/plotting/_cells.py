@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting import _raster
 from splicedvae.plotting._raster import MOST_POINTS, MOST_VECTORS
 from splicedvae.plotting._text import escape, label, wrap

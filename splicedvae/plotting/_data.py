@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import escape, label
 from splicedvae.plotting._theme import (

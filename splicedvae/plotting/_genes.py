@@ -11,8 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
 from splicedvae.plotting._cells import (
     add_cells,
     add_color_bar,

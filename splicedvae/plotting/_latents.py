@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting._cells import (
     add_cells,
     add_color_bar,

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
-from splicedvae._metrics import metric_of
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
+from splicedvae._core.metrics import metric_of
 from splicedvae.plotting._cells import axis_suffix
 from splicedvae.plotting._text import escape
 from splicedvae.plotting._theme import (

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting._theme import LIGHT
 
 if TYPE_CHECKING:

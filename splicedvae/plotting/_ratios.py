@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
 from splicedvae.plotting._cells import axis_suffix, grid_of, line_width
 from splicedvae.plotting._text import wrap
 from splicedvae.plotting._theme import (

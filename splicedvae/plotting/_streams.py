@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting._arrows import add_arrows
 from splicedvae.plotting._cells import (
     add_cells,

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import plotly.graph_objects as go
 
-from splicedvae._keys import Sources
+from splicedvae._core.keys import Sources
 from splicedvae.plotting._text import escape
 
 #: Colours of categories in their order. The first ten are those of the pages (six of Okabe's

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
@@ -212,7 +212,7 @@ class Density:
         If the edges do not fit the counts.
     """
 
-    #: The predictor, as in `splicedvae._keys.Sources`.
+    #: The predictor, as in `splicedvae._core.keys.Sources`.
     predictor: str
     #: Shape (n_predicted_bins, n_measured_bins), numbers of entries.
     counts: NDArray[Any]

@@ -1,12 +1,12 @@
 """One HTML file from a run, and the figures and tables that the pages share with it."""
 
-from splicedvae.report import views
-from splicedvae.report._cautions import reading_cautions, run_cautions, stream_cautions
+from splicedvae import views
 from splicedvae.report._export import export_h5ad
 from splicedvae.report._figures import FIGURES, FigureCall, figure_caution, run_name
-from splicedvae.report._reproduce import command_line, python_call
-from splicedvae.report._settings import Setting, run_settings
 from splicedvae.report._write import write_report
+from splicedvae.views._settings import Setting, run_settings
+from splicedvae.views.cautions import reading_cautions, run_cautions, stream_cautions
+from splicedvae.views.reproduce import command_line, python_call
 
 __all__ = [
     "FIGURES",

@@ -19,14 +19,14 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae import __version__
-from splicedvae._errors import DataError, RunError
-from splicedvae._graph_states import compared_layer, compared_states, compares_roots
-from splicedvae._keys import Layers, Obsm, Obsp, Sources, Uns
-from splicedvae._replacing import replacing
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.files import replacing
+from splicedvae._core.graph_states import compared_layer, compared_states, compares_roots
+from splicedvae._core.keys import Layers, Obsm, Obsp, Sources, Uns
 from splicedvae.reconstruction import reconstruct_counts
-from splicedvae.report._cautions import run_cautions
-from splicedvae.report._reproduce import command_line, file_name
-from splicedvae.report.views import verdict
+from splicedvae.views import verdict
+from splicedvae.views.cautions import run_cautions
+from splicedvae.views.reproduce import command_line, file_name
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run
@@ -267,7 +267,7 @@ def _record(run: Run, source: str | None, plain: str, lacks: list[str]) -> dict[
 
 
 def _verdict(run: Run, source: str | None) -> dict[str, Any]:
-    """Return the answer of `splicedvae.report.views.verdict` and its grounds."""
+    """Return the answer of `splicedvae.views.verdict` and its grounds."""
     if source is None:
         return {"answer": "none", "grounds": ["no velocity was computed"]}
     found = verdict(run, source)

@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from splicedvae import __version__
-from splicedvae._errors import DataError, RunError
+from splicedvae import __version__, views
+from splicedvae._core.errors import DataError, RunError
 from splicedvae.plotting import PrintForm, print_figure
-from splicedvae.report import views
-from splicedvae.report._cautions import SMOOTHNESS, worth_of_streams
+from splicedvae.views.cautions import SMOOTHNESS, worth_of_streams
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from splicedvae.runs import Run
 
-#: The figures of a run and the functions of `splicedvae.report.views` that draw them.
+#: The figures of a run and the functions of `splicedvae.views` that draw them.
 FIGURES: Final[Mapping[str, str]] = {
     "streams": "stream_figure",
     "latents": "latent_figure",

@@ -1,7 +1,7 @@
 """One HTML file that tells everything about a run and opens without a network.
 
 The page is a template, filled with escaped text; figures come from
-`splicedvae.report.views`. A part that a run does not have says why in its place.
+`splicedvae.views`. A part that a run does not have says why in its place.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ import plotly.io
 import plotly.offline
 from markupsafe import Markup
 
-from splicedvae import __version__, plotting
-from splicedvae._errors import RunError, SplicedVAEError
-from splicedvae._keys import Layers, Obs, Sources
-from splicedvae._replacing import write_text
-from splicedvae.report import views
-from splicedvae.report._cautions import run_cautions
+from splicedvae import __version__, plotting, views
+from splicedvae._core.errors import RunError, SplicedVAEError
+from splicedvae._core.files import write_text
+from splicedvae._core.keys import Layers, Obs, Sources
 from splicedvae.report._figures import FIGURES, FigureCall
-from splicedvae.report._reproduce import command_line, file_name, python_call
+from splicedvae.views.cautions import run_cautions
+from splicedvae.views.reproduce import command_line, file_name, python_call
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

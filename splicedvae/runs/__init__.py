@@ -6,30 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.runs._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
-from splicedvae.runs._checkpoint import TRAININGS, Record
-from splicedvae.runs._config import FORMAT, RunConfig, code_version, need_layers
-from splicedvae.runs._estimate import Estimate, estimate, estimate_rest
-from splicedvae.runs._manage import (
-    NOTE_LENGTH,
-    annotate,
-    delete,
-    demo_run,
-    find_run,
-    list_runs,
-    open_run,
-    reconcile,
-    rename,
-    resumable,
-    resume,
-    runs_folder,
-    start,
-    stop,
-)
-from splicedvae.runs._one_gene import RatioIntervals, gene_moments, ratio_intervals
-from splicedvae.runs._run import Run
-from splicedvae.runs._status import Status
-from splicedvae.runs._verdict import velocity_facts, velocity_verdict
+from splicedvae.jobs._estimate import Estimate, estimate, estimate_rest
+from splicedvae.jobs.control import reconcile, resume, start, stop
+from splicedvae.pipeline._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
+from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
+from splicedvae.runs.checkpoint import TRAININGS, Record
+from splicedvae.runs.config import FORMAT, RunConfig, code_version, need_layers
+from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
+from splicedvae.runs.find import demo_run, find_run, list_runs, open_run, runs_folder
+from splicedvae.runs.run import Run, resumable
+from splicedvae.runs.status import Status
+from splicedvae.runs.verdict import velocity_facts, velocity_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +100,7 @@ def execute(
         If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
     """
     # torch takes seconds to import, and a page that lists runs does not need it.
-    from splicedvae.runs._execute import execute as work
+    from splicedvae.pipeline._execute import execute as work
 
     return work(config, folder, resume=resume, progress=progress)
 
@@ -150,6 +137,6 @@ def evaluate_on(
     RunError
         If the run was not trained.
     """
-    from splicedvae.runs._assessment import assess_on
+    from splicedvae.pipeline.assessment import assess_on
 
     return assess_on(run, result, batch_key=batch_key, cluster_key=cluster_key)

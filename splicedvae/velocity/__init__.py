@@ -10,7 +10,7 @@ from splicedvae.velocity._drivers import driver_genes
 from splicedvae.velocity._evidence import VelocityEvidence, velocity_evidence
 from splicedvae.velocity._flow import FlowField, cell_arrows, flow_field
 from splicedvae.velocity._graph import project_onto
-from splicedvae.velocity._ground import is_prepared, prepare
+from splicedvae.velocity._prepared import is_prepared, prepare
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._streamlines import GridArrows, StreamLines, arrows_grid, streamlines
 from splicedvae.velocity._time import velocity_time

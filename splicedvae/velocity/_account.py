@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Uns, VelocityMode
-from splicedvae._records import own_record
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Uns, VelocityMode
+from splicedvae._core.records import own_record
 from splicedvae.velocity._settings import VelocitySettings
 
 
@@ -21,7 +21,7 @@ class VelocityAccount:
     Attributes
     ----------
     source
-        Where the layers come from: one of ``splicedvae._keys.Sources`` or a user's word.
+        Where the layers come from: one of ``splicedvae._core.keys.Sources`` or a user's word.
     layers
         The layers read: spliced and unspliced, or the velocity alone.
     settings

@@ -21,8 +21,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._counts import cell_sizes
-from splicedvae._keys import Layers, Uns, Var
+from splicedvae._core.counts import cell_sizes
+from splicedvae._core.keys import Layers, Uns, Var
 
 BALANCED: Final = "balanced"
 #: Relative change of a cell's scale below which scaling has settled, and the rounds allowed.

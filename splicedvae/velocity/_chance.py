@@ -9,14 +9,14 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae._counts import cell_sizes, count_matrix
-from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers, Var
-from splicedvae._permute import shuffles_within_genes
+from splicedvae._core.counts import cell_sizes, count_matrix
+from splicedvae._core.errors import VelocityError
+from splicedvae._core.keys import Layers, Var
+from splicedvae._core.permute import shuffles_within_genes
 from splicedvae.velocity._fit import fit_pair, layer_sizes
 from splicedvae.velocity._graph import embeddings_of, project_onto, velocity_graph
-from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import check_prepared
 from splicedvae.velocity._settings import VelocitySettings
 
 #: Not the numbers that thinned or simulated the counts with the same seed.

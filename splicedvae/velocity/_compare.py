@@ -8,11 +8,11 @@ from typing import Any
 
 from anndata import AnnData
 
-from splicedvae._errors import VelocityError
+from splicedvae._core.errors import VelocityError
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._compute import velocity_on
-from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import check_prepared
 from splicedvae.velocity._settings import VelocitySettings
 
 

@@ -10,11 +10,11 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._counts import count_matrix, normalise
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Obs, Obsp, Sources, Uns, Var
-from splicedvae._records import own_root
-from splicedvae._shares import FEW_GENES, effective_genes, shares_of
+from splicedvae._core.counts import count_matrix, normalise
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.keys import Layers, Obs, Obsp, Sources, Uns, Var
+from splicedvae._core.records import own_root
+from splicedvae._core.shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._fit import (
     PERCENTILES,
@@ -30,8 +30,14 @@ from splicedvae.velocity._graph import (
     velocity_confidence,
     velocity_graph,
 )
-from splicedvae.velocity._ground import MIN_GENES, check_graph, check_prepared, is_prepared, prepare
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import (
+    MIN_GENES,
+    check_graph,
+    check_prepared,
+    is_prepared,
+    prepare,
+)
 from splicedvae.velocity._settings import VelocitySettings
 
 _GIVEN: Final = "given"

@@ -19,9 +19,9 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Var
-from splicedvae._shares import shares_of
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Var
+from splicedvae._core.shares import shares_of
 
 #: Fewer cells than this in a cluster, or outside it, are no sample.
 MIN_CELLS: Final = 10

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import false_discovery_control
 
-from splicedvae._counts import count_matrix, gene_sums, shared_counts
-from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers
-from splicedvae._permute import shuffles_within_genes
+from splicedvae._core.counts import count_matrix, gene_sums, shared_counts
+from splicedvae._core.errors import VelocityError
+from splicedvae._core.keys import Layers
+from splicedvae._core.permute import shuffles_within_genes
 from splicedvae.velocity._balanced import BALANCED, fit_balanced
 from splicedvae.velocity._fit import (
     MIN_RESIDUAL,
@@ -27,8 +27,8 @@ from splicedvae.velocity._fit import (
     refuse_uncounted,
     scaled_layers,
 )
-from splicedvae.velocity._ground import MIN_GENES, check_prepared
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import MIN_GENES, check_prepared
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._variation import ratio_variation
 

@@ -12,13 +12,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._counts import cell_sizes, normalise, shared_counts
-from splicedvae._errors import VelocityError
-from splicedvae._keys import Layers, Obs, Var, VelocityMode
+from splicedvae._core.counts import cell_sizes, normalise, shared_counts
+from splicedvae._core.errors import VelocityError
+from splicedvae._core.keys import Layers, Obs, Var, VelocityMode
 from splicedvae.velocity._balanced import BALANCED, MAX_ROUNDS, balanced_sizes, fit_balanced
-from splicedvae.velocity._ground import MIN_GENES
 from splicedvae.velocity._kernels import over_cells, weighted_rows, weighted_sums
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import MIN_GENES
 from splicedvae.velocity._scvelo import quiet_scvelo
 from splicedvae.velocity._settings import VelocitySettings
 from splicedvae.velocity._variation import (

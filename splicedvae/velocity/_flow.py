@@ -12,7 +12,7 @@ import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae._keys import Layers
+from splicedvae._core.keys import Layers
 from splicedvae.velocity._streamlines import (
     GridArrows,
     _check_positive,

@@ -10,9 +10,9 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._graph_states import compared_states
-from splicedvae._keys import Layers, Obs, Uns, Var
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.graph_states import compared_states
+from splicedvae._core.keys import Layers, Obs, Uns, Var
 from splicedvae.velocity._kernels import cosines, mean_cosines, over_cells, transition_cosines
 from splicedvae.velocity._neighbours import Neighbours
 from splicedvae.velocity._projection import project

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from splicedvae._keys import Obsp, Uns
+from splicedvae._core.keys import Obsp, Uns
 from splicedvae.velocity._scvelo import quiet_scvelo
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, cast, get_args
 
-from splicedvae._errors import SplicedVAEError
-from splicedvae._keys import VelocityMode
+from splicedvae._core.errors import SplicedVAEError
+from splicedvae._core.keys import VelocityMode
 
 #: Modes whose graph compares signed square roots of velocities and displacements, as velocyto does
 #: and scVelo in its stochastic mode. Without them the few genes with the largest counts decide.

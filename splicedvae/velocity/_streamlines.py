@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-from splicedvae._errors import DataError, SplicedVAEError
-from splicedvae._keys import Layers
+from splicedvae._core.errors import DataError, SplicedVAEError
+from splicedvae._core.keys import Layers
 from splicedvae.velocity._projection import arrow_scale
 from splicedvae.velocity._scvelo import quiet_scvelo
 

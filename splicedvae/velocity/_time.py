@@ -19,8 +19,8 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Obs, Obsp, Uns
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Obs, Obsp, Uns
 from splicedvae.velocity._scvelo import quiet_scvelo
 
 _NAMES: Final = (Obs.ROOT_CELLS, Obs.END_POINTS, Obs.PSEUDOTIME)

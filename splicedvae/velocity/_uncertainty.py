@@ -12,13 +12,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._counts import cell_sizes, count_matrix
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Layers, Obs, Obsm, Var
+from splicedvae._core.counts import cell_sizes, count_matrix
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.keys import Layers, Obs, Obsm, Var
 from splicedvae.velocity._fit import PairFit, fit_pair
 from splicedvae.velocity._graph import embeddings_of, project_onto, velocity_graph
-from splicedvae.velocity._ground import check_prepared
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import check_prepared
 from splicedvae.velocity._settings import VelocitySettings
 
 MIN_DRAWS: Final = 2

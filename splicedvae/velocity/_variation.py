@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from splicedvae._counts import gene_sums
+from splicedvae._core.counts import gene_sums
 from splicedvae.velocity._kernels import ratio_squares
 
 #: A ratio computed and stored in float32 is off by some 1e-7, through a decoder by up to 1e-6;

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from anndata import AnnData
 
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._keys import Obsm, Var
-from splicedvae._shares import FEW_GENES, effective_genes, shares_of
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.keys import Obsm, Var
+from splicedvae._core.shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
 from splicedvae.velocity._graph import project_onto, velocity_confidence, velocity_graph
-from splicedvae.velocity._ground import MIN_GENES
 from splicedvae.velocity._neighbours import Neighbours
+from splicedvae.velocity._prepared import MIN_GENES
 
 
 def carrying_genes(result: AnnData) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from splicedvae import benchmark, datasets
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Obs, Sources, Split
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Obs, Sources, Split
 from splicedvae.benchmark import Benchmark
 from splicedvae.benchmark._run import _configs
 from splicedvae.runs import Run

@@ -11,7 +11,7 @@ from anndata import AnnData
 from browser_pages import ready
 from playwright.sync_api import Locator, Page, expect
 
-from splicedvae._keys import Obs
+from splicedvae._core.keys import Obs
 from splicedvae.datasets import simulate
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

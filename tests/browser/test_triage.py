@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from splicedvae import io, runs
-from splicedvae._keys import Layers, Obs
+from splicedvae._core.keys import Layers, Obs
 from splicedvae.datasets import simulate
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 
-from splicedvae._errors import RunError
+from splicedvae._core.errors import RunError
 from splicedvae.benchmark import Benchmark
 from splicedvae.cli._options import pairs_of
 

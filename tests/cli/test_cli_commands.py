@@ -15,7 +15,7 @@ from click.testing import Result
 from scipy.sparse import csc_matrix, csr_matrix
 
 from splicedvae import __version__
-from splicedvae._keys import Layers, Obsm, Sources, Uns, Var
+from splicedvae._core.keys import Layers, Obsm, Sources, Uns, Var
 from splicedvae.runs import Run, RunConfig
 
 Command = Callable[..., Result]

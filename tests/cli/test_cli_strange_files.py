@@ -13,7 +13,7 @@ import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 
-from splicedvae._keys import Layers
+from splicedvae._core.keys import Layers
 
 from .conftest import Command
 

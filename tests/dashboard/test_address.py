@@ -10,7 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import runs
-from splicedvae.dashboard import run_list, uploads
+from splicedvae.dashboard import uploads
+from splicedvae.dashboard.widgets import run_list
 from splicedvae.datasets import simulate
 
 VELOCITY = "pages/results/velocity.py"

@@ -11,8 +11,8 @@ from app_pages import open_page
 from held_runs import held_at_first_streams, stop_all, wait_until, write_totals
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import io, runs
-from splicedvae._keys import Obs
+from splicedvae import io, jobs, pipeline, runs
+from splicedvae._core.keys import Obs
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
 from splicedvae.velocity import VelocitySettings
@@ -56,7 +56,7 @@ def told(app: AppTest) -> str:
 
 def test_a_prediction_opens_its_streams_while_it_is_running(cells_file: Path, folder: Path) -> None:
     config = settings(cells_file, "model", max_epochs=2, min_shared_counts=10)
-    model = runs.execute(config, folder / config.digest())
+    model = pipeline.execute(config, folder / config.digest())
     file = write_totals(cells_file, folder.parent / "totals.h5ad")
     stored = uploads.add_upload("totals.h5ad", BytesIO(file.read_bytes()))
     app = open_page(INSPECT, data=stored.id)
@@ -103,7 +103,7 @@ def test_a_prediction_opens_its_streams_while_it_is_running(cells_file: Path, fo
 
 
 def test_a_training_shows_its_streams_unjudged(cells_file: Path) -> None:
-    run = runs.start(settings(cells_file, "training", max_epochs=2, min_shared_counts=10))
+    run = jobs.start(settings(cells_file, "training", max_epochs=2, min_shared_counts=10))
     process = held_at_first_streams(run)
     try:
         app = open_page(VELOCITY, run=run.id)

@@ -10,9 +10,8 @@ import pytest
 from app_pages import open_page
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import datasets, io, runs
-from splicedvae._keys import Obs
-from splicedvae.report import views
+from splicedvae import datasets, io, pipeline, runs, views
+from splicedvae._core.keys import Obs
 
 GENES = "pages/results/genes.py"
 DIAGNOSTICS = "pages/results/diagnostics.py"
@@ -112,7 +111,7 @@ def predicted(runs_folder: Path) -> str:
         kind="predict",
         model_run="demo",
     )
-    runs.execute(config, runs_folder / PREDICTED)
+    pipeline.execute(config, runs_folder / PREDICTED)
     return PREDICTED
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae._errors import DataError
-from splicedvae.dashboard import held, server, tables
+from splicedvae._core.errors import DataError
+from splicedvae.dashboard import cache, server
+from splicedvae.dashboard.widgets import tables
 from splicedvae.runs import Run, demo_run
 
 
@@ -52,12 +53,12 @@ def _counted(run: Run, *parts: str, strict: bool = False) -> tuple[object, ...]:
 def test_a_result_is_found_once_for_each_question() -> None:
     run = demo_run()
     _CALLS.clear()
-    held._found.clear()  # type: ignore[attr-defined]
-    first = held.once(_counted, run, "a", "b")
+    cache._found.clear()  # type: ignore[attr-defined]
+    first = cache.once(_counted, run, "a", "b")
     assert first == (run.path.name, ("a", "b"), False)
-    assert held.once(_counted, Run(run.path), "a", "b") is first
-    assert held.once(_counted, run, "a", "b", strict=True) != first
-    assert held.once(_counted, run, "a") == (run.path.name, ("a",), False)
+    assert cache.once(_counted, Run(run.path), "a", "b") is first
+    assert cache.once(_counted, run, "a", "b", strict=True) != first
+    assert cache.once(_counted, run, "a") == (run.path.name, ("a",), False)
     assert len(_CALLS) == 3
 
 
@@ -66,7 +67,7 @@ def test_an_error_is_told_each_time_and_not_kept() -> None:
     _CALLS.clear()
     for _ in range(2):
         with pytest.raises(DataError, match="broken"):
-            held.once(_counted, run, "broken")
+            cache.once(_counted, run, "broken")
     assert len(_CALLS) == 2
 
 

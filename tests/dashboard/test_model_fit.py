@@ -8,9 +8,9 @@ import pytest
 from anndata import AnnData
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import runs
-from splicedvae._errors import RunError
-from splicedvae._keys import Obs
+from splicedvae import pipeline, runs
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Obs
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
 
@@ -45,7 +45,7 @@ def told(app: AppTest) -> str:
 
 def test_what_a_run_was_trained_on_is_read_without_its_counts(tmp_path: Path) -> None:
     demo = runs.demo_run()
-    known = runs.trained_on(demo)
+    known = pipeline.trained_on(demo)
     assert list(known.genes) == list(demo.predictions.var_names)
     assert known.n_cells == demo.predictions.n_obs
     assert "/" not in known.file
@@ -54,7 +54,7 @@ def test_what_a_run_was_trained_on_is_read_without_its_counts(tmp_path: Path) ->
     (home / "config.json").write_bytes((demo.path / "config.json").read_bytes())
     (home / "predictions.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(RunError, match="not readable"):
-        runs.trained_on(runs.Run(home))
+        pipeline.trained_on(runs.Run(home))
 
 
 def test_totals_are_compared_with_the_training_cells(
@@ -77,7 +77,7 @@ def test_cells_of_another_kind_are_found(tmp_path: Path, monkeypatch: pytest.Mon
     demo = runs.demo_run()
     genes = demo.predictions.var_names
     other = simulate(n_cells=220, n_genes=180, seed=3)
-    found = runs.novelty(demo, totals_of(other))
+    found = pipeline.novelty(demo, totals_of(other))
     assert found.value > found.novel_above
     app = opened(totals_of(other), tmp_path, monkeypatch)
     app.button(key="compare-cells").click().run()

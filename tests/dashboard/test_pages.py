@@ -16,9 +16,11 @@ from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
-from splicedvae._keys import Layers
-from splicedvae.dashboard import coloring, file_source, uploads
+from splicedvae._core.keys import Layers
+from splicedvae.dashboard import uploads
+from splicedvae.dashboard.state import coloring
 from splicedvae.dashboard.text import moment
+from splicedvae.dashboard.widgets import file_source
 from splicedvae.datasets import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from splicedvae._keys import Sources
-from splicedvae.dashboard import tables
+from splicedvae._core.keys import Sources
+from splicedvae.dashboard.widgets import tables
 
 ROWS = [
     ("gene_mean", "rmse", 1, 0.30, 0.20),

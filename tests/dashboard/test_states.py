@@ -18,9 +18,10 @@ from app_pages import REPOSITORY, open_page
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Layers, Obs, Sources
-from splicedvae.dashboard import cards, choice, server, uploads
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Layers, Obs, Sources
+from splicedvae.dashboard import cards, server, uploads
+from splicedvae.dashboard.state import selection
 from splicedvae.datasets import simulate
 
 PAGES = sorted(
@@ -215,7 +216,7 @@ def test_nothing_loaded_and_no_demo(
     def hidden() -> runs.Run:
         raise RunError("The demo run is not in this installation.")
 
-    monkeypatch.setattr(choice, "demo_run", hidden)
+    monkeypatch.setattr(selection, "demo_run", hidden)
     app = opened(page)
     text = told_well(app)
     assert not app.error, text

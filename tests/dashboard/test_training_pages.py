@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from splicedvae import io, runs
-from splicedvae._errors import RunError
-from splicedvae._keys import Layers
+from splicedvae import io, jobs, runs
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Layers
 from splicedvae.cli import app as command_line
 from splicedvae.dashboard import uploads
 from splicedvae.datasets import simulate
-from splicedvae.runs._checkpoint import Record
-from splicedvae.runs._stages import Work, stage_seconds
+from splicedvae.runs.checkpoint import Record
+from splicedvae.runs.stages import Work, stage_seconds
 
 TRAIN = "pages/model/train.py"
 PROVENANCE = "pages/results/provenance.py"
@@ -63,7 +63,7 @@ def test_the_form_and_the_command_line_ask_for_the_same_run(
     app.button(key="start-training").click().run()
     assert not app.exception
     (by_form,) = runs.list_runs()
-    runs.stop(by_form, timeout=5)
+    jobs.stop(by_form, timeout=5)
     out = tmp_path / "by-command"
     options = "--max-epochs 1 --n-top-genes 30 --min-shared-counts 5 --seed 3"
     words = ["train", str(cells_file), "--out", str(out), *options.split()]
@@ -103,7 +103,7 @@ def test_a_stopped_run_can_go_on(folder: Path, cells_file: Path) -> None:
         assert run.status.state in ("queued", "running") or "not readable" in run.status.message
         assert (folder / run_id / "worker.json").exists()
     finally:
-        runs.stop(run, timeout=5)
+        jobs.stop(run, timeout=5)
 
 
 def test_a_run_of_other_code_says_why_it_cannot_go_on(folder: Path, cells_file: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae import io
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.dashboard import uploads
 
 

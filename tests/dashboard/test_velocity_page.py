@@ -9,8 +9,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import io, runs
-from splicedvae._keys import Obs
+from splicedvae import io, pipeline, runs
+from splicedvae._core.keys import Obs
 from splicedvae.datasets import simulate
 from splicedvae.velocity import VelocitySettings
 
@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
         min_shared_counts=10,
         velocity=VelocitySettings(n_neighbors=12, min_shared_counts=10),
     )
-    return runs.execute(config, folder / "run")
+    return pipeline.execute(config, folder / "run")
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splicedvae import datasets
-from splicedvae._errors import DownloadError
-from splicedvae._keys import Layers, Obs
+from splicedvae._core.errors import DownloadError
+from splicedvae._core.keys import Layers, Obs
 from splicedvae.datasets._fetch import CACHE_VARIABLE, _normalised
 
 HEX = st.text("0123456789abcdefABCDEF", min_size=63, max_size=65)

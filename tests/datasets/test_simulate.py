@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 from scipy.integrate import solve_ivp
 
-from splicedvae._errors import SplicedVAEError
-from splicedvae._keys import Layers, Obs, Uns, Var, Varm
+from splicedvae._core.errors import SplicedVAEError
+from splicedvae._core.keys import Layers, Obs, Uns, Var, Varm
 from splicedvae.datasets import Segment, simulate
 from splicedvae.datasets._kinetics import advance
 from splicedvae.datasets._lineage import TOPOLOGIES, lineage

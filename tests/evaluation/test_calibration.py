@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 from scipy.stats import betabinom, binom
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation import predictive_coverage, ratio_metrics, reliability
 from splicedvae.evaluation._calibration import _tails
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import kneighbors_graph
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Var
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Var
 from splicedvae.evaluation import (
-    _field,
+    _consistency,
     cross_boundary_direction,
     in_cluster_coherence,
     time_order,
@@ -165,7 +165,7 @@ def test_one_direction_is_coherent_and_noise_is_not(monkeypatch: pytest.MonkeyPa
     adata.layers[Layers.VELOCITY][:, :2] = np.random.default_rng(0).normal(size=(300, 2))
     noise = in_cluster_coherence(adata, cluster_key=KEY)
     assert (noise.abs() < 0.2).all()
-    monkeypatch.setattr(_field, "_BLOCK_NUMBERS", 100)
+    monkeypatch.setattr(_consistency, "_BLOCK_NUMBERS", 100)
     pd.testing.assert_series_equal(in_cluster_coherence(adata, cluster_key=KEY), noise)
 
 

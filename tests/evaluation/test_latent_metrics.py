@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples, silhouette_score
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.evaluation import _latent, latent_metrics
 
 NAMES = ["silhouette_clusters", "nmi_kmeans", "ari_kmeans", "silhouette_batches", "time_r2"]

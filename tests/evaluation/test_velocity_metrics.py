@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Uns, Var
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Obsm, Uns, Var
 from splicedvae.evaluation import (
     cell_cosines,
     summarise_control,

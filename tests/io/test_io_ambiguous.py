@@ -8,8 +8,9 @@ import pytest
 from count_files import divided
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae.io import from_anndata, inspect, read
+from splicedvae._core.errors import DataError
+from splicedvae.io import from_anndata, read
+from splicedvae.triage import inspect
 
 WORDS = [
     ("mature", "nascent", "ambiguous"),  # kb count --workflow nac

@@ -15,8 +15,8 @@ from count_files import written
 from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from splicedvae import io
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Uns
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Uns
 from splicedvae.io import _stored
 
 Change = Callable[[AnnData], None]

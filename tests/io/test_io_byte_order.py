@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from splicedvae.io import from_anndata, inspect, read, read_backed
+from splicedvae.io import from_anndata, read, read_backed
+from splicedvae.triage import inspect
 
 
 def rewrite(group: h5py.Group, key: str, kind: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from splicedvae import io
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import _chunks
 from splicedvae.io._chunks import PackedArray, values
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import from_anndata, read, read_backed
 from splicedvae.io._counts import candidate
 from splicedvae.io._layers import predicted_layers

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae.io import DataSummary, ModelFit, from_anndata, inspect, judge_with_model
-from splicedvae.io._quality import MITOSIS, layer_sums, marker_sums
-from splicedvae.io._summary import MIN_SHARED_COUNTS
+from splicedvae._core.errors import DataError
+from splicedvae.io import from_anndata
+from splicedvae.triage import DataSummary, ModelFit, inspect, judge_with_model
+from splicedvae.triage._quality import MITOSIS, layer_sums, marker_sums
+from splicedvae.triage._summary import MIN_SHARED_COUNTS
 
 N_CELLS, N_GENES = 300, 2_100
 

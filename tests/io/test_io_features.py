@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.io import mmwrite
 
-from splicedvae._errors import DataError
-from splicedvae.io import from_anndata, inspect, read, read_backed
+from splicedvae._core.errors import DataError
+from splicedvae.io import from_anndata, read, read_backed
 from splicedvae.io._features import gene_mask
+from splicedvae.triage import inspect
 
 KINDS = [
     ("feature_types", "Gene Expression", "Antibody Capture"),

@@ -10,9 +10,10 @@ import pytest
 from scipy import sparse
 from scipy.io import mmwrite
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.cli import app
-from splicedvae.io import inspect, read
+from splicedvae.io import read
+from splicedvae.triage import inspect
 
 
 def put(folder: Path, matrices, cells, genes) -> None:

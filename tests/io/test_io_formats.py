@@ -15,7 +15,7 @@ from count_files import divided
 from scipy import sparse
 from scipy.io import mmwrite
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import read, sha256
 
 

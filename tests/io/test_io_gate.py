@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import from_anndata, open_checked, read
 
 
@@ -276,7 +276,7 @@ def test_a_damaged_file_leaves_a_process_alive(tmp_path, counts):
     code = (
         "import sys\n"
         "from splicedvae.io import read\n"
-        "from splicedvae._errors import DataError\n"
+        "from splicedvae._core.errors import DataError\n"
         "try:\n"
         "    read(sys.argv[1])\n"
         "except DataError as error:\n"

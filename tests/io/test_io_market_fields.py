@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import read
-from splicedvae.io._market_files import FieldCount
+from splicedvae.io.formats._market_files import FieldCount
 
 
 def write_lines(folder: Path, counts, matrices, *, packed: bool = False, extra: str = "") -> Path:

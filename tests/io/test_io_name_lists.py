@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.io import mmwrite
 
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.io import read
 
 X = np.random.default_rng(4).poisson(1.5, (9, 7))

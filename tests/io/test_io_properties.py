@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from splicedvae._counts import shared_counts
-from splicedvae._errors import DataError
-from splicedvae.io import from_anndata, inspect, read
+from splicedvae._core.counts import shared_counts
+from splicedvae._core.errors import DataError
+from splicedvae._core.sparse import check_arrays, to_csr
+from splicedvae._core.species import gene_style, guess_species
+from splicedvae.io import from_anndata, read
 from splicedvae.io._names import find_pairs, total_names
-from splicedvae.io._sparse import check_arrays, to_csr
-from splicedvae.io._species import gene_style, guess_species
+from splicedvae.triage import inspect
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 9))
 FORMATS = ("csr_matrix", "csc_matrix", "coo_matrix", "csr_array", "csc_array", "dense")

@@ -6,7 +6,8 @@ import anndata
 import numpy as np
 import pytest
 
-from splicedvae.io import inspect, read
+from splicedvae.io import read
+from splicedvae.triage import inspect
 
 pytestmark = pytest.mark.real_data
 
@@ -65,7 +66,7 @@ def test_the_pancreas_as_scvelo_ships_it(real_data):
 def test_log_normalised_real_counts_are_refused(real_data):
     import scanpy
 
-    from splicedvae._errors import DataError
+    from splicedvae._core.errors import DataError
     from splicedvae.io import from_anndata
 
     plain = anndata.read_h5ad(real_data / "human_pbmc_400cells_totals_only.h5ad")

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from splicedvae._errors import DataError
-from splicedvae.io import batch_candidates, cluster_candidates, from_anndata, inspect
-from splicedvae.io._species import gene_style, guess_species
+from splicedvae._core.errors import DataError
+from splicedvae._core.species import gene_style, guess_species
+from splicedvae.io import from_anndata
+from splicedvae.triage import batch_candidates, cluster_candidates, inspect
 
 
 def warned(summary, *words) -> bool:

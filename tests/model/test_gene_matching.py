@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from splicedvae import SplicedVAE, datasets, io
-from splicedvae._errors import GenesError
-from splicedvae._keys import Uns
+from splicedvae._core.errors import GenesError
+from splicedvae._core.keys import Uns
 
 from .conftest import totals_only
 

@@ -13,8 +13,8 @@ from anndata import AnnData
 from scipy.sparse import csc_matrix, csr_matrix
 
 from splicedvae import SplicedVAE, datasets, io
-from splicedvae._errors import DataError, GenesError
-from splicedvae._keys import Layers, Uns
+from splicedvae._core.errors import DataError, GenesError
+from splicedvae._core.keys import Layers, Uns
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from scipy.sparse import csr_matrix
 from scvi.model import SCVI
 
 from splicedvae import SplicedVAE
-from splicedvae._errors import DataError, GenesError, RunError
-from splicedvae._keys import Layers, Obsm, Uns
+from splicedvae._core.errors import DataError, GenesError, RunError
+from splicedvae._core.keys import Layers, Obsm, Uns
 from splicedvae.evaluation import GeneMean, ratio_metrics
 from splicedvae.module import CountedEntries
 from splicedvae.module._module import SplicedVAEModule

@@ -17,8 +17,8 @@ from count_files import written
 from scipy.sparse import csr_matrix
 
 from splicedvae import SplicedVAE, datasets, io
-from splicedvae._errors import DataError, GenesError
-from splicedvae._keys import Layers, Obsm, Uns
+from splicedvae._core.errors import DataError, GenesError
+from splicedvae._core.keys import Layers, Obsm, Uns
 from splicedvae.io import _stored
 from splicedvae.model import _streaming
 

@@ -8,8 +8,8 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 from splicedvae import datasets
-from splicedvae._errors import DataError
-from splicedvae._novelty import NOVEL
+from splicedvae._core.errors import DataError
+from splicedvae._core.novelty import NOVEL
 from splicedvae.evaluation import ratio_metrics
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from splicedvae import plotting
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 HOSTILE = "</b>%{x}$y$"
 COLORS = plotting.Categories("clusters", np.array([0, 1, 0, -1]), ("a", HOSTILE))

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from splicedvae import plotting
-from splicedvae._errors import DataError
-from splicedvae._keys import Sources
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Sources
 
 RNG = np.random.default_rng(0)
 

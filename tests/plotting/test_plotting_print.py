@@ -15,7 +15,7 @@ import pytest
 from matplotlib.image import imread
 
 from splicedvae import plotting
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 #: Points of PDF and of matplotlib's SVG in a millimetre.
 POINTS = 72 / 25.4

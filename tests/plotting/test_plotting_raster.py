@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from splicedvae import plotting
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 from splicedvae.plotting import _cells, _raster
 
 RNG = np.random.default_rng(2)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae import plotting
-from splicedvae._keys import Sources
+from splicedvae._core.keys import Sources
 from splicedvae.plotting._text import label, wrap
 
 CONFIG = Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml"

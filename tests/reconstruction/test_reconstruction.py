@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.sparse import csc_matrix, csr_matrix, issparse
 
 from splicedvae import add_predicted_layers, reconstruct_counts
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Uns
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Uns
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 15))
 

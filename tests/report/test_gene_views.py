@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splicedvae import datasets, io, plotting
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Layers, Obs, Sources, Split
-from splicedvae.report import views
-from splicedvae.runs import Run, RunConfig, execute, gene_moments, ratio_intervals
+from splicedvae import datasets, io, plotting, views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Layers, Obs, Sources, Split
+from splicedvae.pipeline import execute, gene_moments, ratio_intervals
+from splicedvae.runs import Run, RunConfig
 
 
 @pytest.fixture(scope="module")

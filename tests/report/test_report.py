@@ -14,23 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from splicedvae.runs.edit import prepare_folder
 
-from splicedvae import cli, datasets, io, plotting
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split
-from splicedvae._metrics import METRICS
+from splicedvae import cli, datasets, io, plotting, triage, views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split
+from splicedvae._core.metrics import METRICS
 from splicedvae.cli._options import pairs_of
 from splicedvae.cli._training import velocity_apart
-from splicedvae.report import (
-    command_line,
-    python_call,
-    stream_cautions,
-    views,
-    write_report,
-)
-from splicedvae.runs import Run, RunConfig, execute
-from splicedvae.runs._manage import prepare_folder
+from splicedvae.pipeline import execute
+from splicedvae.report import write_report
+from splicedvae.runs import Run, RunConfig
 from splicedvae.velocity import VelocitySettings
+from splicedvae.views import command_line, python_call, stream_cautions
 
 #: A name that breaks out of HTML, of scripts and of plotly's templates if nothing holds it.
 HOSTILE = "</script><img src=x onerror=alert(1)>%{x}$y$"
@@ -452,14 +448,14 @@ def test_the_python_of_a_report_asks_for_the_same_run(run: Run, folder: Path) ->
 
 def test_files_are_drawn_as_inspected(folder: Path) -> None:
     result = io.read(folder / "cells.h5ad")
-    summary = io.inspect(result, cluster_key=Obs.CLUSTERS)
+    summary = triage.inspect(result, cluster_key=Obs.CLUSTERS)
     bars = views.data_unspliced_figure(summary).data[0]
     assert list(bars.x) == [row.unspliced_fraction for row in summary.clusters]
     depth = views.data_depth_figure(summary).data[0]
     assert depth.y.sum() == result.adata.n_obs
     fraction = views.data_fraction_figure(summary)
     assert fraction.layout.xaxis.tickformat == ".0%"
-    bare = io.inspect(io.read(folder / "totals only.h5ad"))
+    bare = triage.inspect(io.read(folder / "totals only.h5ad"))
     for draw in (views.data_unspliced_figure, views.data_fraction_figure):
         with pytest.raises(DataError, match="no spliced and unspliced"):
             draw(bare)

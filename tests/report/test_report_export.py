@@ -13,13 +13,15 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from splicedvae import datasets, io
-from splicedvae._errors import DataError, RunError
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Sources, Uns, Var
-from splicedvae.dashboard import held
-from splicedvae.report import FIGURES, FigureCall, export_h5ad, run_settings, views, write_report
-from splicedvae.runs import Run, RunConfig, demo_run, execute
+from splicedvae import datasets, io, views
+from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Sources, Uns, Var
+from splicedvae.dashboard import cache
+from splicedvae.pipeline import execute
+from splicedvae.report import FIGURES, FigureCall, export_h5ad, write_report
+from splicedvae.runs import Run, RunConfig, demo_run
 from splicedvae.velocity._scvelo import quiet_scvelo
+from splicedvae.views import run_settings
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +189,6 @@ def test_the_published_numbers_are_in_every_form_of_the_figure(tmp_path: Path) -
         assert any("published" in text and f"{value:g}" in text for text in texts), texts
     page = write_report(run, tmp_path / "report.html").read_text()
     assert all(f"published {value:g}" in page for value in views.PUBLISHED.values())
-    assert held.coverage_figure(run).to_json() == call.draw(run, dark=False).to_json()
+    assert cache.coverage_figure(run).to_json() == call.draw(run, dark=False).to_json()
     bare = views.coverage_figure(run, published=None)
     assert not any("published" in str(note.text) for note in bare.layout.annotations)

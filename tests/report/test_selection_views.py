@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae import plotting
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Split
+from splicedvae import plotting, views
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Obsm, Split
 from splicedvae.evaluation import SelectionScores
-from splicedvae.report import views
-from splicedvae.report.views import _selection
 from splicedvae.runs import Run, demo_run
+from splicedvae.views import _selection
 
 NUMBERS = st.one_of(st.floats(), st.integers(), st.none(), st.text(max_size=3), st.booleans())
 SHAPES = st.dictionaries(

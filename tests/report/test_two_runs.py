@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splicedvae._errors import DataError
-from splicedvae._keys import Obs, Split
-from splicedvae.report import views
+from splicedvae import views
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Obs, Split
 from splicedvae.runs import Run, demo_run
 
 

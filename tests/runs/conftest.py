@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from splicedvae import datasets, io
-from splicedvae.runs import Run, RunConfig, execute
+from splicedvae.pipeline import execute
+from splicedvae.runs import Run, RunConfig
 from splicedvae.velocity import VelocitySettings
 
 CLUSTERS = "clusters"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae._errors import RunError, SplicedVAEError
+from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.runs import RunConfig
-from splicedvae.runs._config import source_digest
+from splicedvae.runs.config import source_digest
 from splicedvae.velocity import VelocitySettings
 
 SHA = "0123456789abcdef" * 4
@@ -230,7 +230,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "splicedvae"
         ("model/_model.py", True),
         ("datasets/_simulate.py", True),
         ("plotting/_streams.py", False),
-        ("report/views/_streams.py", False),
+        ("views/_streams.py", False),
         ("dashboard/theme.py", False),
         ("cli/_training.py", False),
     ],

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from splicedvae._errors import RunError
-from splicedvae._keys import Layers, Obsm
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Layers, Obsm
+from splicedvae.pipeline import gene_moments
+from splicedvae.pipeline.demo import rounded, shrink
 from splicedvae.report import write_report
-from splicedvae.runs import Run, demo_run, gene_moments, open_run
-from splicedvae.runs._demo import rounded, shrink
+from splicedvae.runs import Run, demo_run, open_run
 
 
 @given(arrays(np.float32, st.integers(0, 20), elements=st.floats(width=32)))

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from splicedvae._errors import RunError
-from splicedvae.runs import Estimate, Record, Run, RunConfig, estimate, estimate_rest
-from splicedvae.runs._stages import STAGE_SPLICEDVAE, STARTING, Work, stage_seconds
+from splicedvae._core.errors import RunError
+from splicedvae.jobs import Estimate, estimate, estimate_rest
+from splicedvae.runs import Record, Run, RunConfig
+from splicedvae.runs.stages import STAGE_SPLICEDVAE, STARTING, Work, stage_seconds
 
 CONFIG = RunConfig(data="cells.h5ad", data_sha256="0" * 64, name="cells")
 SIZES = st.tuples(st.integers(2, 50_000), st.integers(1, 3_000))

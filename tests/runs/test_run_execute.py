@@ -17,11 +17,12 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from splicedvae import datasets, io
-from splicedvae._errors import DataError, GenesError, RunError, SplicedVAEError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Var
-from splicedvae.runs import Run, RunConfig, Status, evaluate_on, execute, ratio_intervals
-from splicedvae.runs._assessment import assess, groups_note, training_cells
-from splicedvae.runs._status import write_status
+from splicedvae._core.errors import DataError, GenesError, RunError, SplicedVAEError
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Var
+from splicedvae.pipeline import evaluate_on, execute, ratio_intervals
+from splicedvae.pipeline.assessment import assess, groups_note, training_cells
+from splicedvae.runs import Run, RunConfig, Status
+from splicedvae.runs.status import write_status
 
 
 @pytest.fixture(scope="module")
@@ -375,11 +376,11 @@ def test_folder_of_another_run_or_other_things_is_refused(
 
 
 def test_heart_beats_while_the_work_is_silent(tmp_path: Path) -> None:
-    from splicedvae.runs import _journal
-    from splicedvae.runs._status import read_status
+    from splicedvae.jobs import journal
+    from splicedvae.runs.status import read_status
 
     write_status(tmp_path, Status())
-    with _journal.Journal(tmp_path, [("long", 1.0)]) as journal:
+    with journal.Journal(tmp_path, [("long", 1.0)]) as journal:
         journal.stage("long")
         first = read_status(tmp_path).updated
         beaten = threading.Event()

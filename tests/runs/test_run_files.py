@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from splicedvae.runs.edit import prepare_folder
 
-from splicedvae._errors import RunError
-from splicedvae._replacing import replacing
-from splicedvae.runs import Run, RunConfig, Status, _files
-from splicedvae.runs._journal import Journal
-from splicedvae.runs._manage import prepare_folder
-from splicedvae.runs._status import STALE, is_lost, read_status, write_status, write_worker
-from splicedvae.runs._stopping import StopRequested, StopSignal, stop_signals
+from splicedvae._core.errors import RunError
+from splicedvae._core.files import replacing
+from splicedvae.jobs.journal import Journal
+from splicedvae.jobs.stopping import StopRequested, StopSignal, stop_signals
+from splicedvae.runs import Run, RunConfig, Status, files
+from splicedvae.runs.status import STALE, is_lost, read_status, write_status, write_worker
 
 json_values = st.recursive(
     st.none()
@@ -38,7 +38,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_plain_leaves_json_as_it_is(value: object) -> None:
-    assert _files.plain(value) == value
+    assert files.plain(value) == value
 
 
 def test_plain_makes_json_of_numpy_and_of_what_is_not_finite() -> None:
@@ -48,13 +48,13 @@ def test_plain_makes_json_of_numpy_and_of_what_is_not_finite() -> None:
         "b": (np.bool_(True), float("nan")),
         "c": Path("x"),
     }
-    assert _files.plain(value) == {"a": 1.5, "2": [0, 1], "b": [True, None], "c": "x"}
-    json.dumps(_files.plain(value), allow_nan=False)
+    assert files.plain(value) == {"a": 1.5, "2": [0, 1], "b": [True, None], "c": "x"}
+    json.dumps(files.plain(value), allow_nan=False)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    _files.write_json(file, {"a": 1})
+    files.write_json(file, {"a": 1})
 
     def fail() -> None:
         with replacing(file) as temporary:
@@ -113,13 +113,13 @@ def test_worker_that_ended_is_found_lost_even_before_anyone_waited_for_it(tmp_pa
 
 def test_another_process_with_the_workers_number_is_not_taken_for_it(tmp_path: Path) -> None:
     worker = {"pid": os.getpid(), "created": 1.0, "host": socket.gethostname()}
-    _files.write_json(tmp_path / "worker.json", worker)
+    files.write_json(tmp_path / "worker.json", worker)
     assert is_lost(tmp_path, Status("running", updated=time.time()))
 
 
 def test_worker_of_another_machine_is_judged_by_its_heartbeat(tmp_path: Path) -> None:
     worker = {"pid": os.getpid(), "created": 1.0, "host": "another-machine"}
-    _files.write_json(tmp_path / "worker.json", worker)
+    files.write_json(tmp_path / "worker.json", worker)
     assert not is_lost(tmp_path, Status("running", updated=time.time()))
     assert is_lost(tmp_path, Status("running", updated=time.time() - 2 * STALE))
 

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from held_runs import held_at_first_streams, stop_all, wait_until, write_totals
 
-from splicedvae import io
-from splicedvae._errors import RunError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Var
-from splicedvae.report import views
-from splicedvae.runs import Run, RunConfig, execute, resume, start
-from splicedvae.runs._stages import STAGE_EVIDENCE, STAGE_MEASURED, STAGE_VELOCITIES
+from splicedvae import io, views
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Var
+from splicedvae.jobs import resume, start
+from splicedvae.pipeline import execute
+from splicedvae.runs import Run, RunConfig
+from splicedvae.runs.stages import STAGE_EVIDENCE, STAGE_MEASURED, STAGE_VELOCITIES
 
 ARROWS = f"{Layers.VELOCITY}_{Obsm.UMAP.removeprefix('X_')}"
 

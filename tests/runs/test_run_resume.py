@@ -18,23 +18,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from splicedvae._errors import RunError
-from splicedvae._keys import Layers, Obs, Sources
-from splicedvae.runs import (
-    Run,
-    RunConfig,
-    Status,
-    _checkpoint,
-    _keeper,
-    _training,
-    execute,
-    resumable,
-    resume,
-    start,
-    stop,
-)
-from splicedvae.runs._checkpoint import Record
-from splicedvae.runs._status import read_worker
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Layers, Obs, Sources
+from splicedvae.jobs import checkpoint_callback, resume, start, stop
+from splicedvae.pipeline import _training, execute
+from splicedvae.runs import Run, RunConfig, Status, checkpoint, resumable
+from splicedvae.runs.checkpoint import Record
+from splicedvae.runs.status import read_worker
 
 EVALUATING = "evaluating on held-out cells"
 SAMPLING = "sampling velocities from the posterior"
@@ -66,7 +56,7 @@ def losses(run: Run) -> pd.DataFrame:
 
 @pytest.fixture
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_keeper, "SNAPSHOT_EVERY", 0.0)
+    monkeypatch.setattr(checkpoint_callback, "SNAPSHOT_EVERY", 0.0)
 
 
 @pytest.mark.usefixtures("every_epoch")
@@ -251,9 +241,9 @@ def test_diverged_training_leaves_nothing_to_go_on_from(
 
 def test_torch_draws_the_same_after_its_state_is_put_back() -> None:
     torch.rand(3)
-    state = _keeper.random_state()
+    state = checkpoint_callback.random_state()
     first = torch.rand(5)
-    _keeper.set_random_state(state)
+    checkpoint_callback.set_random_state(state)
     assert torch.equal(torch.rand(5), first)
 
 
@@ -328,4 +318,4 @@ def test_killed_worker_is_gone_on_with(small_config: RunConfig, own_runs_folder:
 
 
 def test_checkpoint_needs_no_torch_to_be_asked_for() -> None:
-    assert _checkpoint.newest(Path("nowhere")) is None
+    assert checkpoint.newest(Path("nowhere")) is None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae.runs._stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE, Work, stage_seconds
-from splicedvae.runs._time_left import TimeLeft
+from splicedvae.jobs._time_left import TimeLeft
+from splicedvae.runs.stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE, Work, stage_seconds
 
 STAGES = [("read", 1.0), ("train", 60.0), ("fit", 30.0), ("draw", 9.0)]
 

@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 from held_runs import stop_all
+from splicedvae.runs.edit import prepare_folder
 
-from splicedvae._errors import RunError
+from splicedvae._core.errors import RunError
+from splicedvae.jobs import reconcile, start, stop
 from splicedvae.runs import (
     Run,
     RunConfig,
@@ -26,14 +28,10 @@ from splicedvae.runs import (
     find_run,
     list_runs,
     open_run,
-    reconcile,
     rename,
     runs_folder,
-    start,
-    stop,
 )
-from splicedvae.runs._manage import prepare_folder
-from splicedvae.runs._status import read_status, read_worker
+from splicedvae.runs.status import read_status, read_worker
 
 #: Enough epochs that no machine finishes them before it is stopped.
 ENDLESS = 1_000_000
@@ -164,7 +162,7 @@ def test_run_that_cannot_work_fails_with_its_sentence_and_never_imports_streamli
     folder.mkdir()
     prepare_folder(folder, dataclasses.replace(small_config, cluster_key="no such column"))
     script = (
-        "import sys; from splicedvae.runs.worker import main; code = main(sys.argv[1:]); "
+        "import sys; from splicedvae.pipeline.worker import main; code = main(sys.argv[1:]); "
         "sys.exit(100 if 'streamlit' in sys.modules else code)"
     )
     ended = subprocess.run([sys.executable, "-c", script, str(folder)], check=False)
@@ -181,7 +179,7 @@ def test_worker_that_cannot_begin_says_so(small_config: RunConfig, tmp_path: Pat
     prepare_folder(tmp_path, small_config)
     # An entry of None in sys.modules is how Python marks a package that cannot be imported.
     script = (
-        "import sys; sys.modules['scvi'] = None; from splicedvae.runs.worker import main; "
+        "import sys; sys.modules['scvi'] = None; from splicedvae.pipeline.worker import main; "
         "main(sys.argv[1:])"
     )
     ended = subprocess.run(

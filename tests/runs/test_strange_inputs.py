@@ -13,10 +13,11 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 from splicedvae import datasets, io
-from splicedvae._errors import GenesError
-from splicedvae._keys import Layers, Obs, Sources, Uns
-from splicedvae.runs import Run, RunConfig, execute
-from splicedvae.runs._assessment import trained_on
+from splicedvae._core.errors import GenesError
+from splicedvae._core.keys import Layers, Obs, Sources, Uns
+from splicedvae.pipeline import execute
+from splicedvae.pipeline.assessment import trained_on
+from splicedvae.runs import Run, RunConfig
 from splicedvae.velocity import VelocitySettings
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splicedvae import plotting
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae import plotting, views
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae.evaluation import cell_agreement
-from splicedvae.report import export_h5ad, run_cautions, views
+from splicedvae.report import export_h5ad
 from splicedvae.runs import Run
+from splicedvae.views import run_cautions
 
 MODELS = (Sources.SPLICEDVAE, Sources.SCVI)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import anndata
 import psutil
 
-from splicedvae.runs import Run, list_runs, stop
-from splicedvae.runs._status import read_worker
+from splicedvae.jobs import stop
+from splicedvae.runs import Run, list_runs
+from splicedvae.runs.status import read_worker
 
 #: Seconds after which something never happens.
 NEVER = 300.0

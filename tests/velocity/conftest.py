@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._keys import Layers, Obs
+from splicedvae._core.keys import Layers, Obs
 
 SMALL = vl.VelocitySettings(
     n_top_genes=None, min_shared_counts=5, n_pcs=10, n_neighbors=15, mode="stochastic"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._counts import normalise
+from splicedvae._core.counts import normalise
 from splicedvae.evaluation import cell_cosines
 from splicedvae.velocity._balanced import MAX_ROUNDS, balanced_sizes, fit_balanced
 

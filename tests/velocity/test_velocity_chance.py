@@ -9,8 +9,8 @@ import pytest
 from anndata import AnnData
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obsm, Var
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obsm, Var
 from splicedvae.evaluation import agreement_tests
 
 SETTINGS = vl.VelocitySettings(n_top_genes=None, min_shared_counts=5, n_pcs=10, n_neighbors=15)

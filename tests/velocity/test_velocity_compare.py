@@ -8,7 +8,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._core.errors import DataError, VelocityError
 
 
 def test_sources_share_all_but_their_counts(

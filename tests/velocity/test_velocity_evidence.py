@@ -15,8 +15,8 @@ from scipy import sparse
 
 from splicedvae import datasets
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._permute import shuffle_within_genes, shuffles_within_genes
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.permute import shuffle_within_genes, shuffles_within_genes
 
 SETTINGS = vl.VelocitySettings(n_pcs=10, n_neighbors=20)
 

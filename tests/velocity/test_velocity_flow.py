@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, SplicedVAEError
+from splicedvae._core.errors import DataError, SplicedVAEError
 
 
 def turning(n: int = 1500, seed: int = 0) -> AnnData:

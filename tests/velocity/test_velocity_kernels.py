@@ -10,8 +10,8 @@ from scipy import sparse
 
 from splicedvae import datasets
 from splicedvae import velocity as vl
-from splicedvae._counts import cell_sizes, count_matrix
-from splicedvae._keys import Layers, Obs, Obsm, Obsp, Uns, Var
+from splicedvae._core.counts import cell_sizes, count_matrix
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns, Var
 from splicedvae.evaluation import cell_cosines
 from splicedvae.velocity import _kernels
 from splicedvae.velocity._fit import fit_pair

@@ -7,7 +7,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._core.errors import DataError, VelocityError
 from splicedvae.velocity._scvelo import quiet_scvelo
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError
+from splicedvae._core.errors import DataError
 
 pytestmark = pytest.mark.real_data
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splicedvae._errors import SplicedVAEError
+from splicedvae._core.errors import SplicedVAEError
 from splicedvae.velocity import VelocitySettings
 
 valid = st.builds(

@@ -5,7 +5,7 @@ import pytest
 from anndata import AnnData
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, SplicedVAEError
+from splicedvae._core.errors import DataError, SplicedVAEError
 
 
 def field(vectors, n: int = 1500, seed: int = 0, dtype: type = np.float32) -> AnnData:

@@ -9,8 +9,8 @@ from anndata import AnnData
 from scipy.stats import spearmanr
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError
-from splicedvae._keys import Layers, Obs, Uns, Var
+from splicedvae._core.errors import DataError
+from splicedvae._core.keys import Layers, Obs, Uns, Var
 from splicedvae.datasets import simulate
 from splicedvae.velocity._scvelo import quiet_scvelo
 

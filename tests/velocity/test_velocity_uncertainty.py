@@ -12,7 +12,7 @@ from scipy import sparse
 
 from splicedvae import datasets
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, VelocityError
+from splicedvae._core.errors import DataError, VelocityError
 from splicedvae.evaluation import cell_cosines
 from splicedvae.velocity import _uncertainty
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from splicedvae._counts import shared_counts
+from splicedvae._core.counts import shared_counts
 from splicedvae.velocity import ratio_variation
 
 totals = hnp.arrays(np.float32, (12, 4), elements=st.integers(0, 5000).map(float))

@@ -8,9 +8,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae import velocity as vl
-from splicedvae._errors import DataError, VelocityError
-from splicedvae._graph_states import compared_states
-from splicedvae._keys import Layers, Obs, Uns, Var
+from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.graph_states import compared_states
+from splicedvae._core.keys import Layers, Obs, Uns, Var
 from splicedvae.velocity._scvelo import quiet_scvelo
 
 SETTINGS = vl.VelocitySettings(n_top_genes=None, min_shared_counts=5, n_pcs=10, n_neighbors=15)

@@ -1,0 +1,45 @@
+"""What a file says that this package wrote into it: names alone, such as true_time, say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from splicedvae._core.keys import Uns
+
+
+def own_root(uns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what the package wrote to ``uns``; what others wrote there is no such.
+
+    Parameters
+    ----------
+    uns
+        Of an AnnData from anywhere.
+    """
+    root = uns.get(Uns.ROOT)
+    return dict(root) if isinstance(root, Mapping) else {}
+
+
+def own_record(uns: Mapping[str, Any], entry: str) -> Mapping[str, Any]:
+    """Return an entry that the package wrote to ``uns``, empty where there is none.
+
+    Parameters
+    ----------
+    uns
+        Of an AnnData from anywhere.
+    entry
+        One of the names in `Uns` that stand under its root.
+    """
+    found = own_root(uns).get(entry)
+    return found if isinstance(found, Mapping) else {}
+
+
+def is_simulation(uns: Mapping[str, Any]) -> bool:
+    """Say whether `splicedvae.datasets.simulate` made the data, so that the truth is known.
+
+    Parameters
+    ----------
+    uns
+        Of the AnnData.
+    """
+    return bool(own_record(uns, Uns.SIMULATION))

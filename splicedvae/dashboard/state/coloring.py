@@ -1,0 +1,144 @@
+"""What the cells of all maps are coloured by: a column, or a gene's counts or spliced fraction.
+
+Genes have a box of their own, which is there when one is asked for: Streamlit sends all options of
+a box whenever a page is drawn, and thousands of them cost every page 0.05 s in the browser.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from splicedvae import views
+from splicedvae._core.keys import Layers
+from splicedvae.dashboard import cache
+from splicedvae.dashboard.state import query_params
+from splicedvae.runs import Run
+
+#: In place of a column: a gene, whose name stands in a box beside it.
+COUNTS: Final = "counts of a gene"
+RATIO: Final = "spliced fraction of a gene"
+#: Names in the address, and keys of the boxes.
+COLOR: Final = "color"
+GENE: Final = "color-gene"
+#: Genes beyond which a visitor narrows them by a search, and how many are then offered.
+_MOST_OPTIONS: Final = 5_000
+_SHOWN_OPTIONS: Final = 300
+
+
+def pick(run: Run) -> str:
+    """Let a visitor choose what the cells of all maps are coloured by.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+
+    Returns
+    -------
+    A column, a gene, or a gene after `views.RATIO_PREFIX`; see `views.cell_colors`.
+    """
+    kinds = _kinds(run)
+    query_params.check(COLOR, kinds, "colour")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            "Colour by",
+            kinds,
+            key=COLOR,
+            bind="query-params",
+            help="A column of the cells, or a gene: its total counts, or the spliced fraction that "
+            "was predicted for it.",
+        )
+        kind = str(kind or kinds[0])
+        return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
+
+
+def asked(run: Run) -> str:
+    """Return the colour of a page without boxes: the address's, else the last chosen, else usual.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    """
+    kinds, genes = _kinds(run), cache.once(_genes, run)
+    if COLOR in st.query_params:
+        query_params.check(COLOR, kinds, "colour")
+    given = {**chosen(), **st.query_params.to_dict()}
+    kind, gene = given.get(COLOR), given.get(GENE)
+    if kind not in kinds:
+        return views.default_color(run)
+    if kind not in (COUNTS, RATIO):
+        return str(kind)
+    return _named(kind, str(gene if gene in genes else genes[0]))
+
+
+def chosen() -> dict[str, str]:
+    """Return what was last chosen in the boxes, by its name in the address.
+
+    A page without boxes has no place for it in its own address: Streamlit takes it out.
+    """
+    if COLOR in st.query_params:
+        return {}
+    return {name: str(value) for name in (COLOR, GENE) if (value := st.session_state.get(name))}
+
+
+def known(run: Run, color: str) -> bool:
+    """Say whether a run can colour its cells by what was chosen for another.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    color
+        What `pick` returned.
+    """
+    gene = color.removeprefix(views.RATIO_PREFIX)
+    if gene != color and Layers.RATIO not in run.predictions.layers:
+        return False
+    return color in views.color_choices(run) or gene in run.predictions.var_names
+
+
+def _named(kind: str, gene: str) -> str:
+    return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
+
+
+def _kinds(run: Run) -> tuple[str, ...]:
+    columns = cache.once(views.color_choices, run)
+    if not cache.once(_genes, run):
+        return columns
+    genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
+    return (*columns, *(kind for kind in genes if kind not in columns))
+
+
+def _pick_gene(run: Run) -> str:
+    genes = cache.once(_genes, run)
+    query_params.check(GENE, genes, "gene")
+    if len(genes) > _MOST_OPTIONS:
+        genes = _narrowed(genes)
+    gene = st.selectbox("Gene", genes, key=GENE, bind="query-params", help="Type to search.")
+    return str(gene or genes[0])
+
+
+def _genes(run: Run) -> tuple[str, ...]:
+    # A column goes before a gene of its name (`views.cell_colors`), so that gene is not offered.
+    columns = {*views.color_choices(run), *run.predictions.obs}
+    return tuple(str(gene) for gene in run.predictions.var_names if gene not in columns)
+
+
+def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:
+    """Offer the genes a visitor looks for: all of them would travel with every click."""
+    wanted = st.text_input(
+        "Find a gene to colour by",
+        placeholder="part of its name",
+        max_chars=60,
+        key="find-color",
+        help=f"There are {len(genes):,} genes, and the list below shows those that hold this.",
+    )
+    held_by = wanted.strip().casefold()
+    found = [gene for gene in genes if held_by in gene.casefold()] if held_by else genes
+    # The first gene, which an address without one means, and what is chosen stay in the list.
+    shown = tuple(dict.fromkeys((genes[0], *found[:_SHOWN_OPTIONS])))
+    now = st.session_state.get(GENE) or st.query_params.get(GENE)
+    return shown if now in shown or now not in set(genes) else (*shown, str(now))

@@ -1,0 +1,177 @@
+"""Which run and which file a visitor has before them.
+
+Both stand in the address (``?run=``, ``?data=``), so that a link and a refresh lead to the same
+view, and in the session, so that they stay when the page changes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from splicedvae._core.errors import RunError, SplicedVAEError
+from splicedvae.dashboard import uploads
+from splicedvae.dashboard.state import query_params
+from splicedvae.dashboard.text import line, moment, plain
+from splicedvae.runs import Run, demo_run, find_run, list_runs
+
+#: The id under which the shipped run is asked for.
+DEMO: Final = "demo"
+
+_RUN: Final = "run"
+_DATA: Final = "data"
+_RUN_STATE: Final = "_chosen_run"
+_DATA_STATE: Final = "_chosen_data"
+
+
+def run_id(run: Run) -> str:
+    """Return the id that stands in the address for a run: the demo has a name of its own."""
+    demo = shipped_run()
+    return DEMO if demo is not None and run.path == demo.path else run.path.name
+
+
+def shipped_run() -> Run | None:
+    """Return the demo run, or None where the installation has none."""
+    try:
+        return demo_run()
+    except RunError:
+        return None
+
+
+def all_runs() -> tuple[list[Run], list[str]]:
+    """Return the runs of this folder, the newest first, and a sentence for each unreadable one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = list_runs()
+    unreadable = [str(item.message) for item in caught if item.category is UserWarning]
+    readable = []
+    for run in found:
+        try:
+            run.status  # noqa: B018
+        except RunError as failure:
+            unreadable.append(f"The run {run.path.name} is left out: {failure}")
+            continue
+        readable.append(run)
+    return readable, unreadable
+
+
+def chosen_run() -> Run | None:
+    """Return the run that the address or the session names.
+
+    Returns
+    -------
+    The run, or None if none was chosen. An address that names no run is ignored, which
+    `query_params.show_remarks` then says.
+    """
+    asked = st.query_params.get(_RUN)
+    for wanted in (asked, st.session_state.get(_RUN_STATE)):
+        if not wanted:
+            continue
+        try:
+            run = find_run(wanted)
+            run.status  # noqa: B018
+        except RunError:
+            if wanted == asked:
+                query_params.remark(
+                    f"The address asks for the run “{plain(wanted, 40)}”, and there is no such "
+                    "run here that can be read; it was ignored."
+                )
+                del st.query_params[_RUN]
+            st.session_state.pop(_RUN_STATE, None)
+            continue
+        _remember(run)
+        return run
+    return None
+
+
+def choose_run(run: Run) -> None:
+    """Make a run the chosen one, in the session and in the address."""
+    _remember(run)
+
+
+def forget_run() -> None:
+    """Choose no run, as after deleting it."""
+    st.session_state.pop(_RUN_STATE, None)
+    if _RUN in st.query_params:
+        del st.query_params[_RUN]
+
+
+def _remember(run: Run) -> None:
+    name = run_id(run)
+    st.session_state[_RUN_STATE] = name
+    if st.query_params.get(_RUN) != name:
+        st.query_params[_RUN] = name
+
+
+def opening_run() -> Run | None:
+    """Return the run the first page opens on: the demo, else the newest finished one."""
+    demo = shipped_run()
+    if demo is not None:
+        return demo
+    return next((run for run in all_runs()[0] if run.is_finished), None)
+
+
+def run_labels(runs: Sequence[Run]) -> dict[str, str]:
+    """Name runs so that no two are called the same.
+
+    Parameters
+    ----------
+    runs
+        The runs.
+
+    Returns
+    -------
+    Id (as in the address) to label. Labels are plain text, not Markdown.
+    """
+    labels: dict[str, str] = {}
+    for run in runs:
+        key = run_id(run)
+        kind = "" if run.config.kind == "train" else " (prediction)"
+        label = f"{line(run.name, 60)}{kind}"
+        if key == DEMO:
+            label = f"{label} · shipped"
+        elif label in labels.values():
+            label = f"{label} · {moment(run.created)}"
+        if label in labels.values():
+            label = f"{label} · {key[:6]}"
+        labels[key] = label
+    return labels
+
+
+def chosen_file() -> uploads.StoredFile | None:
+    """Return the data file that the address or the session names, or None."""
+    asked = st.query_params.get(_DATA)
+    for wanted in (asked, st.session_state.get(_DATA_STATE)):
+        if not wanted:
+            continue
+        try:
+            stored = uploads.find(wanted)
+        except SplicedVAEError:
+            if wanted == asked:
+                query_params.remark(
+                    f"The address asks for the file “{plain(wanted, 40)}”, which is not here; "
+                    "it was ignored."
+                )
+                del st.query_params[_DATA]
+            st.session_state.pop(_DATA_STATE, None)
+            continue
+        choose_file(stored)
+        return stored
+    return None
+
+
+def choose_file(stored: uploads.StoredFile) -> None:
+    """Make a file the chosen one, in the session and in the address."""
+    st.session_state[_DATA_STATE] = stored.id
+    if st.query_params.get(_DATA) != stored.id:
+        st.query_params[_DATA] = stored.id
+
+
+def forget_file() -> None:
+    """Choose no file, as after removing it."""
+    st.session_state.pop(_DATA_STATE, None)
+    if _DATA in st.query_params:
+        del st.query_params[_DATA]

@@ -1,0 +1,216 @@
+"""The form that asks a trained model about a file, and says how well each model fits it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from splicedvae import triage
+from splicedvae.dashboard import cards
+from splicedvae.dashboard.state import selection
+from splicedvae.dashboard.text import defuse, line, plain
+from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.dashboard.widgets import model_fit
+from splicedvae.dashboard.widgets.model_fit import Candidate
+from splicedvae.jobs import estimate
+from splicedvae.runs import Run, RunConfig
+
+_NONE: Final = "none"
+#: How to come by a model where none fits.
+_HOW: Final = (
+    "**How to get a model that fits:**\n"
+    "1. Find a data set of the same species and tissue, from a like protocol, that has spliced and "
+    "unspliced counts, or count one anew with introns (velocyto, STARsolo's Velocyto, alevin-fry "
+    "or kb count).\n"
+    "2. Bring it above and train on it: a few hundred cells are the least, thousands are better.\n"
+    "3. Come back to this file under “Files on this server”: the new model stands first here."
+)
+
+
+def ask(
+    stored: StoredFile, summary: triage.DataSummary, found: list[Candidate]
+) -> RunConfig | None:
+    """Ask which model shall predict, and return the configuration once the button was pressed.
+
+    Parameters
+    ----------
+    stored
+        The file.
+    summary
+        What is in it.
+    found
+        The trained models, the best first.
+
+    Raises
+    ------
+    SplicedVAEError
+        If a setting is outside what is allowed.
+    """
+    if not found:
+        st.info("There is no trained model on this server yet.", icon=":material/model_training:")
+        st.markdown(_HOW)
+        return None
+    _table(found)
+    usable = [one for one in found if one.fit.fits]
+    if not usable:
+        best = found[0]
+        st.info(
+            f"No model here fits this file: the best one, “{plain(best.run.name, 60)}”, finds "
+            f"{best.fit.n_found:,} of its {best.fit.n_genes:,} genes, and at least half are "
+            f"needed. The file has {plain(summary.gene_style, 120)}"
+            + (
+                "; the demo model knows simulated genes only."
+                if all(model_fit.is_simulated(one.known.genes) for one in found)
+                else ": map its genes to the model's names (orthologs for another species), or "
+                "train a model that fits."
+            ),
+            icon=":material/genetics:",
+        )
+        st.markdown(_HOW)
+        return None
+    labels = selection.run_labels([one.run for one in usable])
+    told = {
+        selection.run_id(one.run): (
+            f"{labels[selection.run_id(one.run)]}: {one.fit.n_found:,} of {one.fit.n_genes:,} genes"
+        )
+        for one in usable
+    }
+    by_id = {selection.run_id(one.run): one for one in usable}
+    left, right = st.columns(2)
+    with left:
+        picked = by_id[
+            st.selectbox(
+                "Model",
+                list(told),
+                format_func=told.__getitem__,
+                # A key for each file: the browser would keep the last file's labels.
+                key=f"predict-model-{stored.sha256[:12]}",
+                help="Finished trainings; the one that fits this file best stands first.",
+            )
+        ]
+    with right:
+        batch = _batch(picked.run, summary)
+    _caution(picked)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        pressed = st.button(
+            "Predict with this model",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="predict",
+        )
+        if st.button(
+            "Compare with its training cells",
+            icon=":material/difference:",
+            key="compare-cells",
+            help="Novelty: how unlike these cells' totals are to those of training, 0 to 1. The "
+            "first time takes some seconds more.",
+        ):
+            with cards.told():
+                with st.spinner("Comparing the cells with those of training …"):
+                    model_fit.compare(stored, picked.run, batch)
+                st.rerun()
+    run = picked.run
+    config = RunConfig(
+        data=stored.path,
+        data_sha256=stored.sha256,
+        name=f"{stored.name.split('.')[0]} by {run.name}"[:120],
+        kind="predict",
+        cluster_key=summary.cluster_key,
+        batch_key=batch,
+        counts=run.config.counts,
+        velocity=run.config.velocity,
+        seed=run.config.seed,
+        model_run=selection.run_id(run),
+    )
+    if pressed:
+        return config
+    expected = estimate(
+        config,
+        n_cells=summary.n_cells - summary.empty_cells,
+        n_genes=picked.fit.n_found,
+        measured=summary.has_measured_layers,
+    )
+    if expected is not None:
+        row.caption(f":material/schedule: Takes {expected.with_streams}")
+    return None
+
+
+def _batch(run: Run, summary: triage.DataSummary) -> str | None:
+    if run.config.batch_key is None:
+        return None
+    columns = [_NONE, *summary.batch_columns]
+    picked = st.selectbox(
+        "Batches",
+        columns,
+        index=min(1, len(columns) - 1),
+        format_func=lambda name: line(name, 60),
+        key="predict-batch",
+        help="The model was trained with batches and needs to know them.",
+    )
+    return None if picked == _NONE else picked
+
+
+def _caution(one: Candidate) -> None:
+    fit = one.fit
+    if fit.other_species:
+        st.warning(
+            f"This model was trained on {plain(fit.model_species)} genes, and the file looks like "
+            f"{plain(fit.file_species)}: splicing differs between species, so do not trust "
+            "arrows from it.",
+            icon=":material/warning:",
+        )
+    elif fit.novelty is not None and fit.novelty > fit.novel_above:
+        st.warning(
+            f"These cells are of another kind than those of training (novelty {fit.novelty:.2f}): "
+            "the model knows hardly more than its genes' means here, so use a model of a more "
+            "similar data set.",
+            icon=":material/warning:",
+        )
+
+
+def _table(found: list[Candidate]) -> None:
+    """Show what each model was trained on, and how it fits."""
+    rows = [
+        {
+            "model": line(one.run.name, 60),
+            "trained on": line(one.known.file, 60),
+            "cells": one.known.n_cells,
+            "species": "simulated"
+            if model_fit.is_simulated(one.known.genes)
+            else one.fit.model_species or "not sure",
+            "genes in this file": one.fit.share,
+            "novelty": one.fit.novelty,
+        }
+        for one in found
+    ]
+    st.dataframe(
+        defuse(pd.DataFrame(rows)),
+        hide_index=True,
+        key="models",
+        column_config={
+            "cells": st.column_config.NumberColumn(
+                "cells", format="localized", help="Of the run, held-out ones among them."
+            ),
+            "species": st.column_config.TextColumn(
+                "species", help="By the names of the model's genes."
+            ),
+            "genes in this file": st.column_config.ProgressColumn(
+                "genes in this file",
+                format="percent",
+                min_value=0.0,
+                max_value=1.0,
+                help="Share of the model's genes that this file has by name; half are needed.",
+            ),
+            "novelty": st.column_config.NumberColumn(
+                "novelty",
+                format="%.2f",
+                help="How unlike the cells are to those of training; above 0.25 a model knows "
+                "hardly more than its genes' means. Press “Compare with its training cells”.",
+            ),
+        },
+        placeholder="not compared",
+        alt="What each trained model was trained on, and how it fits this file.",
+    )

@@ -1,0 +1,239 @@
+"""What stands around every view of a run: which run, its headline numbers, colours."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from splicedvae import views
+from splicedvae._core.errors import RunError
+from splicedvae._core.keys import Obs, Sources, Split
+from splicedvae._core.metrics import metric_of
+from splicedvae.dashboard import cache, cards
+from splicedvae.dashboard.state import coloring, selection
+from splicedvae.dashboard.text import plain
+from splicedvae.dashboard.widgets import downloads, run_check, tables, underway, welcome
+from splicedvae.runs import Run, find_run
+
+#: Preferred least S + U of an entry.
+_COVERAGE: Final = 5
+
+
+def frame(
+    title: str, *, colored: bool = False, greet: bool = False, early: bool = False
+) -> tuple[cache.HeldRun, str] | None:
+    """Open a page on the chosen run, or say why there is nothing to see.
+
+    Parameters
+    ----------
+    title
+        The page's.
+    colored
+        Whether the page draws cells, so that a visitor chooses their colours.
+    greet
+        Whether the page explains the app instead, as long as the demo is open.
+    early
+        Whether the page shows the streams of a run that is still at work, too.
+
+    Returns
+    -------
+    The run and what its cells are coloured by (empty if not ``colored``); None where the run has no
+    results, which the page then says.
+    """
+    run = selection.chosen_run() or selection.opening_run()
+    if run is None:
+        tell_of_none()
+        return None
+    selection.choose_run(run)
+    if greet and selection.run_id(run) == selection.DEMO:
+        welcome.show()
+    else:
+        st.title(title, anchor=False)
+    left, right = st.columns([3, 2])
+    with left:
+        run = pick_run(run)
+    if early and run.has_streams and not run.is_finished:
+        underway.show(run)
+    elif not has_results(run):
+        return None
+    with cards.told():
+        whole = cache.hold(run)
+        color = ""
+        if colored:
+            with right:
+                color = coloring.pick(whole)
+        return whole, color
+    return None
+
+
+def tell_of_none() -> None:
+    """Say that there is no finished run at all, and what to do."""
+    welcome.show(demo=False)
+    st.info(
+        "There is no finished run on this server yet, and this installation has no demo run: "
+        "bring a file to make the first.",
+        icon=":material/hourglass_empty:",
+    )
+
+
+def has_results(run: Run) -> bool:
+    """Say whether a run has results that can be shown; the page tells why where it has none.
+
+    Parameters
+    ----------
+    run
+        Any run.
+    """
+    status = run.status
+    if status.state == "finished":
+        damage = run_check.complaint(run)
+        if damage is None:
+            return True
+        st.error(plain(damage, 400), icon=":material/error:")
+        if selection.run_id(run) != selection.DEMO:
+            _watch(run, "To the list of runs", ":material/list:")
+    elif status.is_final:
+        cards.how_it_ended(run, status)
+        _watch(run, "See its log, or start it again", ":material/replay:")
+    else:
+        st.info(
+            "This run is still at work; its results appear here when it is finished.",
+            icon=":material/progress_activity:",
+        )
+        _watch(run, "Watch it", ":material/monitoring:")
+        if run.has_streams:
+            where = {"run": selection.run_id(run)}
+            st.page_link(
+                cards.VELOCITY,
+                label="See its streams, which are there already",
+                icon=":material/air:",
+                query_params=where,
+            )
+    return False
+
+
+def _watch(run: Run, label: str, icon: str) -> None:
+    where = {"run": selection.run_id(run)}
+    st.page_link(cards.TRAIN, label=label, icon=icon, query_params=where)
+
+
+def pick_run(run: Run) -> Run:
+    """Let a visitor choose among the finished runs.
+
+    Parameters
+    ----------
+    run
+        The run that is open.
+
+    Returns
+    -------
+    The run to show.
+    """
+    found = [item for item in selection.all_runs()[0] if item.is_finished]
+    demo = selection.shipped_run()
+    if demo is not None:
+        found.append(demo)
+    if all(item.path != run.path for item in found):
+        found.insert(0, run)
+    labels = selection.run_labels(found)
+    by_id = {selection.run_id(item): item for item in found}
+    st.session_state["pick-run"] = selection.run_id(run)
+    picked = st.selectbox(
+        "Run",
+        list(labels),
+        format_func=lambda key: labels.get(key, key),
+        key="pick-run",
+        on_change=_picked,
+    )
+    return by_id.get(picked, run)
+
+
+def _picked() -> None:
+    try:
+        selection.choose_run(find_run(st.session_state["pick-run"]))
+    except RunError:
+        # Deleted in another tab: the page then opens on the first run.
+        selection.forget_run()
+
+
+def headline(run: Run) -> None:
+    """Show the numbers a lab asks for first."""
+    cells = run.predictions
+    st.caption(
+        f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.once(_held_out_words, run)}"
+    )
+    if not downloads.has_metrics(run):
+        return
+    with st.container(horizontal=True):
+        metrics = run.metrics
+        coverage = default_coverage(tables.coverages(metrics))
+        if coverage is not None:
+            _number(metrics, "pearson", coverage)
+        _number(metrics, "within_gene_r_by_cluster")
+        _number(
+            metrics,
+            "velocity_cosine_genes",
+            words=" Shuffled: permuted ratios, what chance reaches. Measured halves: how far two "
+            "velocities agree that were each computed from half of the measured molecules; a "
+            "prediction, which has less noise, can lie above.",
+            limit="measured halves",
+        )
+
+
+def _held_out_words(run: Run) -> str:
+    obs = run.predictions.obs
+    if Obs.SPLIT not in obs:
+        return "none of them trained"
+    return f"{int((obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).sum()):,} cells held out"
+
+
+def _number(
+    metrics: pd.DataFrame,
+    key: str,
+    coverage: int | None = None,
+    *,
+    words: str = "",
+    limit: str = tables.CEILING,
+) -> None:
+    """Show SplicedVAE's number, and under it the baselines' and what the noise allows."""
+    ours = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage)
+    if not np.isfinite(ours):
+        return
+    said = []
+    for source, words_for_it in (
+        (Sources.SCVI, "scVI"),
+        (Sources.GENE_MEAN, "gene mean"),
+        (Sources.SHUFFLED, "shuffled"),
+    ):
+        theirs = views.value_of(metrics, source, key, coverage)
+        if np.isfinite(theirs):
+            said.append(f"{words_for_it} {theirs:z.2f}")
+    ceiling = views.value_of(metrics, Sources.SPLICEDVAE, key, coverage, column="ceiling")
+    if np.isfinite(ceiling):
+        said.append(f"{limit} {ceiling:.2f}")
+    label = metric_of(key).at(coverage)
+    st.metric(
+        label[0].upper() + label[1:],
+        f"{ours:z.2f}",
+        delta=" · ".join(said) or None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=f"{metric_of(key).explanation}{words}",
+    )
+
+
+def default_coverage(known: list[int]) -> int | None:
+    """Choose the coverage that a page opens on.
+
+    Parameters
+    ----------
+    known
+        Least S + U of an entry, those at which there are numbers.
+    """
+    if not known:
+        return None
+    return _COVERAGE if _COVERAGE in known else known[0]

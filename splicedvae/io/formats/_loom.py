@@ -1,0 +1,157 @@
+"""Loom files, read block by block: dense on disk (genes x cells), sparse in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from splicedvae._core.errors import DataError
+from splicedvae._core.messages import shown, shown_list
+from splicedvae.io._chunks import PackedArray
+from splicedvae.io._limits import Limits
+
+_GENE_NAMES = ("Gene", "var_names", "gene_names", "gene_name", "Name", "gene_symbols", "Symbol")
+_GENE_IDS = ("Accession", "gene_ids", "gene_id", "EnsemblID", "ensembl_id")
+_CELL_NAMES = ("CellID", "obs_names", "cell_names", "cell_name", "cell_id", "barcodes", "Barcode")
+_BLOCK_BYTES = 64 * 1024**2
+
+
+def read_loom(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
+    """Read an open and checked loom file.
+
+    Parameters
+    ----------
+    file
+        HDF5 file in loom's format.
+    limits
+        Bound on the memory of the matrices read.
+    notes
+        Gets a sentence for whatever was made up or left out.
+
+    Returns
+    -------
+    AnnData, cells x genes, with the file's layers; matrices are CSR in the file's data type.
+
+    Raises
+    ------
+    DataError
+        Parts are missing or of other shapes than the main matrix.
+    """
+    main = file["matrix"]
+    if not isinstance(main, h5py.Dataset) or len(main.shape or ()) != 2:
+        raise DataError(
+            "its loom matrix is no two-dimensional array, genes x cells was expected; write the "
+            "file again with loompy."
+        )
+    n_genes, n_cells = main.shape
+    var = _attributes(file["row_attrs"], n_genes, "row_attrs")
+    obs = _attributes(file["col_attrs"], n_cells, "col_attrs")
+    genes, ids = _first(var, _GENE_NAMES), _first(var, _GENE_IDS)
+    if genes is None and ids is None:
+        raise DataError(
+            f"its loom row attributes are {shown_list(var) or 'none'}, gene names were expected in "
+            "one named Gene or Accession; add it and write the file again."
+        )
+    cells = _first(obs, _CELL_NAMES)
+    if cells is None:
+        notes.append("The loom file has no CellID attribute, so cells were numbered.")
+    left = limits.max_bytes
+    layers: dict[str, Any] = {}
+    X, left = _matrix(main, "matrix", (n_genes, n_cells), left, limits)
+    if isinstance(file.get("layers"), h5py.Group):
+        for key in file["layers"]:
+            where = f"layers/{key}"
+            layers[key], left = _matrix(file["layers"][key], where, main.shape, left, limits)
+    obsm = {key: obs.pop(key) for key in list(obs) if obs[key].ndim == 2}
+    varm = {key: var.pop(key) for key in list(var) if var[key].ndim == 2}
+    obs_names = obs.pop(cells) if cells else np.arange(n_cells).astype(str)
+    var_names = var.pop(genes) if genes else var[ids] if ids else np.arange(n_genes).astype(str)
+    return AnnData(
+        X=X,
+        obs=pd.DataFrame(obs, index=pd.Index(obs_names.astype(str), dtype=object)),
+        var=pd.DataFrame(var, index=pd.Index(var_names.astype(str), dtype=object)),
+        obsm=obsm,
+        varm=varm,
+        layers=layers,
+    )
+
+
+def _first(attributes: dict[str, np.ndarray], names: tuple[str, ...]) -> str | None:
+    return next((n for n in names if n in attributes and attributes[n].ndim == 1), None)
+
+
+def _attributes(group: Any, length: int, where: str) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    if not isinstance(group, h5py.Group):
+        raise DataError(f"its loom {where} is no group; write the file again with loompy.")
+    for key in group:
+        item = group[key]
+        shape = item.shape if isinstance(item, h5py.Dataset) else None
+        if not shape or len(shape) > 2 or shape[0] != length:
+            raise DataError(
+                f"its loom attribute {where}/{shown(key)} has shape {shape}, {length:,} entries "
+                "were expected; write the file again with loompy."
+            )
+        values = item[()]
+        if values.dtype.kind in "OS":
+            flat = [
+                v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v)
+                for v in values.ravel()
+            ]
+            values = np.array(flat, dtype=object).reshape(values.shape)
+        found[str(key)] = values
+    return found
+
+
+def _matrix(
+    dataset: Any, where: str, shape: tuple[int, int], left: int, limits: Limits
+) -> tuple[sparse.csr_matrix, int]:
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape:
+        raise DataError(
+            f"its loom {shown(where)} has another shape than the main matrix, "
+            f"{shape[0]:,} genes x {shape[1]:,} cells were expected; write the file again."
+        )
+    if dataset.dtype.kind not in "biuf":
+        raise DataError(f"its loom {shown(where)} holds {dataset.dtype}, numbers were expected.")
+    n_genes, n_cells = shape
+    wide = max(1, n_genes * dataset.dtype.itemsize)
+    step = max(1, _BLOCK_BYTES // wide)
+    chunk = dataset.chunks[1] if dataset.chunks else 1
+    step = max(step // chunk * chunk, min(chunk, step * 8))
+    packed = PackedArray.of(dataset)
+    blocks = []
+    for start in range(0, n_cells, step):
+        dense = (
+            dataset[:, start : start + step]
+            if packed is None
+            else packed.columns(start, start + step)
+        )
+        block = _sparse_block(dense)
+        left -= block.nnz * (block.dtype.itemsize + 4)
+        if left < 0:
+            limits.check_size(limits.max_bytes + 1)
+        blocks.append(block)
+    if not blocks:
+        return sparse.csr_matrix((n_cells, n_genes), dtype=dataset.dtype), left
+    return sparse.csr_matrix(sparse.vstack(blocks, format="csr")), left
+
+
+def _sparse_block(dense: np.ndarray) -> sparse.csr_matrix:
+    """Turn a dense block, genes x cells, into CSR, cells x genes.
+
+    The comparison with zero and the search in flat memory run several times as fast as scipy's
+    own search of a transposed block.
+    """
+    n_genes, n_cells = dense.shape
+    flat = np.ascontiguousarray(dense).ravel()
+    places = np.flatnonzero(flat != 0)
+    ends = np.searchsorted(places, np.arange(n_genes + 1) * n_cells)
+    by_gene = sparse.csc_matrix(
+        (flat[places], (places % max(n_cells, 1)).astype(np.int32), ends), shape=(n_cells, n_genes)
+    )
+    return sparse.csr_matrix(by_gene.tocsr())

@@ -1,0 +1,83 @@
+"""The process that works on one run: ``python -m splicedvae.pipeline.worker RUN``.
+
+It is started in a session of its own by `splicedvae.jobs.start`, tells everything through the
+run folder, and never imports streamlit.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from splicedvae._core.errors import RunError, SplicedVAEError
+from splicedvae.runs.files import CONFIG
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute a prepared run.
+
+    Parameters
+    ----------
+    arguments
+        The run folder alone; None takes the command line's.
+
+    Returns
+    -------
+    Exit code: 0 finished, 1 failed with a message in the status, 2 wrong use, 130 stopped.
+
+    Raises
+    ------
+    RunError
+        If the work could not even begin; the status holds the message.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1:
+        print("usage: python -m splicedvae.pipeline.worker RUN", file=sys.stderr)
+        return 2
+    from splicedvae.runs.run import Run
+    from splicedvae.runs.status import Status, write_status, write_worker
+
+    folder = Path(arguments[0])
+    try:
+        run = Run(folder)
+        begun = Status("running", "starting", pid=os.getpid(), started=time.time())
+        write_worker(folder, os.getpid())
+        write_status(folder, replace(begun, updated=time.time()))
+        # torch and scvi-tools take seconds to import; the page knows already that work began. None
+        # of what they make is garbage, and looking for it takes a quarter of that time.
+        gc.disable()
+        from splicedvae.pipeline._execute import execute
+
+        gc.freeze()
+        gc.enable()
+        execute(run.config, folder)
+    except KeyboardInterrupt:
+        return 130
+    except SplicedVAEError as error:
+        print(error, file=sys.stderr)
+        _fail(folder, str(error))
+        return 1
+    except Exception as error:
+        message = (
+            f"The worker could not begin ({type(error).__name__}), see the log.txt of the run: is "
+            "SplicedVAE installed completely?"
+        )
+        _fail(folder, message)
+        raise RunError(message) from error
+    return 0
+
+
+def _fail(folder: Path, message: str) -> None:
+    """Write why a run could not begin; what goes wrong later is in the status already."""
+    from splicedvae.runs.status import Status, read_status, write_status
+
+    if (folder / CONFIG).exists() and not read_status(folder).is_final:
+        write_status(folder, Status("failed", "starting", message=message, updated=time.time()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
