@@ -22,9 +22,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
-from splicedvae.jobs import control
 from splicedvae.pipeline import _execute
-from splicedvae.runs import Run, RunConfig, demo_run, files
+from splicedvae.runs import Run, RunConfig, demo_run, edit, files
 from splicedvae.runs.status import Status, write_status
 
 SOURCES = (Sources.MEASURED, Sources.SPLICEDVAE, Sources.SCVI)
@@ -62,7 +61,7 @@ def write_run(
             "seed": seed,
         }
     )
-    control.prepare_folder(folder, config)
+    edit.prepare_folder(folder, config)
     source = np.sort(rng.integers(0, small.n_obs, n_cells))
     cells = _cells(small, source, n_genes, counted, rng)
     for key in small.obsm:

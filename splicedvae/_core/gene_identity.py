@@ -200,6 +200,7 @@ def texts_of(values: Iterable[Any]) -> Texts:
 
 
 def index_texts(var: pd.DataFrame) -> Texts:
+    """Return the index as texts, empty where it only numbers the genes."""
     texts = texts_of(var.index)
     texts[_are(_UNNAMED, texts)] = ""
     return texts
@@ -271,6 +272,7 @@ def unquoted(text: str) -> str:
 
 
 def bare_identifier(text: str) -> str:
+    """Return a stable identifier in capitals and without version, any other text unquoted."""
     bare = unquoted(text)
     found = _STABLE_WITH_VERSION.fullmatch(bare)
     return bare if found is None else f"{found[1]}{found[2] or ''}".upper()

@@ -61,6 +61,7 @@ class Note(str):
     level: Level
 
     def __new__(cls, text: str, code: str = "general", level: Level | None = None) -> Self:
+        """Make a sentence with a code."""
         note = super().__new__(cls, text)
         note.code = code
         note.level = LEVELS[code] if level is None else level

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from splicedvae.runs.find import list_runs
-
 from splicedvae._core.errors import RunError
 from splicedvae.runs.checkpoint import kept_work, newest
 from splicedvae.runs.config import RunConfig
+from splicedvae.runs.find import list_runs
 from splicedvae.runs.run import Run
 from splicedvae.runs.stages import (
     LARGEST_MEASURED,

@@ -6,8 +6,9 @@ from splicedvae._core.epochs import default_epochs
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
 from splicedvae.model._minibatches import whole_batches
-from splicedvae.model._model import RatioInterval, SplicedVAE
+from splicedvae.model._model import SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
+from splicedvae.model._ratio import RatioInterval
 from splicedvae.model._schedule import (
     LEARNING_RATE,
     LearningRateDecay,

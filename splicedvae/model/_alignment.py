@@ -16,7 +16,7 @@ from splicedvae._core.gene_identity import GeneIdentity, name_numbers
 from splicedvae._core.gene_match import GeneMatch, Rule, match_genes
 from splicedvae._core.gene_names import naming_style
 from splicedvae._core.keys import Var
-from splicedvae.triage import guess_species
+from splicedvae._core.species import guess_species
 
 #: Below this share of a model's genes its latent space means nothing for the query.
 MIN_FRACTION = 0.5

@@ -17,8 +17,7 @@ from scipy.sparse import csr_matrix
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager, AnnTorchDataset
 
-from splicedvae.module import Entries
-from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY
+from splicedvae.module import SPLICED_KEY, UNSPLICED_KEY, Entries
 
 
 class Minibatch(NamedTuple):

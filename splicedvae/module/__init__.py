@@ -12,11 +12,13 @@ from splicedvae.module._likelihoods import (
     binomial_log_prob,
     weighted_squared_error,
 )
-from splicedvae.module._module import SplicedVAEModule
+from splicedvae.module._module import SPLICED_KEY, UNSPLICED_KEY, SplicedVAEModule
 from splicedvae.module._slopes import ExpressionSlopes, Slopes
 from splicedvae.module._step import SparseMinibatch, StepLosses, has_step, training_step
 
 __all__ = [
+    "SPLICED_KEY",
+    "UNSPLICED_KEY",
     "CountedEntries",
     "DispersionFit",
     "Entries",

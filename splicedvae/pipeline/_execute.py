@@ -28,8 +28,6 @@ import scvi
 import torch
 from anndata import AnnData
 from numpy.typing import NDArray
-from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.find import open_run
 
 from splicedvae import __version__, io
 from splicedvae._core.counts import at_counts
@@ -49,6 +47,8 @@ from splicedvae.pipeline._velocity_stages import VelocityStages, batches_of, cle
 from splicedvae.runs import files, stages, verdict
 from splicedvae.runs.checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs.config import RunConfig, code_version, need_layers
+from splicedvae.runs.edit import prepare_folder
+from splicedvae.runs.find import open_run
 from splicedvae.runs.run import HISTORY_COLUMNS, Run
 from splicedvae.runs.stages import Work, stage_seconds
 from splicedvae.runs.status import Status, read_status, write_worker
@@ -89,7 +89,7 @@ def execute(
     resume: bool = False,
     progress: Callable[[Status], None] | None = None,
 ) -> Run:
-    """Do the work of `splicedvae.pipeline.execute`, which says what is given, returned and raised."""
+    """Do the work of `splicedvae.pipeline.execute`; the parameters are explained there."""
     folder = Path(folder)
     if resume:
         ready_to_resume(Run(folder))
@@ -375,7 +375,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
 
     journal.stage(stages.STAGE_HELD_OUT)
     apart_totals = totals[held_out].copy()
-    assessment = assessment.assess(
+    judged = assessment.assess(
         cells[train],
         apart,
         {source: _prediction.ratio_of(model, apart_totals) for source, model in models.items()},
@@ -385,9 +385,9 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
         seed=config.seed,
     )
     latent = assessment.expression_and_latent(models, apart_totals, apart.obs, seed=config.seed)
-    metrics = pd.concat([assessment.metrics, latent], ignore_index=True)
+    metrics = pd.concat([judged.metrics, latent], ignore_index=True)
     _write_table(folder / files.METRICS, metrics)
-    _write_table(folder / files.GENES, assessment.genes, index=True)
+    _write_table(folder / files.GENES, judged.genes, index=True)
 
     _draw_latents(cells, models, config, journal)
     velocities.sample(cells, models[Sources.SPLICEDVAE], totals)
@@ -397,7 +397,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     journal.stage(stages.STAGE_COMPARE)
     rows, notes = _velocities.held_out_agreement(
         apart,
-        {source: at_counts(apart.X, ratio) for source, ratio in assessment.predictions.items()},
+        {source: at_counts(apart.X, ratio) for source, ratio in judged.predictions.items()},
         {source: cells.obsm[_LATENTS[source][0]][held_out] for source in models},
         how=config.counts,
         settings=config.velocity,
@@ -533,7 +533,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         note = assessment.groups_note(train, test)
         if note is not None:
             journal.note(note, "groups-unknown")
-        assessment = assessment.assess(
+        judged = assessment.assess(
             train,
             test,
             {
@@ -546,9 +546,9 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
             },
             seed=config.seed,
         )
-        assessed = assessment.metrics
+        assessed = judged.metrics
         _write_table(folder / files.METRICS, assessed)
-        _write_table(folder / files.GENES, assessment.genes, index=True)
+        _write_table(folder / files.GENES, judged.genes, index=True)
 
     _draw_latents(cells, models, config, journal)
     velocities.sample(cells, models[Sources.SPLICEDVAE], totals, adaptations[Sources.SPLICEDVAE])

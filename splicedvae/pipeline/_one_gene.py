@@ -16,12 +16,12 @@ import pandas as pd
 from anndata import AnnData
 from anndata.io import read_elem
 from numpy.typing import NDArray
-from splicedvae.runs.find import open_run
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Layers, Obs, Sources
 from splicedvae._core.novelty import NOVEL
 from splicedvae.runs import files
+from splicedvae.runs.find import open_run
 from splicedvae.runs.run import Run
 
 if TYPE_CHECKING:

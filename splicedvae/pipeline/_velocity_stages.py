@@ -98,9 +98,9 @@ class VelocityStages:
                 refused = f"The {Sources.LABELS[source]} velocity was refused: {entry['message']}"
                 journal.note(refused, "velocity-refused")
             entry.update((known or {}).get(source, {}))
-        stages = cls(config, folder, journal, beside, found, measured)
-        stages._write_outlines()
-        return stages
+        begun = cls(config, folder, journal, beside, found, measured)
+        begun._write_outlines()
+        return begun
 
     def _write_outlines(self) -> None:
         """Write what figures need, which is little, and tell pages of it."""

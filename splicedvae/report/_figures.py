@@ -98,7 +98,7 @@ class FigureCall:
             lines = [f"    {name}={_literal(value)},\n" for name, value in self.settings.items()]
             call = f"figure = views.{FIGURES[self.name]}(\n    run,\n{''.join(lines)})"
         return (
-            "from splicedvae.report import views\n"
+            "from splicedvae import views\n"
             "from splicedvae.runs import open_run\n\n"
             f"run = open_run({run_name(run)!r})  # or the path of the run's folder\n"
             f"{call}\n"

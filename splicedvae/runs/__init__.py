@@ -1,15 +1,5 @@
-"""Runs: a configuration in, a folder of results out, worked on by a process of its own."""
+"""What a run is: a folder with its configuration, status and results, and how it is found."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from splicedvae.jobs._estimate import Estimate, estimate, estimate_rest
-from splicedvae.jobs.control import reconcile, resume, start, stop
-from splicedvae.pipeline._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
-from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.runs.checkpoint import TRAININGS, Record
 from splicedvae.runs.config import FORMAT, RunConfig, code_version, need_layers
 from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
@@ -18,125 +8,25 @@ from splicedvae.runs.run import Run, resumable
 from splicedvae.runs.status import Status
 from splicedvae.runs.verdict import velocity_facts, velocity_verdict
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from splicedvae.io import ReadResult
-
 __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
-    "Estimate",
-    "Novelty",
-    "RatioIntervals",
     "Record",
     "Run",
     "RunConfig",
     "Status",
-    "TrainedOn",
     "annotate",
     "code_version",
     "delete",
     "demo_run",
-    "estimate",
-    "estimate_rest",
-    "evaluate_on",
-    "execute",
     "find_run",
-    "fit_of",
-    "gene_moments",
     "list_runs",
     "need_layers",
-    "novelty",
     "open_run",
-    "ratio_intervals",
-    "reconcile",
     "rename",
     "resumable",
-    "resume",
     "runs_folder",
-    "start",
-    "stop",
-    "trained_on",
     "velocity_facts",
     "velocity_verdict",
 ]
-
-
-def execute(
-    config: RunConfig,
-    folder: Path | str,
-    *,
-    resume: bool = False,
-    progress: Callable[[Status], None] | None = None,
-) -> Run:
-    """Do everything a run consists of, in this process.
-
-    Parameters
-    ----------
-    config
-        What to do.
-    folder
-        Where to write. It must not exist, be empty, or be prepared for the same configuration.
-    resume
-        Whether the folder holds a run that was stopped, lost or failed, which now goes on from
-        where its training was kept.
-    progress
-        Called with each new status.
-
-    Returns
-    -------
-    The finished run.
-
-    Raises
-    ------
-    SplicedVAEError
-        If the data or settings do not allow it; the status is then ``"failed"`` with the message.
-    RunError
-        If the folder holds another run or none that could go on, memory or disk run out, or
-        something unforeseen happens, the details of which are in the log.
-    KeyboardInterrupt
-        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
-    """
-    # torch takes seconds to import, and a page that lists runs does not need it.
-    from splicedvae.pipeline._execute import execute as work
-
-    return work(config, folder, resume=resume, progress=progress)
-
-
-def evaluate_on(
-    run: Run, result: ReadResult, *, batch_key: str | None = None, cluster_key: str | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Evaluate a trained run's models and baselines on a file with S/U.
-
-    Parameters
-    ----------
-    run
-        A finished training run.
-    result
-        The file. Cells that the models were trained on are left out.
-    batch_key
-        Column of ``obs`` with batches, if the models were trained with batches.
-    cluster_key
-        Column of ``obs`` with cell groups, or None.
-
-    Returns
-    -------
-    metrics
-        Tidy: predictor, metric, coverage, value, ceiling, n, note.
-    notes
-        What was done, one sentence each.
-
-    Raises
-    ------
-    DataError
-        If the file has no measured S/U, or no cell that was held out.
-    GenesError
-        If too few of the models' genes are in the file.
-    RunError
-        If the run was not trained.
-    """
-    from splicedvae.pipeline.assessment import assess_on
-
-    return assess_on(run, result, batch_key=batch_key, cluster_key=cluster_key)

@@ -29,7 +29,7 @@ FORMAT: Final = 1
 Kind = Literal["train", "predict"]
 
 #: Rooms whose source only shows a result; all else decides it.
-_SHOWING: Final = ("plotting", "report", "dashboard", "cli")
+_SHOWING: Final = ("plotting", "views", "report", "dashboard", "cli")
 #: Settings of the velocity that are those of the run unless others are asked for.
 FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
 #: No setting is larger; also holds off infinities and NaN.

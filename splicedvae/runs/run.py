@@ -22,6 +22,7 @@ from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Sources, Uns
 from splicedvae._core.notes import Note
 from splicedvae.runs import files
+from splicedvae.runs.checkpoint import Record, newest
 from splicedvae.runs.config import FORMAT, RunConfig
 from splicedvae.runs.stages import JUDGING
 from splicedvae.runs.status import Status, is_lost, read_status
@@ -36,6 +37,9 @@ _TEXT_COLUMNS: Final = ("gene", "predictor", "metric", "note")
 
 #: Columns of the epoch curves.
 HISTORY_COLUMNS: Final = ("predictor", "epoch", "metric", "value")
+
+#: States of a run that came to rest before its end.
+UNFINISHED: Final = ("failed", "stopped", "lost")
 
 
 class Run:
@@ -166,8 +170,6 @@ class Run:
     @property
     def _way_on(self) -> str:
         """What to do with a run that is not finished, as the end of a sentence."""
-        from splicedvae.runs.run import resumable
-
         if not self.status.is_final:
             return "wait for its end"
         kept, _ = resumable(self)
@@ -395,6 +397,31 @@ class Run:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-n:]) if n > 0 else ""
+
+
+def resumable(run: Run) -> tuple[Record | None, str]:
+    """Say whether a run could go on, and from where.
+
+    Parameters
+    ----------
+    run
+        Any run.
+
+    Returns
+    -------
+    record
+        How far its training was kept; None if the run cannot go on.
+    reason
+        Why it cannot although something was kept; empty otherwise.
+    """
+    if run.status.state not in UNFINISHED:
+        return None, ""
+    try:
+        record = newest(run.path)
+        refusal = None if record is None else record.refusal(run.config)
+    except RunError as error:
+        return None, str(error)
+    return (record, "") if refusal is None else (None, refusal)
 
 
 def lost(status: Status) -> Status:

@@ -16,7 +16,7 @@ from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Ambiguous, Layers
 from splicedvae._core.messages import about, shown, shown_list
 from splicedvae._core.species import SpeciesGuess, ensembl_share, gene_style, guess_species
-from splicedvae.io._result import Counts, ReadResult
+from splicedvae.io import Counts, ReadResult
 from splicedvae.triage._columns import batch_candidates, cluster_candidates
 from splicedvae.triage._findings import MIN_SHARED_COUNTS, Doubt, doubts, empty_below
 from splicedvae.triage._quality import layer_sums, marker_sums

@@ -81,6 +81,7 @@ from splicedvae.views._selection import (
     selection_scores,
     summarise_selection,
 )
+from splicedvae.views._settings import Setting, run_settings
 from splicedvae.views._streams import (
     ARROWS,
     COMMON,
@@ -108,6 +109,8 @@ from splicedvae.views._two_runs import (
     compared_settings,
 )
 from splicedvae.views._verdicts import Verdict, verdict
+from splicedvae.views.cautions import reading_cautions, run_cautions, stream_cautions
+from splicedvae.views.reproduce import command_line, python_call
 
 __all__ = [
     "ALL_CELLS",
@@ -136,6 +139,7 @@ __all__ = [
     "CellTime",
     "GeneFacts",
     "SelectionSummary",
+    "Setting",
     "Verdict",
     "agreement_sentence",
     "calibration_table",
@@ -148,6 +152,7 @@ __all__ = [
     "cluster_names",
     "cluster_table",
     "color_choices",
+    "command_line",
     "compared_cautions",
     "compared_metrics",
     "compared_settings",
@@ -177,13 +182,18 @@ __all__ = [
     "phase_figure",
     "predictors",
     "published_table",
+    "python_call",
     "ratio_density",
     "ratio_figure",
+    "reading_cautions",
     "reliability_figure",
+    "run_cautions",
+    "run_settings",
     "selected_cells",
     "selection_scores",
     "share_inside",
     "sources",
+    "stream_cautions",
     "stream_figure",
     "stream_lines",
     "summarise_selection",

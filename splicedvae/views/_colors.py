@@ -50,6 +50,11 @@ _OF_SPLICEDVAE: Final[Mapping[str, str]] = {
 def color_choices(run: Run) -> tuple[str, ...]:
     """Return what the cells of a run can be coloured by, the most useful first.
 
+    Parameters
+    ----------
+    run
+        A run.
+
     Returns
     -------
     Columns of ``obs`` that are categories or numbers, `CELL_DEPTH`, and, if the run has a
@@ -77,7 +82,13 @@ def color_choices(run: Run) -> tuple[str, ...]:
 
 
 def default_color(run: Run) -> str:
-    """Return the cells' clusters if the run knows them, else their depth."""
+    """Return the cells' clusters if the run knows them, else their depth.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     return cluster_key(run) or CELL_DEPTH
 
 

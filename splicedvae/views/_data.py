@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 def cluster_table(run: Run) -> pd.DataFrame:
     """Summarise the clusters of a run's cells.
 
+    Parameters
+    ----------
+    run
+        A run.
+
     Returns
     -------
     One row for each cluster: ``cluster``, ``n_cells``, ``held_out`` (cells), ``median_depth``
@@ -61,7 +66,20 @@ def cluster_table(run: Run) -> pd.DataFrame:
 
 
 def depth_figure(run: Run, *, dark: bool = False) -> go.Figure:
-    """Draw the distribution of a run's depth: totals, and the measured layers if any."""
+    """Draw the distribution of a run's depth: totals, and the measured layers if any.
+
+    Parameters
+    ----------
+    run
+        A run.
+    dark
+        Whether the figure is for the dark theme.
+
+    Raises
+    ------
+    DataError
+        If the cells hold no counts.
+    """
     cells = run.predictions
     parts = {"total": depth_of(cells)}
     for label, layer in (("spliced", Layers.SPLICED), ("unspliced", Layers.UNSPLICED)):
@@ -83,6 +101,13 @@ def depth_figure(run: Run, *, dark: bool = False) -> go.Figure:
 def unspliced_figure(run: Run, *, dark: bool = False) -> go.Figure:
     """Draw the measured unspliced fraction of each cluster of a run.
 
+    Parameters
+    ----------
+    run
+        A run.
+    dark
+        Whether the figure is for the dark theme.
+
     Raises
     ------
     DataError
@@ -100,7 +125,17 @@ def unspliced_figure(run: Run, *, dark: bool = False) -> go.Figure:
 
 
 def data_depth_figure(summary: DataSummary, *, dark: bool = False) -> go.Figure:
-    """Draw the distribution of a file's depth, from what `splicedvae.triage.inspect` found."""
+    """Draw the distribution of a file's depth, from what `splicedvae.triage.inspect` found.
+
+    Parameters
+    ----------
+    summary
+        What was found in a file.
+    dark
+        Whether the figure is for the dark theme.
+    summary
+        What was found in a file.
+    """
     histogram = plotting.Histogram(
         "total",
         summary.umis_histogram.counts,
@@ -112,6 +147,13 @@ def data_depth_figure(summary: DataSummary, *, dark: bool = False) -> go.Figure:
 
 def data_fraction_figure(summary: DataSummary, *, dark: bool = False) -> go.Figure:
     """Draw the distribution of the cells' unspliced fractions in a file.
+
+    Parameters
+    ----------
+    summary
+        What was found in a file.
+    dark
+        Whether the figure is for the dark theme.
 
     Raises
     ------
@@ -133,6 +175,13 @@ def data_fraction_figure(summary: DataSummary, *, dark: bool = False) -> go.Figu
 
 def data_unspliced_figure(summary: DataSummary, *, dark: bool = False) -> go.Figure:
     """Draw the unspliced fraction of each cluster in a file.
+
+    Parameters
+    ----------
+    summary
+        What was found in a file.
+    dark
+        Whether the figure is for the dark theme.
 
     Raises
     ------

@@ -30,6 +30,13 @@ SKILL: Final = "skill on held-out cells"
 def driver_groups(run: Run, source: str) -> tuple[str, ...]:
     """Return what driver genes of a velocity can be asked for: all cells, then clusters.
 
+    Parameters
+    ----------
+    run
+        A run.
+    source
+        Which velocity, one of `Sources`.
+
     Raises
     ------
     DataError
@@ -221,6 +228,15 @@ def time_sentences(run: Run, source: str) -> list[str]:
 
 def agreement_sentence(run: Run, source: str) -> str | None:
     """Say how a source's cosines of single cells differ between training and held-out cells.
+
+    Parameters
+    ----------
+    run
+        A run.
+    source
+        Which velocity, one of `Sources`.
+    run
+        A run.
 
     Returns
     -------

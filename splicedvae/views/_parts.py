@@ -69,7 +69,13 @@ def held_out_cells(cells: AnnData) -> NDArray[np.bool_]:
 
 
 def judged_cells(run: Run) -> NDArray[np.intp]:
-    """Return the rows of a run's held-out cells, of all its cells if none were held out."""
+    """Return the rows of a run's held-out cells, of all its cells if none were held out.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     held_out = held_out_cells(run.predictions)
     return np.flatnonzero(held_out) if held_out.any() else np.arange(run.predictions.n_obs)
 

@@ -29,7 +29,13 @@ _WITHIN_GENE: Final = "within_gene_r_"
 
 
 def predictors(run: Run) -> tuple[str, ...]:
-    """Return the predictors whose ratios can be drawn against the measured ones."""
+    """Return the predictors whose ratios can be drawn against the measured ones.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     cells = run.predictions
     if Layers.SPLICED not in cells.layers or Layers.UNSPLICED not in cells.layers:
         return ()
@@ -183,6 +189,11 @@ def coverage_figure(
 def gain_table(run: Run) -> pd.DataFrame:
     """Say how much of what is possible beyond the gene mean each predictor reaches.
 
+    Parameters
+    ----------
+    run
+        A run.
+
     Returns
     -------
     Rows like a run's metrics, ``metric`` being "rmse" or "pearson" and ``value`` the share
@@ -203,6 +214,13 @@ def gain_table(run: Run) -> pd.DataFrame:
 
 def gain_figure(run: Run, *, dark: bool = False) -> go.Figure:
     """Draw what each predictor gains over the gene mean, as a share of what is possible.
+
+    Parameters
+    ----------
+    run
+        A run.
+    dark
+        Whether the figure is for the dark theme.
 
     Raises
     ------
@@ -265,5 +283,13 @@ def within_gene_figure(run: Run, *, dark: bool = False) -> go.Figure:
 
 
 def training_figure(run: Run, *, dark: bool = False) -> go.Figure:
-    """Draw the training curves of a finished run."""
+    """Draw the training curves of a finished run.
+
+    Parameters
+    ----------
+    run
+        A run.
+    dark
+        Whether the figure is for the dark theme.
+    """
     return plotting.training_curves(run.history, dark=dark)

@@ -140,7 +140,13 @@ def cells_within(
 
 
 def cluster_names(run: Run) -> list[str]:
-    """Return the names of a run's clusters in their order; none if it has no clusters."""
+    """Return the names of a run's clusters in their order; none if it has no clusters.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     key = cluster_key(run)
     if key is None:
         return []

@@ -58,13 +58,25 @@ _LATENT: Final[Mapping[str, str]] = {
 
 
 def sources(run: Run) -> tuple[str, ...]:
-    """Return the sources of velocity a run has tried, refused ones included, in their order."""
+    """Return the sources of velocity a run has tried, refused ones included, in their order.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     account = run.velocity_account
     return tuple(source for source in Sources.VELOCITIES if source in account)
 
 
 def verdicts(run: Run) -> dict[str, Verdict]:
-    """Judge each velocity that a run has tried (`verdict`), in the order of `sources`."""
+    """Judge each velocity that a run has tried (`verdict`), in the order of `sources`.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
     return {source: verdict(run, source) for source in sources(run)}
 
 
@@ -72,6 +84,11 @@ def map_choices(run: Run) -> tuple[str, ...]:
     """Return the maps on which the velocities of a run can be drawn, `COMMON` first.
 
     A run of an earlier version has no velocity on the latent maps.
+
+    Parameters
+    ----------
+    run
+        A run.
     """
     choices = [COMMON]
     there = [_has(run, source, basis) for source, basis in _OWN.items()]
@@ -312,6 +329,11 @@ def _caption(run: Run, source: str, basis: str, on: str) -> str:
 
 def velocity_table(run: Run) -> pd.DataFrame:
     """Tell of each velocity of a run how it came about.
+
+    Parameters
+    ----------
+    run
+        A run.
 
     Returns
     -------

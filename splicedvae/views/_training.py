@@ -22,6 +22,13 @@ WATCHED_WORDS: Final = (
 def watched_figure(run: Run, *, dark: bool = False) -> go.Figure:
     """Draw skill, RMSE and within-gene r of watched held-out cells by epoch.
 
+    Parameters
+    ----------
+    run
+        A run.
+    dark
+        Whether the figure is for the dark theme.
+
     Raises
     ------
     DataError

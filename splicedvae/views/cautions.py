@@ -8,7 +8,8 @@ import numpy as np
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Obs, Sources, Split
-from splicedvae.views import sources, value_of, velocity_table, verdicts
+from splicedvae.views._parts import value_of
+from splicedvae.views._streams import sources, velocity_table, verdicts
 
 if TYPE_CHECKING:
     from splicedvae.runs import Run

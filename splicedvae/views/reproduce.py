@@ -121,7 +121,8 @@ def python_call(run: Run) -> str:
     text = json.dumps(values, indent=4, ensure_ascii=False)
     return (
         "import json\n\n"
-        "from splicedvae.runs import RunConfig, execute\n\n"
+        "from splicedvae.pipeline import execute\n"
+        "from splicedvae.runs import RunConfig\n\n"
         f"config = json.loads({_raw(text)})\n"
         'run = execute(RunConfig.from_dict(config), "RUN")\n'
     )

@@ -80,7 +80,7 @@ def test_a_report_opens_without_a_network(browser: Browser, tmp_path: Path) -> N
     assert not errors
     expect(page.get_by_role("note", name="Cautions")).to_be_visible()
     page.get_by_text("Python of this figure").first.click()
-    expect(page.get_by_text("from splicedvae.report import views").first).to_be_visible()
+    expect(page.get_by_text("from splicedvae import views").first).to_be_visible()
     context.close()
 
 

@@ -253,7 +253,7 @@ def test_three_layers_are_chosen_and_where_ambiguous_counts_go(
         asked.append(config)
         raise RunError("Nothing is started here.")
 
-    monkeypatch.setattr(runs, "start", keep)
+    monkeypatch.setattr(jobs, "start", keep)
     app = open_page(TRAIN, data=stored.id)
     assert "form-ambiguous" not in [box.key for box in app.selectbox]
     app.selectbox(key="form-layer-ambiguous").select("nascent copy").run()

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from splicedvae.runs.edit import prepare_folder
 
 from splicedvae import cli, datasets, io, plotting, triage, views
 from splicedvae._core.errors import DataError, RunError
@@ -25,6 +24,7 @@ from splicedvae.cli._training import velocity_apart
 from splicedvae.pipeline import execute
 from splicedvae.report import write_report
 from splicedvae.runs import Run, RunConfig
+from splicedvae.runs.edit import prepare_folder
 from splicedvae.velocity import VelocitySettings
 from splicedvae.views import command_line, python_call, stream_cautions
 

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from splicedvae.runs.edit import prepare_folder
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.files import replacing
 from splicedvae.jobs.journal import Journal
 from splicedvae.jobs.stopping import StopRequested, StopSignal, stop_signals
 from splicedvae.runs import Run, RunConfig, Status, files
+from splicedvae.runs.edit import prepare_folder
 from splicedvae.runs.status import STALE, is_lost, read_status, write_status, write_worker
 
 json_values = st.recursive(

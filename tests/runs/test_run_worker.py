@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 from held_runs import stop_all
-from splicedvae.runs.edit import prepare_folder
 
 from splicedvae._core.errors import RunError
 from splicedvae.jobs import reconcile, start, stop
@@ -31,6 +30,7 @@ from splicedvae.runs import (
     rename,
     runs_folder,
 )
+from splicedvae.runs.edit import prepare_folder
 from splicedvae.runs.status import read_status, read_worker
 
 #: Enough epochs that no machine finishes them before it is stopped.
@@ -132,7 +132,8 @@ def test_worker_that_does_not_listen_is_ended_by_force(small_config: RunConfig) 
 def test_same_request_from_many_tabs_and_processes_is_one_run(small_config: RunConfig) -> None:
     config = dataclasses.replace(small_config, max_epochs=ENDLESS)
     script = (
-        "import json, sys; from splicedvae.runs import RunConfig, start; "
+        "import json, sys; from splicedvae.jobs import start; "
+        "from splicedvae.runs import RunConfig; "
         "print(start(RunConfig.from_dict(json.load(sys.stdin))).id)"
     )
     other = subprocess.Popen(

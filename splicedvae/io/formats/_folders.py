@@ -14,8 +14,8 @@ from typing import Final
 from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._limits import Limits
-from splicedvae.io._name_lists import cells_of
 from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
+from splicedvae.io.formats._name_lists import cells_of
 
 _DEEPEST = 5
 _MOST_FILES = 10_000

@@ -21,16 +21,16 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Layers
 from splicedvae._core.messages import file_name, shown, shown_list
 from splicedvae.io._limits import Limits
-from splicedvae.io._name_lists import (
+from splicedvae.io._names import find_pairs, total_names
+from splicedvae.io.formats._folders import Chosen
+from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
+from splicedvae.io.formats._name_lists import (
     NameList,
     cells_of,
     genes_of,
     header_note,
     refuse_hidden_header,
 )
-from splicedvae.io._names import find_pairs, total_names
-from splicedvae.io.formats._folders import Chosen
-from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
 
 _GENES = re.compile(
     r"^(?P<stem>.*?)(features?|genes(?P<names>\.names)?|quants_mat_cols)\.(tsv|txt|csv)(\.gz)?$",

@@ -24,7 +24,7 @@ from scipy.io import mmread
 from splicedvae._core.errors import DataError
 from splicedvae._core.messages import file_name, shown
 from splicedvae.io._limits import Limits
-from splicedvae.io._name_lists import NameList
+from splicedvae.io.formats._name_lists import NameList
 
 MATRIX_FILE = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
 CELL_FILE = re.compile(

@@ -1,0 +1,1 @@
+"""What every package shares: keys, errors, notes, metrics, genes' identity, writing of files."""

@@ -1,0 +1,14 @@
+"""Who works on a run: starting, stopping and resuming it, its progress and time left."""
+
+from splicedvae.jobs._estimate import Estimate, estimate, estimate_rest
+from splicedvae.jobs.control import reconcile, resume, start, stop
+
+__all__ = [
+    "Estimate",
+    "estimate",
+    "estimate_rest",
+    "reconcile",
+    "resume",
+    "start",
+    "stop",
+]

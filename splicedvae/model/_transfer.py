@@ -1,0 +1,261 @@
+"""Cells that were not trained on: gene alignment, novelty, and what is kept of a prediction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from anndata import AnnData
+from scvi.data._utils import _get_adata_minify_type
+from scvi.model.base import BaseModelClass
+
+from splicedvae._core.errors import DataError
+from splicedvae._core.novelty import NOVEL
+from splicedvae.model._adaptation import Adaptation
+from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._cells import Cells
+from splicedvae.model._fields import (
+    contents_in,
+)
+from splicedvae.model._looking import (
+    looked_at,
+)
+from splicedvae.model._sums import AdaptationSums, NoveltySums
+from splicedvae.reconstruction import Counts
+
+
+class TransferMixin(BaseModelClass):
+    """Alignment, novelty and adaptation of cells that the model was not trained on."""
+
+    def align(self, adata: AnnData) -> tuple[AnnData, GeneAlignment]:
+        """Bring the genes of an AnnData to the model's, by identifier or name.
+
+        Parameters
+        ----------
+        adata
+            AnnData, cells x any genes, with total counts where the model was set up to look.
+
+        Returns
+        -------
+        The AnnData itself where nothing was to be done, otherwise a new one; and what was done.
+
+        Raises
+        ------
+        GenesError
+            If fewer than half of the model's genes are found, or a name stands twice and no
+            identifier tells the genes apart.
+        DataError
+            If the layer with total counts is missing.
+        """
+        self._check_layer(adata)
+        setup = self.registry_["setup_args"]
+        layer = setup["layer"]
+        layers = [setup["spliced_layer"], setup["unspliced_layer"]]
+        names = [*([layer] if layer else []), *layers]
+        return align_genes(adata, self.gene_identity, layers=names)
+
+    def _check_layer(self, adata: AnnData) -> None:
+        layer = self.registry_["setup_args"]["layer"]
+        if layer is not None and layer not in adata.layers:
+            raise DataError(
+                f"The data has no layer '{layer}', in which the model was set up to find total "
+                f"counts; put them there."
+            )
+
+    def _check_to_predict(self, adata: AnnData) -> None:
+        """Refuse data in memory that holds no raw total counts where the model looks."""
+        if adata.isbacked:
+            raise DataError(
+                "The AnnData is backed, one in memory or the name of its file was expected; give "
+                "the name of the file."
+            )
+        refuse_minified(adata, "be divided")
+
+    def _looked_at(self, adata: AnnData) -> tuple[AnnData, Counts | None]:
+        """Look at data that is not the model's own as a file is looked at that is read."""
+        contents = contents_in(self.registry_)
+        if adata is self.adata or _get_adata_minify_type(adata) is not None:
+            return adata, contents
+        self._check_layer(adata)
+        setup = self.registry_["setup_args"]
+        names = ("layer", "spliced_layer", "unspliced_layer")
+        adata, told = looked_at(adata, **{name: setup[name] for name in names}, contents=contents)
+        return adata, told or contents
+
+    def get_novelty(self, adata: AnnData | None = None) -> float:
+        r"""How unlike the training cells some cells are, as a whole.
+
+        The mean of their log-normalised totals is compared with that of the training cells. The
+        part of the shift that the model's principal components express is a change of cell states
+        that training knew; the rest is another tissue, platform or species. Novelty is the rest's
+        share:
+
+        .. math:: \frac{o}{o + i + v}
+
+        with o and i the squared lengths of the shift outside and inside the components' span (what
+        a sample of so many cells shifts by chance is taken off o), and v the variance of the
+        training cells along the components.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`; ``None`` takes the data the model was made with.
+
+        Returns
+        -------
+        From 0 to 1; above `NOVEL`, 0.25, the cells are of another kind than those of training, and
+        what the model says of their ratios is hardly more than its genes' means. Not a number for
+        a model without components.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        self._check_if_trained(warn=False)
+        if self.module.components is None:
+            return float("nan")
+        return self._novelty_of(self._cells(self._validate_anndata(adata)))
+
+    def _novelty_of(self, cells: Cells) -> float:
+        components = self.module.components
+        if components is None:
+            return float("nan")
+        sums = NoveltySums(components)
+        for block in cells.blocks():
+            sums.add(block)
+        return sums.novelty(cells.batch)
+
+    def get_adaptation(
+        self,
+        adata: AnnData | None = None,
+        *,
+        novelty: float | None = None,
+        batch_size: int | None = None,
+    ) -> Adaptation:
+        r"""Find what to keep of the predictions for cells of another kind, from totals alone.
+
+        On such cells a prediction strays as a whole, above all in how many molecules are
+        unspliced, and its differences between cells are less sure. So its mean over a gene's
+        molecules is set to the gene's mean of training, and of the differences a share is kept:
+
+        .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c} \Big/ a
+
+        The first factor is how much of the cells' shift the training cells knew (`get_novelty`).
+        The second is what two experts that err each on its own know together (Spearman and Brown
+        1910), with v the variances and c the covariance of their deviations within genes in these
+        cells; it takes the place of the amplitude a that averaging the experts is given back in
+        cells of training. A model with one expert keeps the first factor alone. On cells as those
+        of training none of it is needed, and it takes away what is true.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        novelty
+            Novelty of the cells, from 0 to 1; ``None`` takes `get_novelty`. A model without
+            components knows none, and keeps the whole unless one is given.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        For ``adaptation``.
+
+        Raises
+        ------
+        GenesError, DataError
+            As for `get_splicing_ratio`.
+        """
+        adata = self._validate_anndata(adata)
+        refuse_minified(adata)
+        if novelty is None:
+            novelty = self.get_novelty(adata)
+        elif not 0 <= novelty <= 1:
+            raise DataError(f"`novelty` is {novelty}, a number from 0 to 1 was expected.")
+        return self._adaptation_of(self._cells(adata), novelty, batch_size=batch_size)
+
+    def _adaptation_of(
+        self, cells: Cells, novelty: float, *, batch_size: int | None = None
+    ) -> Adaptation:
+        sums = AdaptationSums(self.module)
+        self.module.eval()
+        for _, minibatches in cells.minibatches(batch_size):
+            for tensors, entries in minibatches:
+                experts, combined, _ = self.module.counted_ratios(tensors, entries)
+                ratios = [ratio.cpu().numpy() for ratio in (*experts, combined)]
+                sums.add(entries.genes.numpy(), entries.counts.numpy(), ratios)
+        return sums.adaptation(self.genes, novelty)
+
+    def adaptation_for(
+        self,
+        adata: AnnData,
+        adapt: bool | None = None,
+        *,
+        batch_size: int | None = None,
+        novelty: float | None = None,
+    ) -> Adaptation | None:
+        """Decide whether predictions for some cells are to be adapted, and say what was decided.
+
+        Parameters
+        ----------
+        adata
+            As for `get_splicing_ratio`.
+        adapt
+            As for `reconstruct`.
+        batch_size
+            Cells at a time.
+        novelty
+            Of `get_novelty`, where it is known; ``None`` finds it.
+
+        Returns
+        -------
+        For ``adaptation``; ``None`` where the prediction is taken as it is.
+        """
+        self._check_if_trained(warn=False)
+        if adapt is False:
+            return None
+        adata = self._validate_anndata(adata)
+        if adapt:
+            refuse_minified(adata)
+        return self._adaptation_for(
+            self._cells(adata), adapt, batch_size=batch_size, novelty=novelty
+        )
+
+    def _adaptation_for(
+        self,
+        cells: Cells,
+        adapt: bool | None,
+        *,
+        batch_size: int | None = None,
+        novelty: float | None = None,
+    ) -> Adaptation | None:
+        if adapt is False:
+            return None
+        if novelty is None:
+            novelty = self._novelty_of(cells)
+        if adapt is None and not novelty > NOVEL:
+            return None
+        found = self._adaptation_of(cells, novelty, batch_size=batch_size)
+        done = (
+            "each gene's mean ratio was brought back to that of the training cells, and of the "
+            f"differences between cells {found.amplitude:.0%} was kept"
+        )
+        if adapt is None:
+            told = (
+                "These cells are of another kind than those the model was trained on (novelty "
+                f"{novelty:.2f} of 1): {done}; what is left of a velocity should not be trusted."
+            )
+        else:
+            told = f"{done[0].upper()}{done[1:]}."
+        return replace(found, told=told)
+
+
+def refuse_minified(
+    adata: AnnData, needed: str = "compare the cells with those of training"
+) -> None:
+    """Refuse data without counts, which were needed to do something."""
+    if _get_adata_minify_type(adata) is not None:
+        raise DataError(
+            "The data is minified, so its counts are gone, and total counts were expected to "
+            f"{needed}; pass the AnnData with counts."
+        )

@@ -1,0 +1,117 @@
+"""Where runs lie, and how one is found: by folder, by id, or the demo that is shipped."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from splicedvae._core.errors import RunError
+from splicedvae.runs import files
+from splicedvae.runs.run import Run
+
+#: Environment variable that names the folder of runs.
+RUNS_VARIABLE: Final = "SPLICEDVAE_RUNS"
+#: Name by which the shipped run is asked for.
+DEMO: Final = "demo"
+_ID: Final = re.compile(r"[0-9a-f]{16}")
+
+
+def runs_folder() -> Path:
+    """Return the folder that holds the runs of this user.
+
+    Returns
+    -------
+    What the environment variable ``SPLICEDVAE_RUNS`` names, else the system's place for a
+    user's data. It may not exist yet.
+    """
+    named = os.environ.get(RUNS_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    return platformdirs.user_data_path("splicedvae", appauthor=False) / "runs"
+
+
+def demo_run() -> Run:
+    """Return the finished run that is shipped with the package; it is read-only.
+
+    Raises
+    ------
+    RunError
+        If the package was built without it.
+    """
+    folder = Path(__file__).parents[1] / "demo"
+    if not (folder / files.CONFIG).is_file():
+        raise RunError(
+            "The demo run is not in this installation: make it with `splicedvae demo --out FOLDER`."
+        )
+    return Run(folder)
+
+
+def find_run(run_id: str) -> Run:
+    """Return the run of an id, which may come from a URL.
+
+    Parameters
+    ----------
+    run_id
+        16 hexadecimal digits, or ``"demo"``.
+
+    Raises
+    ------
+    RunError
+        If it is no id, or there is no such run.
+    """
+    if run_id == DEMO:
+        return demo_run()
+    if not _ID.fullmatch(run_id) or not (runs_folder() / run_id).is_dir():
+        raise RunError(
+            f"There is no run {run_id[:40]!r}: choose one from the list of runs, or start it."
+        )
+    return Run(runs_folder() / run_id)
+
+
+def open_run(name: str | Path) -> Run:
+    """Return the run of a folder, of an id, or the demo.
+
+    Parameters
+    ----------
+    name
+        A run folder; or an id, or ``"demo"``, if there is no such folder here.
+
+    Raises
+    ------
+    RunError
+        If there is no such run.
+    """
+    if (Path(name) / files.CONFIG).is_file():
+        return Run(name)
+    if Path(name).exists():
+        raise RunError(
+            f"{Path(name).name!r} is no run folder, it has no {files.CONFIG}: name a folder made "
+            "by `splicedvae train`."
+        )
+    return find_run(str(name))
+
+
+def list_runs() -> list[Run]:
+    """Return the runs of `runs_folder`, the newest first; the demo is not among them.
+
+    Warns
+    -----
+    UserWarning
+        For each folder that is no readable run, which is left out.
+    """
+    found: list[tuple[float, Run]] = []
+    folder = runs_folder()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        try:
+            run = Run(path)
+            found.append((run.created, run))
+        except RunError as error:
+            warnings.warn(f"The run {path.name[:40]} is left out: {error}", stacklevel=2)
+    return [run for _, run in sorted(found, key=lambda item: item[0], reverse=True)]
