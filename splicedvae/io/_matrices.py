@@ -74,6 +74,12 @@ class Matrices:
             self._seen[RAW_X] = found
         return found
 
+    @property
+    def n_more_in_raw(self) -> int:
+        """How many genes ``raw`` has that ``X`` has not."""
+        raw = self.adata.raw
+        return 0 if raw is None else len(raw.var_names.difference(self.adata.var_names))
+
     def named(self, total: str) -> Candidate:
         """Look at the matrix that a person asked for.
 

@@ -30,6 +30,7 @@ from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._layers import partly_predicted
+from splicedvae.io._memory import is_in_memory
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
@@ -138,7 +139,8 @@ def from_anndata(
     Parameters
     ----------
     adata
-        Cells x genes. It is never changed, and the result shares no counts with it.
+        Cells x genes, in memory, backed or of dask arrays. It is never changed, and the result
+        shares no counts with it.
     name
         What the data are called in messages.
     total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous
@@ -155,7 +157,7 @@ def from_anndata(
     """
     notes: list[str] = []
     with about(shown(name)), keeping(notes):
-        if adata.isbacked:
+        if not is_in_memory(adata):
             adata = adata.to_memory()
         check_all(adata)
         return _result(

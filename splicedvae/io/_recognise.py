@@ -159,6 +159,11 @@ def _search(
             return layers.all, layers.all_words
         because = f", because {_words(refused[0])}" if refused else ""
         notes.append(f"Total counts were taken from {found.source}{because}.")
+        if found.source != RAW_X and matrices.n_more_in_raw:
+            notes.append(
+                f"raw has {matrices.n_more_in_raw:,} genes more than X; name raw.X as total to "
+                "take it, if it holds counts."
+            )
         return values, found.source
     if layers is not None:
         because = _words(refused[0]) if refused else "no other matrix is there"

@@ -162,6 +162,19 @@ def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
     )
 
 
+def _raw_advice(model: GeneIdentity, adata: AnnData, n_found: int) -> str:
+    """Point to ``raw`` where it has more of the model's genes; nothing where it has not."""
+    if adata.raw is None:
+        return ""
+    in_raw = match_genes(model, adata.raw.var).n_found
+    if in_raw <= n_found:
+        return ""
+    return (
+        f"its raw has {in_raw:,} of them, so pass `adata.raw.to_adata()`, or name raw.X as total "
+        "where the data are read from a file, if raw holds counts."
+    )
+
+
 def _same(model: GeneIdentity, var: pd.DataFrame) -> bool:
     """Whether a table has the model's genes in order, by names that nothing puts in doubt."""
     if not model.names.equals(pd.Index(var.index)):
@@ -234,7 +247,7 @@ def align_genes(
         raise GenesError(
             f"{match.n_found:,} of the model's {n:,} genes ({100 * match.n_found / n:.1f}%) "
             f"are in the data, expected at least {100 * min_fraction:.0f}%; "
-            f"{_advice(model, adata.var)}"
+            f"{_raw_advice(model, adata, match.n_found) or _advice(model, adata.var)}"
         )
     alignment = _told(model, adata, match)
     selection = alignment.selection(adata.n_vars)

@@ -15,6 +15,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._limits import Limits
 from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
+from splicedvae.io.formats._name_lists import cells_of
 
 _DEEPEST = 5
 _MOST_FILES = 10_000
@@ -199,4 +200,4 @@ def _barcodes(folder: Path, limits: Limits) -> set[str]:
     """Barcodes that a folder lists; none where it has no such file."""
     reader = Reader(limits)
     file = next((item for item in sorted(folder.iterdir()) if CELL_FILE.match(item.name)), None)
-    return set() if file is None else {line.split("\t")[0].strip() for line in reader.lines(file)}
+    return set() if file is None else set(cells_of(reader.names(file)))

@@ -24,10 +24,12 @@ from scipy.io import mmread
 from splicedvae._core.errors import DataError
 from splicedvae._core.messages import file_name, shown
 from splicedvae.io._limits import Limits
+from splicedvae.io.formats._name_lists import NameList
 
 MATRIX_FILE = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
 CELL_FILE = re.compile(
-    r"^(?P<stem>.*?)(barcodes?|cells|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$", re.IGNORECASE
+    r"^(?P<stem>.*?)(barcodes?|cells|cell_metadata|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$",
+    re.IGNORECASE,
 )
 _BANNER = b"%%matrixmarket"
 _BLOCK = 1 << 20
@@ -96,6 +98,7 @@ class Reader:
         self._limits = limits
         self._left = limits.max_bytes
         self.exhausted: DataError | None = None
+        self._names: dict[Path, NameList] = {}
 
     def spend(self, count: int) -> None:
         """Take bytes off the bound.
@@ -129,10 +132,16 @@ class Reader:
                 f"{file_name(file)} cannot be unpacked or read to its end; copy it again."
             ) from error
         text = b"".join(parts).decode("utf-8", "replace")
-        lines = text.removeprefix("\ufeff").splitlines()
+        lines = re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
         while lines and not lines[-1].strip():
             lines.pop()
         return lines
+
+    def names(self, file: Path) -> NameList:
+        """Read a list of cells or genes, once for all matrices that it goes with."""
+        if file not in self._names:
+            self._names[file] = NameList.of(self.lines(file), file_name(file))
+        return self._names[file]
 
     def matrices(self, file: Path, *, most: int = 3) -> list[sparse.coo_matrix]:
         """Read a Matrix Market file.
