@@ -33,10 +33,14 @@ from splicedvae.cli._output import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from splicedvae.triage import DataSummary
 
+#: Asks for the model that fits a file best.
+BEST = "best"
 Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
 
 
@@ -93,9 +97,10 @@ def inspect(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN",
-            help="Finished run, or 'demo', that may predict the layers of a file without them: "
-            "compares its genes and cells with the file's.",
+            metavar="MODEL",
+            help="Finished run, 'demo', or stored model that may predict the layers of a file "
+            "without them: compares its genes and cells with the file's. 'best' takes the one of "
+            "the store and of your runs that fits best.",
         ),
     ] = None,
     as_json: Json = False,
@@ -106,7 +111,7 @@ def inspect(
 
     splicedvae inspect cells.h5ad
 
-    splicedvae inspect totals.h5ad --model run
+    splicedvae inspect totals.h5ad --model best
 
     splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
     """
@@ -136,19 +141,38 @@ def inspect(
 
 
 def _judged_with(
-    run: str, summary: DataSummary, cells: AnnData, batch_key: str | None
+    name: str, summary: DataSummary, cells: AnnData, batch_key: str | None
 ) -> DataSummary:
     """Say with a trained model whether a velocity is worth trying."""
     from splicedvae import pipeline, runs, triage
 
-    found = runs.open_run(run)
-    found.need_finished("a finished one was expected")
-    fit = pipeline.fit_of(pipeline.trained_on(found), cells.var, summary.species)
-    if fit.fits and not fit.other_species:
+    if name == BEST:
+        candidates = pipeline.candidates(
+            cells.var, summary.species, gene_counts=_gene_counts(cells)
+        )
+        if not candidates:
+            return replace(summary, verdict=triage.judge_with_model(summary, None))
+        source, fit = candidates[0].source, candidates[0].fit
+        stderr().print(f"- {escape(candidates[0].why)}")
+    else:
+        source = runs.open_models(name)
+        if source.run is not None:
+            source.run.need_finished("a finished one was expected")
+        fit = pipeline.fit_of(
+            pipeline.trained_on(source), cells.var, summary.species, gene_counts=_gene_counts(cells)
+        )
+    if fit.fits:
+        pair = pipeline.orthologs_between(fit.file_species, fit.model_species)
         with stderr().status("comparing the cells with those of training"), quiet_models():
-            new = pipeline.novelty(found, cells, batch_key=batch_key)
+            new = pipeline.novelty(source, cells, batch_key=batch_key, orthologs=pair)
         fit = replace(fit, novelty=new.value, novel_above=new.novel_above)
     return replace(summary, verdict=triage.judge_with_model(summary, fit))
+
+
+def _gene_counts(cells: AnnData) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.asarray(cells.X.sum(axis=0), dtype=np.float64).ravel()
 
 
 def _ambiguous_row(summary: DataSummary) -> list[tuple[str, str]]:

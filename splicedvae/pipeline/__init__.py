@@ -6,8 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.pipeline._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
+from splicedvae.pipeline._asking import (
+    Novelty,
+    TrainedOn,
+    cells_seen,
+    fit_of,
+    known_cells_note,
+    novelty,
+    orthologs_asked,
+    orthologs_between,
+    trained_on,
+)
+from splicedvae.pipeline._candidates import Candidate, candidates
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
+from splicedvae.pipeline._storing import CardWords, store_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,15 +28,23 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run, RunConfig, Status
 
 __all__ = [
+    "Candidate",
+    "CardWords",
     "Novelty",
     "RatioIntervals",
     "TrainedOn",
+    "candidates",
+    "cells_seen",
     "evaluate_on",
     "execute",
     "fit_of",
     "gene_moments",
+    "known_cells_note",
     "novelty",
+    "orthologs_asked",
+    "orthologs_between",
     "ratio_intervals",
+    "store_run",
     "trained_on",
 ]
 

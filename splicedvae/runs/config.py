@@ -21,6 +21,7 @@ from splicedvae import __version__
 from splicedvae._core.errors import DataError, RunError, SplicedVAEError
 from splicedvae._core.keys import Ambiguous, Counts, HeadKind, RatioLikelihood
 from splicedvae.runs import files
+from splicedvae.store import is_stored_model, read_stored
 from splicedvae.velocity import VelocitySettings
 
 #: Version of the run folder's layout, written in ``config.json``.
@@ -94,7 +95,11 @@ class RunConfig:
     seed
         Seed of the split, the training and the embeddings.
     model_run
-        For ``"predict"``: id or folder of the run whose models are asked.
+        For ``"predict"``: id or folder of the run whose models are asked; or a stored model, as
+        ``name@digest`` or folder.
+    orthologs
+        For ``"predict"``: species of the data, if its genes are to be found through one-to-one
+        orthologs of the model's; None finds them by identifier and name.
     """
 
     data: str
@@ -127,6 +132,7 @@ class RunConfig:
     velocity: VelocitySettings = field(default=None)  # type: ignore[assignment]
     seed: int = 0
     model_run: str | None = None
+    orthologs: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no run can do.
@@ -257,6 +263,9 @@ class RunConfig:
         values = self.to_dict()
         for name in ("data", "name"):
             del values[name]
+        if self.orthologs is None:
+            # Runs from before there was a choice keep their ids.
+            del values["orthologs"]
         if self.model_run is not None:
             values["model_run"] = _id_of(self.model_run)
         values["code"] = code_version()
@@ -352,7 +361,12 @@ def _velocity_settings(values: Any) -> VelocitySettings:
 
 
 def _id_of(model_run: str) -> str:
-    """Return the id of a run named by id or folder; a name that leads nowhere stays as it is."""
+    """Return the id of a run, or the digest of a stored model, named by id or folder.
+
+    A name that leads nowhere stays as it is.
+    """
+    if is_stored_model(Path(model_run)):
+        return read_stored(model_run).reference
     file = Path(model_run) / files.CONFIG
     if file.is_file():
         return str(files.read_json(file, "the configuration").get("id", model_run))

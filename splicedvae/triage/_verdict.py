@@ -33,6 +33,12 @@ class ModelFit:
     novelty: float | None = None
     #: Novelty above which a model knows hardly more than its genes' means.
     novel_above: float = NOVEL
+    #: Share of the file's counts that the genes found hold, and of the counts of training;
+    #: ``None`` where not known.
+    counts_share: float | None = None
+    training_share: float | None = None
+    #: In words between which species genes were mapped; ``None`` where they were not.
+    orthologs: str | None = None
 
     @property
     def share(self) -> float:
@@ -108,19 +114,24 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
                 "predict them.",
             ),
         )
+    through = "" if fit.orthologs is None else f", found through {fit.orthologs}"
+    counts_in = (
+        "" if fit.counts_share is None else f"; they hold {fit.counts_share:.0%} of its counts"
+    )
     missing = (
         "There are no spliced and unspliced counts, and the best model here knows "
         f"{fit.n_genes:,} genes, of which this file has "
-        f"{fit.n_found:,} ({fit.share:.0%})"
+        f"{fit.n_found:,} ({fit.share:.0%}{through}){counts_in}"
     )
     if not fit.fits:
         return Verdict("no", (f"{missing}, and at least {FEW_GENES:.0%} are needed to predict.",))
-    if fit.other_species:
+    if fit.other_species and (fit.orthologs is None or fit.novelty is None):
         return Verdict(
             "no",
             (
                 f"The best model here was trained on {fit.model_species} genes, and this file "
-                f"looks like {fit.file_species}: train one on a data set of that species.",
+                f"looks like {fit.file_species}: use a model of that species, or train one.",
+                *(() if fit.orthologs is None else (f"{missing}.",)),
             ),
         )
     unchecked = "Nothing in this file can check a prediction"
@@ -150,7 +161,9 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
         f"{fit.novel_above:.2f}).",
         f"{unchecked}.",
     )
-    return Verdict("doubtful" if counts else "yes", told)
+    if fit.other_species:
+        told = (*told, f"The model is of {fit.model_species}, and ratios differ between species.")
+    return Verdict("doubtful" if counts or fit.other_species else "yes", told)
 
 
 def _measured(summary: DataSummary) -> str:
