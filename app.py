@@ -34,6 +34,7 @@ def _visit() -> None:
     train = st.Page(
         cards.TRAIN, title="Train and watch", icon=":material/model_training:", url_path="train"
     )
+    models = st.Page(cards.MODELS, title="Models", icon=":material/inventory_2:", url_path="models")
     velocity = st.Page(cards.VELOCITY, title="Velocity", icon=":material/air:", url_path="velocity")
     diagnostics = st.Page(
         cards.DIAGNOSTICS, title="Diagnostics", icon=":material/straighten:", url_path="diagnostics"
@@ -57,7 +58,7 @@ def _visit() -> None:
     sections = {
         "": [home],
         "Your data": [inspect],
-        "Models": [train],
+        "Models": [train, models],
         "Results": [velocity, diagnostics, latent, genes, two_runs, provenance, present],
     }
     page = st.navigation(sections)

@@ -30,6 +30,7 @@ PROVENANCE: Final = "pages/results/provenance.py"
 TWO_RUNS: Final = "pages/results/two_runs.py"
 PRESENT: Final = "pages/results/present.py"
 TRAIN: Final = "pages/model/train.py"
+MODELS: Final = "pages/model/models.py"
 INSPECT: Final = "pages/data/inspect.py"
 
 #: Words, colour and icon of a run's states.

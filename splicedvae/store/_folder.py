@@ -90,6 +90,11 @@ class StoredModel:
         )
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """Names of its files."""
+        return (*FILES, DIGESTS)
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum((self.path / name).stat().st_size for name in (*FILES, DIGESTS))

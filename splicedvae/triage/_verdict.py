@@ -18,6 +18,12 @@ Answer = Literal["yes", "doubtful", "no"]
 #: Least share of a model's genes that a file must have to be asked about.
 FEW_GENES: Final = 0.5
 
+#: What to do where no model is worth asking.
+WAY_ON: Final = (
+    "The way on: count these cells again with introns, or train a model on cells of the same "
+    "species and tissue that have spliced and unspliced counts."
+)
+
 
 @dataclass(frozen=True)
 class ModelFit:
@@ -112,38 +118,34 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
             (
                 "There are no spliced and unspliced counts, and no trained model is here to "
                 "predict them.",
+                WAY_ON,
             ),
         )
     through = "" if fit.orthologs is None else f", found through {fit.orthologs}"
-    counts_in = (
-        "" if fit.counts_share is None else f"; they hold {fit.counts_share:.0%} of its counts"
-    )
+    held = "" if fit.counts_share is None else f"; they hold {fit.counts_share:.0%} of its counts"
     missing = (
         "There are no spliced and unspliced counts, and the best model here knows "
         f"{fit.n_genes:,} genes, of which this file has "
-        f"{fit.n_found:,} ({fit.share:.0%}{through}){counts_in}"
+        f"{fit.n_found:,} ({fit.share:.0%}{through}){held}"
     )
     if not fit.fits:
-        return Verdict("no", (f"{missing}, and at least {FEW_GENES:.0%} are needed to predict.",))
-    if fit.other_species and (fit.orthologs is None or fit.novelty is None):
-        return Verdict(
-            "no",
-            (
-                f"The best model here was trained on {fit.model_species} genes, and this file "
-                f"looks like {fit.file_species}: use a model of that species, or train one.",
-                *(() if fit.orthologs is None else (f"{missing}.",)),
-            ),
-        )
-    unchecked = "Nothing in this file can check a prediction"
+        few = f"{missing}, and at least {FEW_GENES:.0%} are needed to predict."
+        return Verdict("no", (few, WAY_ON))
+    against = []
     if fit.novelty is not None and fit.novelty > fit.novel_above:
-        return Verdict(
-            "no",
-            (
-                "The cells are of another kind than those the model was trained on (novelty "
-                f"{fit.novelty:.2f}, above {fit.novel_above:.2f} a model knows hardly more than "
-                "its genes' means).",
-            ),
+        against.append(
+            "The cells are of another kind than those the model was trained on (novelty "
+            f"{fit.novelty:.2f}, above {fit.novel_above:.2f} a model knows hardly more than its "
+            "genes' means)."
         )
+    if fit.other_species and (fit.orthologs is None or fit.novelty is None or against):
+        against.append(
+            f"The best model here was trained on {fit.model_species} genes, and this file looks "
+            f"like {fit.file_species}: ratios differ between species."
+        )
+    if against:
+        return Verdict("no", (*against, f"{missing}.", WAY_ON))
+    unchecked = "Nothing in this file can check a prediction"
     counts = [words for words in own.reasons if Note.of(words).code != "layers-missing"]
     if fit.novelty is None:
         return Verdict(

@@ -33,6 +33,7 @@ _PAGES: Final = {
     "genes": cards.GENES,
     "provenance": cards.PROVENANCE,
     "train": cards.TRAIN,
+    "models": cards.MODELS,
     "data": cards.INSPECT,
 }
 _CSS: Final = """
