@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +83,80 @@ def test_the_hub_needs_its_package_and_a_repository(
     monkeypatch.setattr(_fetch.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DownloadError, match=r"splicedvae\[hub\]"):
         models.add_model("hf://owner/name")
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(Quiet):
+    """As much of the Hugging Face hub as a download of one repository asks for."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/models/owner/pancreas/"):
+            there = sorted(Path(self.directory).iterdir())
+            tree = [
+                {"type": "file", "oid": "0" * 40, "size": file.stat().st_size, "path": file.name}
+                for file in there
+            ]
+            names = [{"rfilename": file.name} for file in there]
+            known = {"id": "owner/pancreas", "sha": COMMIT, "siblings": names, "tags": []}
+            answer = tree if "/tree/" in self.path else known
+            self._answer(json.dumps(answer).encode(), "application/json")
+            return
+        self._file(whole=True)
+
+    def do_HEAD(self) -> None:
+        self._file(whole=False)
+
+    def _file(self, *, whole: bool) -> None:
+        start = "/owner/pancreas/resolve/"
+        file = Path(self.directory) / self.path.rpartition("/")[2]
+        if not self.path.startswith(start) or not file.is_file():
+            self.send_error(404)
+            return
+        self._answer(file.read_bytes(), "application/octet-stream", whole=whole)
+
+    def _answer(self, content: bytes, kind: str, *, whole: bool = True) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if whole:
+            self.wfile.write(content)
+
+
+def test_a_repository_of_the_hub_is_added(store: Path, copy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    (copy / "README.md").write_text("not fetched")
+    handler = functools.partial(Hub, directory=str(copy))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        # The hub's package reads its endpoint when it is imported.
+        ended = subprocess.run(
+            [sys.executable, "-m", "splicedvae.cli", "models", "add", "hf://owner/pancreas"],
+            env={**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        missing = subprocess.run(
+            [sys.executable, "-m", "splicedvae.cli", "models", "add", "hf://owner/nothing"],
+            env={**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        server.shutdown()
+        thread.join()
+    assert ended.returncode == 0, ended.stderr
+    assert [file.name for file in store.iterdir()] == ["simulated-lineage"]
+    assert not (store / "simulated-lineage" / "README.md").exists()
+    assert missing.returncode == 1
+    assert "could not be downloaded" in missing.stderr
+    assert "Traceback" not in missing.stderr
