@@ -5,12 +5,13 @@ PYTHON ?=
 PORT ?= 8501
 WORKERS ?= 2
 ARGS ?=
+DATA = $(or $(SPLICEDVAE_DATA),../shared/data)
 PY = $(VENV)/bin/python
 
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint demo clean environment test-environment
+.PHONY: help app test lint demo models tables clean environment test-environment
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' Makefile
@@ -32,6 +33,12 @@ lint: test-environment ## ruff and mypy
 demo: environment ## make the demo run anew
 	rm -rf splicedvae/demo
 	@$(VENV)/bin/splicedvae demo --out splicedvae/demo
+
+models: environment ## train the bundled models anew, from the counts in SPLICEDVAE_DATA
+	@$(PY) -m splicedvae.pipeline.bundle --data "$(DATA)"
+
+tables: environment ## make the shipped tables of genes anew, from the tables in SPLICEDVAE_DATA
+	@$(PY) -m splicedvae._core.build_orthologs --data "$(DATA)"
 
 environment: ## make or mend .venv
 	@sh .ci/environment.sh app

@@ -10,6 +10,7 @@ from splicedvae import __version__
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._exporting import export, figure
+from splicedvae.cli._models import app as models
 from splicedvae.cli._predicting import predict, velocity
 from splicedvae.cli._resuming import resume
 from splicedvae.cli._sharing import app as serve
@@ -48,7 +49,8 @@ def _root(
 
     2. splicedvae train cells.h5ad --out run - SplicedVAE and scVI on data with S/U
 
-    3. splicedvae predict run totals.h5ad --out predicted.h5ad - S/U for data without
+    3. splicedvae predict run totals.h5ad --out predicted.h5ad - S/U for data without;
+    splicedvae models list shows models that need no training
 
     4. splicedvae velocity predicted.h5ad --out velocity.h5ad - scVelo on it
 
@@ -79,6 +81,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command(name="app")(serve)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

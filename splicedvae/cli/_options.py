@@ -116,6 +116,22 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an exist
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")
 ]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Folder or id of a finished run, 'demo', or a model of `splicedvae models list`.",
+    ),
+]
+OrthologsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--orthologs",
+        metavar="SPECIES",
+        help="Find the model's genes through one-to-one orthologs: species of the data, or 'auto' "
+        "to read it off its genes. For a model of another species.",
+    ),
+]
 DataFile = Annotated[
     Path,
     typer.Argument(metavar="DATA", help=f"{ACCEPTED}."),

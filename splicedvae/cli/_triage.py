@@ -31,7 +31,8 @@ def triage(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Finished run that predicts the layers of a file without S/U, or 'demo'.",
+            help="Finished run, 'demo' or stored model that predicts the layers of a file without "
+            "S/U. The one that fits best if not given.",
         ),
     ] = None,
     cluster_key: Annotated[
@@ -75,17 +76,17 @@ def triage(
 
     splicedvae triage timecourse.h5ad --model run --time-key hours --json | jq .answer
     """
-    from splicedvae import io, pipeline, runs
+    from splicedvae import io, pipeline
     from splicedvae import triage as triage_package
 
     result = io.read(data)
     predictor = None
     with stderr().status("reading") as status, quiet_models():
-        if model is not None and not result.has_measured_layers:
+        if not result.has_measured_layers:
             status.update("comparing the cells with those of training")
             species = triage_package.inspect(result, cluster_key=cluster_key).species
-            predictor = pipeline.triage_model(
-                runs.open_run(model), result.adata, species, batch_key=batch_key
+            predictor = pipeline.compared(
+                model or pipeline.BEST, result.adata, species, batch_key=batch_key
             )
         found = pipeline.triage(
             result,

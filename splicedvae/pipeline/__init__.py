@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 from splicedvae.pipeline._asking import (
     Novelty,
     TrainedOn,
+    cells_seen,
     fit_of,
+    known_cells_note,
     novelty,
+    orthologs_asked,
+    orthologs_between,
     trained_on,
-    triage_model,
 )
+from splicedvae.pipeline._candidates import BEST, Candidate, candidates, compared
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
-from splicedvae.pipeline._triage import KnownOrder, TriageModel, TriageResult, triage
+from splicedvae.pipeline._storing import CardWords, store_run
+from splicedvae.pipeline._triage import KnownOrder, TriageResult, triage
 from splicedvae.pipeline.stability import Stability, velocity_stability
 
 if TYPE_CHECKING:
@@ -25,22 +30,30 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run, RunConfig, Status
 
 __all__ = [
+    "BEST",
+    "Candidate",
+    "CardWords",
     "KnownOrder",
     "Novelty",
     "RatioIntervals",
     "Stability",
     "TrainedOn",
-    "TriageModel",
     "TriageResult",
+    "candidates",
+    "cells_seen",
+    "compared",
     "evaluate_on",
     "execute",
     "fit_of",
     "gene_moments",
+    "known_cells_note",
     "novelty",
+    "orthologs_asked",
+    "orthologs_between",
     "ratio_intervals",
+    "store_run",
     "trained_on",
     "triage",
-    "triage_model",
     "velocity_stability",
 ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from splicedvae._core.errors import DataError, VelocityError
-from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns
+from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Sources, Uns
 from splicedvae._core.shares import effective_genes, shares_of
 from splicedvae.evaluation import (
     Answer,
@@ -33,6 +33,8 @@ from splicedvae.evaluation import (
 )
 from splicedvae.io import ReadResult
 from splicedvae.pipeline import _prediction, _velocities
+from splicedvae.pipeline._asking import orthologs_between
+from splicedvae.pipeline._candidates import Candidate
 from splicedvae.pipeline.stability import (
     CHANGES,
     MIN_STABLE,
@@ -44,9 +46,6 @@ from splicedvae.pipeline.stability import (
 )
 from splicedvae.triage import DataSummary, ModelFit, inspect, judge_with_model
 from splicedvae.velocity import VelocitySettings, driver_genes, prepare
-
-if TYPE_CHECKING:
-    from splicedvae.model import SplicedVAE
 
 #: Cells that are looked at, at most.
 MAX_CELLS: Final = 2000
@@ -156,32 +155,10 @@ class TriageResult:
         }
 
 
-@dataclass(frozen=True)
-class TriageModel:
-    """A model that may predict, as the triage needs it.
-
-    Attributes
-    ----------
-    name
-        What the person calls it.
-    model
-        The model.
-    fit
-        How its genes fit the file, with its novelty.
-    trained
-        The verdict on its velocity in its own training data, if it is known.
-    """
-
-    name: str
-    model: SplicedVAE
-    fit: ModelFit
-    trained: Answer | None = None
-
-
 def triage(
     result: ReadResult,
     *,
-    predictor: TriageModel | None = None,
+    predictor: Candidate | None = None,
     cluster_key: str | None = None,
     batch_key: str | None = None,
     time_key: str | None = None,
@@ -227,7 +204,7 @@ def triage(
     say("what is in the file")
     summary = inspect(result, cluster_key=cluster_key, batch_key=batch_key)
     asked = {
-        "model": None if predictor is None else predictor.name,
+        "model": None if predictor is None else predictor.source.name,
         "cluster_key": summary.cluster_key,
         "batch_key": batch_key,
         "time_key": time_key,
@@ -250,9 +227,12 @@ def triage(
     else:
         assert predictor is not None
         origin = "predicted"
-        say(f"prediction by {predictor.name}")
+        say(f"prediction by {predictor.source.name}")
         used, halves = _predicted(cells, predictor, summary.cluster_key, batch_key, notes)
-        facts = {"novelty": _number(predictor.fit.novelty), "trained": predictor.trained}
+        facts = {
+            "novelty": _number(predictor.fit.novelty),
+            "trained": predictor.source.verdicts().get(Sources.SPLICEDVAE),
+        }
     try:
         stable = velocity_stability(
             used, settings=settings, halves=halves, seed=seed, progress=progress
@@ -279,7 +259,11 @@ def triage(
             depth=summary.umis_per_cell.median,
             **facts,
         ),
-        (*_of_stability(stable.table), *(_of_order(order) for order in orders)),
+        (
+            *_of_species(predictor, origin),
+            *_of_stability(stable.table),
+            *(_of_order(order) for order in orders),
+        ),
     )
     genes, _ = driver_genes(stable.result)
     top = genes.nlargest(N_DRIVERS, "velocity_share")["velocity_share"]
@@ -288,7 +272,7 @@ def triage(
         verdict,
         _next_step(verdict.answer, origin, predictor),
         origin=origin,
-        model=None if origin == "measured" or predictor is None else predictor.name,
+        model=None if origin == "measured" or predictor is None else predictor.source.name,
         fit=None if origin == "measured" or predictor is None else predictor.fit,
         share_of_counts=float("nan") if origin == "measured" else _share(cells, used),
         n_cells=used.n_obs,
@@ -414,13 +398,14 @@ def _bare(cells: AnnData, cluster_key: str | None) -> AnnData:
 
 def _predicted(
     cells: AnnData,
-    predictor: TriageModel,
+    predictor: Candidate,
     cluster_key: str | None,
     batch_key: str | None,
     notes: list[str],
 ) -> tuple[AnnData, Callable[[int], list[tuple[csr_matrix, Pair]]]]:
     """Predict the layers; and again from each half of the total counts."""
-    model = predictor.model
+    model = predictor.source.model()
+    pair = orthologs_between(predictor.fit.file_species, predictor.fit.model_species)
     wanted = model.registry_["setup_args"]["batch_key"]
     totals = _prediction.totals_only(cells, batch_key)
     if wanted is not None and batch_key is not None and wanted not in totals.obs:
@@ -430,7 +415,7 @@ def _predicted(
             totals.obsm[name] = cells.obsm[name]
     if cluster_key is not None:
         totals.obs[cluster_key] = cells.obs[cluster_key].to_numpy()
-    predicted = model.reconstruct(totals)
+    predicted = model.reconstruct(totals, orthologs=pair)
     record = predicted.uns[Uns.ROOT][Uns.PREDICTED]
     notes += [text for text in (record["genes"], record["intercepts"]) if text]
     whole = csr_matrix(totals.X)
@@ -440,9 +425,11 @@ def _predicted(
         for half in thin_counts(whole, seed=seed):
             one = totals.copy()
             one.X = half
-            made = model.reconstruct(one)
-            pair = tuple(csr_matrix(made.layers[n]) for n in (Layers.SPLICED, Layers.UNSPLICED))
-            parts.append((csr_matrix(made.X), (pair[0], pair[1])))
+            made = model.reconstruct(one, orthologs=pair)
+            spliced, unspliced = (
+                csr_matrix(made.layers[name]) for name in (Layers.SPLICED, Layers.UNSPLICED)
+            )
+            parts.append((csr_matrix(made.X), (spliced, unspliced)))
         return parts
 
     return _bare(predicted, cluster_key), halves
@@ -478,6 +465,20 @@ def _evidence(
         "halves_genes": float(depth["genes"].iloc[0]),
         "halves_map": float(depth["cosine"].iloc[0]),
     }
+
+
+def _of_species(predictor: Candidate | None, origin: Origin) -> list[Reason]:
+    """Say that the model is of another species, where it is."""
+    if predictor is None or origin == "measured" or not predictor.fit.other_species:
+        return []
+    fit = predictor.fit
+    told = (
+        f"The model was trained on {fit.model_species} cells, and this file looks like "
+        f"{fit.file_species}: ratios differ between species"
+    )
+    if fit.orthologs is None:
+        return [Reason("against", "another species", f"{told}.")]
+    return [Reason("caution", "another species", f"{told}; genes were found through orthologs.")]
 
 
 def _of_stability(table: pd.DataFrame) -> list[Reason]:
@@ -520,7 +521,7 @@ def _of_order(order: KnownOrder) -> Reason:
     return Reason("for", f"follows the {order.what}", f"{told}.")
 
 
-def _refused(summary: DataSummary, predictor: TriageModel | None) -> TriageResult | None:
+def _refused(summary: DataSummary, predictor: Candidate | None) -> TriageResult | None:
     """End early where no velocity can come of the file or the model."""
     if summary.has_measured_layers:
         if summary.verdict.answer != "no":
@@ -528,7 +529,7 @@ def _refused(summary: DataSummary, predictor: TriageModel | None) -> TriageResul
         words: Sequence[str] = summary.verdict.reasons
     else:
         found = judge_with_model(summary, None if predictor is None else predictor.fit)
-        fits = predictor is not None and predictor.fit.fits and not predictor.fit.other_species
+        fits = predictor is not None and predictor.fit.fits
         if fits:
             return None
         words = found.reasons
@@ -538,12 +539,12 @@ def _refused(summary: DataSummary, predictor: TriageModel | None) -> TriageResul
         summary,
         VelocityVerdict("do not show", reasons),
         _next_step("do not show", origin, predictor),
-        model=None if predictor is None else predictor.name,
+        model=None if predictor is None else predictor.source.name,
         fit=None if predictor is None else predictor.fit,
     )
 
 
-def _next_step(answer: Answer, origin: Origin, predictor: TriageModel | None) -> str:
+def _next_step(answer: Answer, origin: Origin, predictor: Candidate | None) -> str:
     """Say what to do now."""
     if origin == "measured":
         if answer == "do not show":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run
 
 #: Settings that are not options of the command.
-_ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
+_ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "orthologs", "velocity")
 #: Settings that the command would judge by the file if they were not named.
 _JUDGED: Final = ("cluster_key", "counts")
 #: Options of ``train`` and of ``velocity`` for the settings of the velocity; the number of threads
@@ -38,6 +38,7 @@ _PREDICT: Final = (
     "ambiguous",
     "counts",
     "batch_key",
+    "orthologs",
 )
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
-from trained_model import simulated, totals_only, trained
+from trained_model import simulated, stored, totals_only
 
 from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae.evaluation import Reason
-from splicedvae.pipeline import TriageModel, TriageResult, triage
+from splicedvae.pipeline import Candidate, TriageResult, triage
 from splicedvae.pipeline._triage import MAX_CELLS, KnownOrder, _of_order, _of_stability
+from splicedvae.runs.answering import ModelSource
 from splicedvae.triage import ModelFit
 
 
@@ -44,8 +45,8 @@ def without_signal(cells: AnnData) -> AnnData:
     return cells
 
 
-def candidate(novelty: float = 0.02, n_found: int = 120) -> TriageModel:
-    return TriageModel("small", trained(), ModelFit(120, n_found, None, None, novelty), "trust")
+def candidate(novelty: float = 0.02, n_found: int = 120) -> Candidate:
+    return Candidate(ModelSource(stored=stored()), ModelFit(120, n_found, None, None, novelty))
 
 
 def weights(found: TriageResult) -> dict[str, str]:

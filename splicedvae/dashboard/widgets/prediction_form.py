@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +15,7 @@ from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.dashboard.widgets import model_fit
 from splicedvae.dashboard.widgets.model_fit import Candidate
 from splicedvae.jobs import estimate
-from splicedvae.runs import Run, RunConfig
+from splicedvae.runs import ModelSource, RunConfig
 
 _NONE: Final = "none"
 #: How to come by a model where none fits.
@@ -52,32 +52,33 @@ def ask(
         st.info("There is no trained model on this server yet.", icon=":material/model_training:")
         st.markdown(_HOW)
         return None
+    _propose(model_fit.proposed(found))
     _table(found)
     usable = [one for one in found if one.fit.fits]
     if not usable:
         best = found[0]
         st.info(
-            f"No model here fits this file: the best one, “{plain(best.run.name, 60)}”, finds "
+            f"No model here fits this file: the best one, “{plain(best.source.name, 60)}”, finds "
             f"{best.fit.n_found:,} of its {best.fit.n_genes:,} genes, and at least half are "
             f"needed. The file has {plain(summary.gene_style, 120)}"
             + (
                 "; the demo model knows simulated genes only."
                 if all(model_fit.is_simulated(one.known.genes) for one in found)
-                else ": map its genes to the model's names (orthologs for another species), or "
-                "train a model that fits."
+                else ", and no model knows half of these."
             ),
             icon=":material/genetics:",
         )
         st.markdown(_HOW)
         return None
-    labels = selection.run_labels([one.run for one in usable])
+    labels = _labels(usable)
     told = {
-        selection.run_id(one.run): (
-            f"{labels[selection.run_id(one.run)]}: {one.fit.n_found:,} of {one.fit.n_genes:,} genes"
+        one.source.reference: (
+            f"{labels[one.source.reference]}: {one.fit.n_found:,} of {one.fit.n_genes:,} genes"
+            + (" through orthologs" if one.fit.orthologs is not None else "")
         )
         for one in usable
     }
-    by_id = {selection.run_id(one.run): one for one in usable}
+    by_id = {one.source.reference: one for one in usable}
     left, right = st.columns(2)
     with left:
         picked = by_id[
@@ -87,11 +88,12 @@ def ask(
                 format_func=told.__getitem__,
                 # A key for each file: the browser would keep the last file's labels.
                 key=f"predict-model-{stored.sha256[:12]}",
-                help="Finished trainings; the one that fits this file best stands first.",
+                help="Models of the store and of finished trainings; the one that fits this file "
+                "best stands first.",
             )
         ]
     with right:
-        batch = _batch(picked.run, summary)
+        batch = _batch(picked.source, summary)
     _caution(picked)
     row = st.container(horizontal=True, vertical_alignment="center")
     with row:
@@ -110,20 +112,24 @@ def ask(
         ):
             with cards.show_errors():
                 with st.spinner("Comparing the cells with those of training …"):
-                    model_fit.compare(stored, picked.run, batch)
+                    model_fit.compare(stored, picked, batch)
                 st.rerun()
-    run = picked.run
+    source = picked.source
+    # A stored model is asked with the default settings of a velocity.
+    settings: dict[str, Any] = {}
+    if source.run is not None:
+        settings = {"velocity": source.run.config.velocity, "seed": source.run.config.seed}
     config = RunConfig(
         data=stored.path,
         data_sha256=stored.sha256,
-        name=f"{stored.name.split('.')[0]} by {run.name}"[:120],
+        name=f"{stored.name.split('.')[0]} by {source.name}"[:120],
         kind="predict",
         cluster_key=summary.cluster_key,
         batch_key=batch,
-        counts=run.config.counts,
-        velocity=run.config.velocity,
-        seed=run.config.seed,
-        model_run=selection.run_id(run),
+        counts=source.counts,
+        model_run=source.reference,
+        orthologs=picked.fit.file_species if picked.fit.orthologs is not None else None,
+        **settings,
     )
     if pressed:
         return config
@@ -138,8 +144,38 @@ def ask(
     return None
 
 
-def _batch(run: Run, summary: triage.DataSummary) -> str | None:
-    if run.config.batch_key is None:
+def _labels(usable: list[Candidate]) -> dict[str, str]:
+    """Name models so that no two are called the same, by what finds them again."""
+    labels = selection.run_labels([one.source.run for one in usable if one.source.run is not None])
+    for one in usable:
+        if one.source.stored is not None:
+            labels[one.source.reference] = f"{one.source.name} · {one.source.stored.place}"
+    return labels
+
+
+def _propose(one: Candidate) -> None:
+    """Say which model fits best and why, or that none of the file's species does."""
+    fit = one.fit
+    if not fit.fits:
+        return
+    compared = (
+        " Its novelty was not looked at yet: press “Compare with its training cells”."
+        if fit.novelty is None
+        else f" Novelty of the cells: {fit.novelty:.2f}, at most {fit.novel_above:.2f} is needed."
+    )
+    said = f"{plain(one.proposal.why, 600)}{compared}"
+    if fit.other_species or (fit.novelty is not None and fit.novelty > fit.novel_above):
+        st.warning(
+            f"**No model here is made for these cells.** The nearest is {said}",
+            icon=":material/warning:",
+        )
+        st.markdown(_HOW)
+    else:
+        st.success(f"**Proposed:** {said}", icon=":material/recommend:")
+
+
+def _batch(source: ModelSource, summary: triage.DataSummary) -> str | None:
+    if source.batch_key is None:
         return None
     columns = [_NONE, *summary.batch_columns]
     picked = st.selectbox(
@@ -175,13 +211,15 @@ def _table(found: list[Candidate]) -> None:
     """Show what each model was trained on, and how it fits."""
     rows = [
         {
-            "model": line(one.run.name, 60),
+            "model": line(one.source.name, 60),
+            "from": "run" if one.source.stored is None else one.source.stored.place,
             "trained on": line(one.known.file, 60),
             "cells": one.known.n_cells,
             "species": "simulated"
             if model_fit.is_simulated(one.known.genes)
             else one.fit.model_species or "not sure",
             "genes in this file": one.fit.share,
+            "counts of this file": one.fit.counts_share,
             "novelty": one.fit.novelty,
         }
         for one in found
@@ -202,7 +240,13 @@ def _table(found: list[Candidate]) -> None:
                 format="percent",
                 min_value=0.0,
                 max_value=1.0,
-                help="Share of the model's genes that this file has by name; half are needed.",
+                help="Share of the model's genes that this file has, by name or through orthologs; "
+                "half are needed.",
+            ),
+            "counts of this file": st.column_config.NumberColumn(
+                "counts of this file",
+                format="percent",
+                help="Share of the file's counts that these genes hold.",
             ),
             "novelty": st.column_config.NumberColumn(
                 "novelty",
