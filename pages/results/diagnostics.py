@@ -304,7 +304,7 @@ def _expression(run: Run) -> None:
     )
 
 
-#: What is said in place of curves.
+#: Shown instead of curves.
 _NO_TRAINING: Final = (
     "This run trained no model. It used the models of another run; see that run's page for "
     "their training."

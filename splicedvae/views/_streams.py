@@ -1,4 +1,4 @@
-"""Velocities of a run side by side, and how each came about."""
+"""Velocities of a run side by side, and how each was computed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _GENES: Final = 200
 
 
 def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
-    """Let a visitor bring or choose a file.
+    """Let a visitor upload or choose a file.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
 
 
 def _upload() -> uploads.StoredFile | None:
-    """Keep a new upload that can be read; None where there is none, or it was taken before."""
+    """Save a new upload that can be read; None if there is none, or it was saved before."""
     given = st.file_uploader(
         "Counts: h5ad, loom, 10x h5, zip of a matrix folder (mtx), or zarr.zip",
         type=list(uploads.EXTENSIONS),
