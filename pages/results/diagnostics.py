@@ -317,7 +317,7 @@ def _training(run: Run) -> None:
         return
     show_or_explain(lambda: cache.figure(views.training_figure, run), "training-curves")
     st.caption(
-        "Losses on the training cells. They do not show overfitting; the curves of watched "
+        "Losses on the training cells. They do not show overfitting; the curves of monitored "
         "cells below do."
     )
     try:
