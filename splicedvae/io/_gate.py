@@ -1,11 +1,11 @@
 """The gate: everything from outside passes `open_checked` before anything else touches it.
 
-It looks at a file's first bytes rather than at its name, at its structure before its numbers, and
-at its declared size before its content. It gives back plain matrices in memory that scipy can work
+It checks a file's first bytes rather than its name, its structure before its numbers, and
+its declared size before its content. It returns plain matrices in memory that scipy can work
 on safely.
 
 It is the one function that has to move into a process of its own: it takes a path and numbers, and
-gives back data and sentences. Only that will put a memory limit behind it, and shield the caller
+returns data and sentences. Only that will put a memory limit behind it, and shield the caller
 from the HDF5 library itself: rare damage to a file's internal tables still makes the library end
 the process by a segmentation fault.
 """
@@ -119,8 +119,8 @@ def sentences() -> Iterator[None]:
         ) from error
     except Exception as error:  # the readers raise many types on damaged files
         raise DataError(
-            f"its content cannot be read{_element(error)}, a complete file in the format of "
-            f"{_ACCEPTED} was expected; write it again with a current version of its tool."
+            f"its content cannot be read{_element(error)}, expected a complete file in the "
+            f"format of {_ACCEPTED}; write it again with a current version of its tool."
         ) from error
 
 
@@ -139,7 +139,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     if not there:
         raise DataError("there is no such file; check the name.")
     if not place.is_dir() and not place.is_file():
-        raise DataError("it is no ordinary file (a device or pipe?); give a file or folder.")
+        raise DataError("it is not a regular file (a device or pipe?); give a file or folder.")
     return place
 
 
@@ -149,7 +149,7 @@ def _open(place: Path, limits: Limits) -> Opened:
     with place.open("rb") as stream:
         head = stream.read(4096)
         if not head:
-            raise DataError("it is empty (0 bytes), counts were expected; copy it again.")
+            raise DataError("it is empty (0 bytes), expected counts; copy it again.")
     if is_hdf5(place):
         return _open_hdf5(place, limits)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
@@ -172,17 +172,17 @@ def _not_accepted(place: Path, head: bytes) -> str:
     claim = f" although its name ends in {suffix}" if suffix in (".h5ad", ".loom", ".h5") else ""
     if head.lower().startswith(b"%%matrixmarket"):
         return (
-            "it is one Matrix Market file without barcodes and genes, its folder was expected; "
+            "it is one Matrix Market file without barcodes and genes, expected its folder; "
             "give the folder, or a zip of it."
         )
     for magic, what, remedy in _KNOWN:
         if head.startswith(magic):
-            return f"it is {what}{claim}, {_ACCEPTED} was expected; {remedy}."
+            return f"it is {what}{claim}, expected {_ACCEPTED}; {remedy}."
     if head[257:262] == b"ustar":
-        return f"it is a tar archive{claim}, {_ACCEPTED} was expected; unpack it first."
+        return f"it is a tar archive{claim}, expected {_ACCEPTED}; unpack it first."
     if _is_text(head):
-        return f"it holds text{claim}, {_ACCEPTED} was expected; write the counts as h5ad."
-    return f"it is of no known format{claim}, {_ACCEPTED} was expected; write the counts as h5ad."
+        return f"it holds text{claim}, expected {_ACCEPTED}; write the counts as h5ad."
+    return f"its format is unknown{claim}, expected {_ACCEPTED}; write the counts as h5ad."
 
 
 def _is_text(head: bytes) -> bool:
@@ -200,7 +200,7 @@ def _open_folder(folder: Path, limits: Limits) -> Opened:
         group = _zarr.open_group(folder)
         if "obs" not in group or "var" not in group:
             raise DataError(
-                "the zarr store holds no obs and var, an AnnData was expected; write it with "
+                "the zarr store holds no obs and var, expected an AnnData; write it with "
                 "AnnData.write_zarr."
             )
         return Opened(read_zarr(group), "zarr", notes)
@@ -216,7 +216,7 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
         while not _zarr.is_store(root):
             inside = list(root.iterdir())
             if not inside:
-                raise DataError("the zip is empty, a matrix folder was expected; pack it again.")
+                raise DataError("the zip is empty, expected a matrix folder; pack it again.")
             if len(inside) > 1:
                 break
             root = inside[0]
@@ -229,8 +229,8 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
                 return opened
         if not root.is_dir():
             raise DataError(
-                f"the zip holds only {shown(root.name)}, a matrix folder, zarr store or h5ad was "
-                "expected; pack the whole folder."
+                f"the zip holds only {shown(root.name)}, expected a matrix folder, zarr "
+                "store or h5ad; pack the whole folder."
             )
         return _open_folder(root, limits)
 
@@ -254,7 +254,7 @@ def claimed_note(place: Path, found: Format) -> list[str]:
     claimed = _EXTENSIONS.get(place.suffix.lower())
     if claimed is None or claimed == found:
         return []
-    return [f"Its name ends in {place.suffix} but it is {found} and was read as such."]
+    return [f"Its name ends in {place.suffix}, but it is {found} and was read as such."]
 
 
 def _read_h5ad(place: Path) -> AnnData:
@@ -262,7 +262,7 @@ def _read_h5ad(place: Path) -> AnnData:
         if file.attrs.get("encoding-type") == "anndata":
             adata: AnnData = read_dispatched(file, read_element)
             return adata
-    # Written before anndata 0.8, which alone knows how.
+    # Written before anndata 0.8, which can still read it.
     return read_h5ad(place)
 
 
@@ -282,7 +282,7 @@ def read_element(read: Any, key: str, element: Any, *, iospec: Any) -> Any:
 
 
 def format_of(file: h5py.File) -> Format:
-    """Tell the format of an HDF5 file by what it holds."""
+    """Recognize the format of an HDF5 file by its content."""
     keys = set(file.keys())
     if _hdf5.is_loom(file):
         return "loom"
@@ -292,13 +292,13 @@ def format_of(file: h5py.File) -> Format:
         return "10x h5"
     if "mod" in keys:
         raise DataError(
-            "it is a MuData file of several modalities, an AnnData was expected; save its RNA "
+            "it is a MuData file of several modalities, expected an AnnData; save its RNA "
             "modality as h5ad."
         )
     listed = ", ".join(shown(key, longest=40) for key in sorted(keys)[:5]) or "nothing"
     raise DataError(
-        f"it is an HDF5 file that holds {listed}; an AnnData (obs, var, X), loom or 10x matrix was "
-        "expected; write the counts as h5ad."
+        f"it is an HDF5 file that holds {listed}; expected an AnnData (obs, var, X), loom "
+        "or 10x matrix; write the counts as h5ad."
     )
 
 
@@ -314,7 +314,7 @@ def _element(error: BaseException) -> str:
 
 
 def check_all(adata: AnnData) -> None:
-    """Check the structure of every sparse matrix of an AnnData, wherever it stands.
+    """Check the structure of every sparse matrix of an AnnData.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ Read here: Cell Ranger and STARsolo (``matrix.mtx`` with barcodes and features),
 Velocyto (``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``; until 2020 one ``matrix.mtx`` with
 the three counts on each line), kallisto | bustools
 (``cells_x_genes.mature.mtx`` and its like, or ``spliced.mtx`` with its own barcodes and genes) and
-alevin-fry (``quants_mat.mtx``; in USA mode the genes stand three times).
+alevin-fry (``quants_mat.mtx``; in USA mode the genes are listed three times).
 """
 
 from __future__ import annotations
@@ -86,17 +86,19 @@ def _read_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnData:
         elif stem == total and not roles:
             parts |= dict(zip(_OF_LINE, read, strict=True))
             notes.append(
-                f"{shown(stem)}.mtx holds three counts on each line, as STARsolo's Velocyto wrote "
-                "them until 2020: they were read as spliced, unspliced and ambiguous ones."
+                f"{shown(stem)}.mtx holds three counts per line, as STARsolo's Velocyto "
+                "wrote them until 2020: they were read as spliced, unspliced and ambiguous "
+                "ones."
             )
         else:
             raise DataError(
-                f"{shown(stem)}.mtx holds three counts on each line and other matrices lie beside "
-                "it, one count or one such file was expected; keep one of them in the folder."
+                f"{shown(stem)}.mtx holds three counts per line and there are other "
+                "matrices next to it, expected one count or one such file; keep one of "
+                "them in the folder."
             )
     unused = sorted(set(matrices) - set(stems))
     if unused:
-        notes.append(f"Matrices {shown_list(unused)} were left out: their names say no role.")
+        notes.append(f"Matrices {shown_list(unused)} were left out: their names give no role.")
     cells = _common(list(parts.values()), notes)
     adata = AnnData(
         obs=pd.DataFrame(index=pd.Index(cells, dtype=object)), var=next(iter(parts.values())).var
@@ -130,8 +132,8 @@ def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
     distinct = list(dict.fromkeys(totals))
     if len(distinct) > 1 or (not distinct and not roles and len(free) > 1):
         raise DataError(
-            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each could "
-            "be the total counts, one was expected; put each sample into a folder of its own."
+            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each "
+            "could be the total counts, expected one; put each sample into its own folder."
         )
     if not distinct and not roles:
         distinct = list(free)
@@ -171,7 +173,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     for part in parts[1:]:
         if not part.var.index.equals(first.var.index):
             raise DataError(
-                "its matrices list different genes, one list for all was expected; count them "
+                "its matrices list different genes, expected one list for all; count them "
                 "with one reference."
             )
     if all(part.cells == first.cells for part in parts):
@@ -184,7 +186,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     shared = set(first.cells).intersection(*(set(part.cells) for part in parts[1:]))
     if not shared:
         raise DataError(
-            "its matrices have no barcode in common, the same cells were expected in all; give "
+            "its matrices have no barcode in common, expected the same cells in all; give "
             "matrices of one sample."
         )
     most = max(len(part.cells) for part in parts)
@@ -224,8 +226,8 @@ def _names_for(
             hits.append((len(own) if stem.lower().startswith(own) else -1, file))
     if not hits:
         raise DataError(
-            f"the folder holds {shown(stem)}.mtx but no {what} file, {what}.tsv or .txt was "
-            "expected beside it; add it to the folder."
+            f"the folder holds {shown(stem)}.mtx but no {what} file, expected {what}.tsv or "
+            ".txt next to it; add it to the folder."
         )
     best = max(score for score, _ in hits)
     chosen = [file for score, file in hits if score == best]
@@ -262,8 +264,8 @@ def _oriented(
     if not any(fits.values()):
         raise DataError(
             f"{file_name(file)} is {matrix.shape[0]:,} x {matrix.shape[1]:,} but "
-            f"{n_cells:,} barcodes and {n_genes:,} genes stand beside it, equal numbers were "
-            "expected; give files of one run."
+            f"{n_cells:,} barcodes and {n_genes:,} genes are next to it, expected equal "
+            "numbers; give files of one run."
         )
     as_cells = fits["cells"] and (cells_first or not fits["genes"])
     return sparse.csr_matrix(matrix if as_cells else matrix.T)

@@ -70,9 +70,9 @@ def check(folder: Path, limits: Limits) -> None:
         objects += 1
         if depth > limits.max_depth or objects > limits.max_objects:
             raise DataError(
-                f"the zarr store holds more than {limits.max_objects:,} groups or nests them more "
-                f"than {limits.max_depth} deep, a count file was expected; write it again without "
-                "the nested entries."
+                f"the zarr store holds more than {limits.max_objects:,} groups or nests "
+                f"them more than {limits.max_depth} deep, expected a count file; write it "
+                "again without the nested entries."
             )
         where = shown(here.relative_to(folder).as_posix())
         kinds: set[str] = set()
@@ -88,8 +88,8 @@ def check(folder: Path, limits: Limits) -> None:
                 kinds.add("group")
         if len(kinds) == 2:
             raise DataError(
-                f"the zarr store's entry {where} is declared as an array and as a group, one of "
-                "them was expected; write the store again."
+                f"the zarr store's entry {where} is declared as an array and as a group, "
+                "expected one of them; write the store again."
             )
         if "array" not in kinds:  # the folders below an array hold its chunks
             waiting += [
@@ -99,8 +99,8 @@ def check(folder: Path, limits: Limits) -> None:
             ]
             if any(below.is_symlink() for below in here.iterdir()):
                 raise DataError(
-                    f"the zarr store's entry {where} holds a symbolic link, plain files were "
-                    "expected; copy the store with the files themselves."
+                    f"the zarr store's entry {where} holds a symbolic link, expected plain "
+                    "files; copy the store with the files themselves."
                 )
     limits.check_size(declared)
 
@@ -114,8 +114,8 @@ def open_group(folder: Path) -> zarr.Group:
 
 def _json(place: Path, where: str) -> dict[str, Any]:
     damaged = DataError(
-        f"the zarr store's metadata of {where} are damaged, a JSON object was expected; copy the "
-        "store again."
+        f"the zarr store's metadata of {where} are damaged, expected a JSON object; copy "
+        "the store again."
     )
     if place.stat().st_size > _LARGEST_METADATA:
         raise damaged
@@ -133,7 +133,7 @@ def _check_array(content: dict[str, Any], where: str) -> int:
         if codec not in _CODECS:
             raise DataError(
                 f"the zarr store's array {where} is packed with the codec {shown(codec)}, "
-                "zstd, blosc, gzip or none was expected; write it again with one of these."
+                "expected zstd, blosc, gzip or none; write it again with one of these."
             )
     grid = content.get("chunk_grid")
     chunks = content.get("chunks")
@@ -163,7 +163,7 @@ def _codecs(content: dict[str, Any], where: str) -> Iterable[str]:
                 listed += [*(inner.get("codecs") or []), *(inner.get("index_codecs") or [])]
         if not isinstance(name, str):
             raise DataError(
-                f"the zarr store's metadata of {where} name no codec, a name was expected; copy "
+                f"the zarr store's metadata of {where} name no codec, expected a name; copy "
                 "the store again."
             )
         yield name.removeprefix("numcodecs.")
@@ -174,8 +174,8 @@ def _product(shape: Any, where: str) -> int:
         isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape
     ):
         raise DataError(
-            f"the zarr store's array {where} has no valid shape, whole numbers were expected; copy "
-            "the store again."
+            f"the zarr store's array {where} has no valid shape, expected whole numbers; "
+            "copy the store again."
         )
     return math.prod(shape)
 
