@@ -91,6 +91,6 @@ def test_the_demo_is_no_model_for_real_genes(
     cells = totals_of(simulate(n_cells=210, n_genes=60, seed=4))
     cells.var_names = [f"GENE{number}A" for number in range(60)]
     app = opened(cells, tmp_path, monkeypatch)
-    assert "the demo model knows simulated genes only" in told(app)
+    assert "the demo model has simulated genes only" in told(app)
     assert "How to get a model that fits" in told(app)
     assert "predict" not in [button.key for button in app.button]
