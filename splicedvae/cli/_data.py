@@ -140,7 +140,7 @@ def _judged_with(
     from splicedvae import pipeline, runs, triage
 
     found = runs.open_run(run)
-    found.need_finished("expected a finished run")
+    found.need_finished("a finished run is needed")
     fit = pipeline.fit_of(pipeline.trained_on(found), cells.var, summary.species)
     if fit.fits and not fit.other_species:
         with stderr().status("comparing the cells with those of training"), quiet_models():
