@@ -57,7 +57,7 @@ def write(file: Path, n_cells: int, n_genes: int, *, layers: bool = True, seed: 
     n_cells, n_genes
         Shape; cells beyond 100,000 repeat the first ones.
     layers
-        Whether spliced and unspliced counts are written beside the totals.
+        Whether spliced and unspliced counts are written in addition to the totals.
     seed
         Seed of all draws.
 

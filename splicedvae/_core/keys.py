@@ -48,7 +48,7 @@ class Layers:
     #: Moments and velocity, as scVelo names them.
     MS: Final = "Ms"
     MU: Final = "Mu"
-    #: Spliced moments that totals let expect at the gene's mean ratio: what the graph of the
+    #: Spliced moments expected from totals at the gene's mean ratio: what the graph of the
     #: balanced model compares. Computed where it is needed; only exports hold it.
     MS_EXPECTED: Final = "Ms_expected"
     VELOCITY: Final = "velocity"
@@ -126,7 +126,7 @@ class Var:
     VELOCITY_SLOPE: Final = "velocity_qreg_ratio"
     #: Count-weighted standard deviation of a source's ratio within the gene.
     RATIO_SD: Final = "velocity_ratio_sd"
-    #: True where that deviation is no more than rounding, so that the gene has no velocity.
+    #: True where that deviation is only rounding, so that the gene has no velocity.
     DEGENERATE: Final = "velocity_degenerate"
     GENE_MEAN: Final = "gene_mean_splicing_ratio"
     #: Share of the squared length of the velocity, mean over cells.

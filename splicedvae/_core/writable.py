@@ -177,7 +177,7 @@ def _is_encodable(texts: Iterable[str]) -> bool:
 
 
 def _as_text(value: Any) -> Any | None:
-    """Return a value of mixed or unknown parts as texts; None where that says nothing."""
+    """Return a value of mixed or unknown parts as texts; None if that is not informative."""
     if isinstance(value, list | tuple | set | frozenset):
         parts = sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value)
         return np.array(list(parts), dtype=object)

@@ -30,7 +30,7 @@ def takes(
     panels: Mapping[Any, Sequence[str]],
     renamed: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for each of some settings.
+    """Add an option to a command for each of some settings.
 
     Parameters
     ----------

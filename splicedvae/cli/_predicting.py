@@ -186,7 +186,7 @@ def velocity(
     """Compute RNA velocity with scVelo from measured or predicted layers.
 
     The output has scVelo's names (Ms, Mu, velocity, velocity_graph, velocity_umap, ...), so
-    scv.pl and CellRank work on it. If the ratios vary by no more than rounding, or counts are too
+    scv.pl and CellRank work on it. If the ratios vary only by rounding, or counts are too
     few, the command ends with an error instead of writing arrows.
 
     [bold]Examples[/bold]

@@ -168,7 +168,7 @@ def verify(entry: PublicDataset, path: Path, known_hash: str | None = None) -> N
 
 
 class _Bar(tqdm):
-    """A progress bar that is true before its total is known, as pooch asks."""
+    """A progress bar that is truthy before its total is known, as pooch requires."""
 
     def __bool__(self) -> bool:
         return True
@@ -209,7 +209,7 @@ def _download(
             f"The data set {entry.name!r} {failed} ({failure(error, _TIMEOUT)}): {by_hand}"
         ) from error
     except ValueError as error:
-        # This is how pooch says that the checksum is another one; it has removed what came.
+        # pooch reports a wrong checksum this way; it has removed the download.
         raise DownloadError(
             f"The download of the data set {entry.name!r} does not have the checksum "
             f"{expected} and was removed; try again, and if its publisher has replaced the "

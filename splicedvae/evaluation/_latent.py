@@ -1,4 +1,4 @@
-"""How well a latent space keeps what is known of the cells apart, and batches together.
+"""How well a latent space separates known cell types, and mixes batches.
 
 The definitions are those of scib (Luecken et al. 2022, *Nature Methods* 19, 41) as the package
 scib-metrics computes them, by scikit-learn: scib-metrics itself would bring a second framework
@@ -40,7 +40,7 @@ def latent_metrics(
     time: ArrayLike | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Judge a latent space by labels and times that it was not given.
+    """Evaluate a latent space with labels and times that it was not trained on.
 
     Parameters
     ----------

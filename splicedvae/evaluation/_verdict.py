@@ -1,7 +1,8 @@
 """One rule for the verdict on a velocity: trust, look closer, or do not show.
 
 Every place that says so, a page, a slide, a report, a figure, the command line and an exported
-file, asks here. `docs/trust.md` explains the rule and gives its error rates.
+Pages, slides, reports, figures, the command line and exported files use it. `docs/trust.md`
+explains the rule and gives its error rates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One digest for a file or a folder: by it a run knows its data again."""
+"""One digest for a file or a folder: a run recognizes its data by it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def read(
     path
         File or folder.
     total
-        Where raw total counts stand: ``"X"``, ``"raw.X"``, the name of a layer,
+        Where raw total counts are: ``"X"``, ``"raw.X"``, the name of a layer,
         ``"spliced + unspliced"`` or ``"spliced + unspliced + ambiguous"``. ``None`` searches X,
         raw.X and layers under the usual names; where X holds only some of the measured layers,
         such as the spliced one, the sum of all of them is taken.
@@ -181,8 +181,8 @@ def _result(
 ) -> ReadResult:
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise DataError(
-            f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
-            "expected; check the filtering before it was written."
+            f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, expected at least "
+            "one of each; check the filtering before it was written."
         )
     adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
@@ -252,7 +252,7 @@ def assemble(
     var = adata.var if found.var is None else found.var
     if found.var is not None:
         notes.append(
-            f"raw.X has {len(found.var):,} genes and X {adata.n_vars:,}; all of raw's were taken."
+            f"raw.X has {len(found.var):,} genes and X {adata.n_vars:,}; all of raw's were used."
         )
     obs = _frame(adata.obs, "obs", notes)
     var = _frame(var, "var", notes)
@@ -261,8 +261,8 @@ def assemble(
     uns = copying.deepcopy(dict(adata.uns)) if copy else dict(adata.uns)
     if len(adata.obsp) or len(adata.varp):
         notes.append(
-            f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) were left "
-            "out; neighbours are computed anew."
+            f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) "
+            "were left out; neighbors are recomputed."
         )
     if "neighbors" in uns:
         del uns["neighbors"]
@@ -330,7 +330,9 @@ def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
         out[column] = out[column].map(_text).where(~missing, None)
         mixed.append(column)
     if mixed:
-        notes.append(f"Columns of {where} with mixed values ({shown_list(mixed)}) became text.")
+        notes.append(
+            f"Columns of {where} with mixed values ({shown_list(mixed)}) were converted to text."
+        )
     if any(not isinstance(column, str) for column in out.columns):
         out.columns = [str(column) for column in out.columns]
     return out
@@ -351,7 +353,7 @@ def _name_genes(var: pd.DataFrame, notes: list[str]) -> None:
         column = _naming_column(var)
         if column is not None:
             notes.append(
-                f"Genes were only numbered, so their names were taken from var {shown(column)}."
+                f"Genes were only numbered, so their names were read from var {shown(column)}."
             )
             names = texts_of(var[column])
     # A name is missing, not a gene called nan, where several genes have it.
@@ -366,7 +368,7 @@ def _name_genes(var: pd.DataFrame, notes: list[str]) -> None:
         names[places] = [f"{UNNAMED}{place}" for place in places] if ids is None else ids[places]
         places = np.flatnonzero(names == "")
         names[places] = [f"{UNNAMED}{place}" for place in places]
-        source = "were numbered" if ids is None else f"took them from var {ids_in}"
+        source = "were numbered" if ids is None else f"read them from var {ids_in}"
         notes.append(f"{int(nameless.sum()):,} genes had no name and {source}.")
     index = pd.Index(names, dtype=object)
     if not index.is_unique and not nameless.all():
@@ -415,8 +417,8 @@ def _unique(
         taken.add(f"{name}-{number}")
         names[place] = f"{name}-{number}"
     told = (
-        f"{len(repeated):,} names of {what} occurred before (such as {shown(repeated[0])}) and "
-        "got a number after them."
+        f"{len(repeated):,} names of {what} are duplicates (such as {shown(repeated[0])}) "
+        "and got a number after them."
     )
     notes.append(Note(told, "names-repeated"))
     return pd.Index(names, dtype=object)

@@ -1,6 +1,6 @@
 """Starting, stopping and resuming runs.
 
-A run is worked on by a process of its own, in a session of its own: it survives the page, the
+A run has its own process, in its own session: it survives the page, the
 tab and the server, and a signal to its group reaches whatever it started.
 """
 
@@ -46,7 +46,7 @@ SPIN_COUNT: Final = "1000"
 
 
 def start(config: RunConfig, *, name: str | None = None) -> Run:
-    """Have a run worked on by a process of its own, and return at once.
+    """Start a run in its own process, and return at once.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def resume(run: Run) -> Run:
 
     Returns
     -------
-    The run, worked on by a process of its own. Trainings that were finished are not repeated.
+    The run, in its own process. Trainings that were finished are not repeated.
 
     Raises
     ------
@@ -252,7 +252,7 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    """Signal a worker's group; a worker without a group of its own is signaled alone."""
+    """Signal a worker's group; a worker without its own group is signaled alone."""
     try:
         if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)

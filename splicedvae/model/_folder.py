@@ -1,4 +1,4 @@
-"""A model as weights.safetensors and model.json: data only, nothing that runs when read."""
+"""A model as weights.safetensors and model.json: data only, no code is executed when read."""
 
 from __future__ import annotations
 

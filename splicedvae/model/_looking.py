@@ -1,4 +1,4 @@
-"""An AnnData that a person holds, looked at before a model is set up on it or asked about it."""
+"""Check a user's AnnData before a model is set up on it or predicts from it."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class TransferMixin(BaseModelClass):
         Returns
         -------
         From 0 to 1; above `NOVEL`, 0.25, the cells are out of distribution, and
-        what the model says of their ratios is hardly more than its genes' means. Not a number for
+        its predicted ratios are hardly better than each gene's mean. Not a number for
         a model without components.
 
         Raises

@@ -91,7 +91,7 @@ def execute(
         If the folder holds another run or none that can be resumed, memory or disk run out, or
         something unforeseen happens, the details of which are in the log.
     KeyboardInterrupt
-        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
+        If SIGINT or SIGTERM requested a stop; the status is then ``"stopped"``.
     """
     # torch takes seconds to import, and a page that lists runs does not need it.
     from splicedvae.pipeline._execute import execute as work

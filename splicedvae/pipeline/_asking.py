@@ -1,4 +1,4 @@
-"""What can be known of a trained model before it is asked about a file: its genes, its novelty."""
+"""Query a trained model before a prediction: its genes, the novelty of a file."""
 
 from __future__ import annotations
 

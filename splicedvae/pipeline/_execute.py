@@ -119,7 +119,7 @@ def execute(
             raise KeyboardInterrupt from None
         except SplicedVAEError as error:
             if error.__cause__ is not None:
-                # The sentence says what to do; where it came from concerns who mends the code.
+                # The sentence says what to do; the traceback is for developers.
                 journal.log(traceback.format_exc())
             journal.close("failed", str(error))
             raise
@@ -172,7 +172,7 @@ def _take_folder(folder: Path, config: RunConfig) -> None:
         prepare_folder(folder, config)
         return
     run = Run(folder)
-    # The id also holds the code version, which may have moved on since the run was asked for.
+    # The id also holds the code version, which may have moved on since the run was requested.
     if run.config != config:
         raise RunError(
             f"The folder {folder.name!r} holds another run ({run.name!r}): choose a new folder."
@@ -226,7 +226,7 @@ class _Input:
 
 
 def _read(config: RunConfig, journal: Journal) -> _Input:
-    """Read the file again and check that it is the one the run was asked about."""
+    """Read the file again and check that it is the file of the run."""
     journal.stage(stages.STAGE_READ)
     result = io.read(
         config.data,
@@ -301,7 +301,7 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
 
 
 def _identified(var: pd.DataFrame, sha256: str, journal: Journal) -> pd.DataFrame:
-    """Return what says which gene is which; genes that are only numbered are known in their file.
+    """Return the identity of genes; genes that are only numbered are valid in their file.
 
     Parameters
     ----------

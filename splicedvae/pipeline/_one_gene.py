@@ -1,4 +1,4 @@
-"""What a page of one gene asks of a run: its moments, and how sure the model is of its ratio.
+"""Data for the page of one gene: its moments, and the intervals of its ratio.
 
 A velocity file holds moments of all genes, a gigabyte for many cells; one gene's are read without
 the others. Intervals are not kept in a run: they are drawn from its model, for as many cells as a
@@ -33,7 +33,7 @@ N_SAMPLES: Final = 60
 
 @dataclass(frozen=True)
 class RatioIntervals:
-    """How sure a model is of its ratios.
+    """Intervals of a model's ratios.
 
     Attributes
     ----------

@@ -224,7 +224,7 @@ class _Trainings:
         if self._watched is not None and isinstance(model, SplicedVAE):
             callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
         if not isinstance(model, SplicedVAE):
-            # The baseline learns as fast and as long as SplicedVAE does.
+            # The baseline has the same schedule as SplicedVAE.
             callbacks.append(LearningRateDecay())
         # Last, so that the checkpoint includes the report of the epoch.
         callbacks.append(keeper)

@@ -27,7 +27,7 @@ FORMAT: Final = 1
 
 #: Packages whose source only displays results; all others determine them.
 _SHOWING: Final = ("plotting", "views", "report", "dashboard", "cli")
-#: Settings of the velocity that are those of the run unless others are asked for.
+#: Settings of the velocity that are those of the run unless others are requested.
 FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 

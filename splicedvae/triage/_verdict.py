@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Answer = Literal["yes", "doubtful", "no"]
 
-#: Least share of a model's genes that a file must have to be asked about.
+#: Minimum share of a model's genes that a file must have for a prediction.
 FEW_GENES: Final = 0.5
 
 #: What to do where no model is worth asking.
@@ -59,7 +59,7 @@ class ModelFit:
 
     @property
     def fits(self) -> bool:
-        """Whether the model can be asked at all."""
+        """Whether the model can predict for the file."""
         return self.share >= FEW_GENES
 
 

@@ -1,6 +1,6 @@
 """The common ground of all velocities: one choice of genes, one neighbor graph, one embedding.
 
-Two velocities can be compared only if they differ in nothing but the spliced and unspliced
+Two velocities can be compared only if they differ only in the spliced and unspliced
 counts. Everything else therefore comes from the total counts, which all sources share.
 """
 
@@ -201,7 +201,7 @@ def check_prepared(adata: AnnData) -> None:
 
 
 def check_graph(adata: AnnData) -> None:
-    """Refuse a neighbor graph that lost edges when cells were taken away after `prepare`.
+    """Refuse a neighbor graph that lost edges when cells were removed after `prepare`.
 
     Raises
     ------

@@ -379,7 +379,7 @@ def gene_time_figure(
     Returns
     -------
     One figure. Ratios are known where a cell has counts of the gene. Pooled ratios are over all
-    cells asked for, single ones over those of `drawn_cells`.
+    cells requested, single ones over those of `drawn_cells`.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def command_line(run: Run) -> str:
 
     Returns
     -------
-    For a shell, with file names in place of paths and only the settings that the command would
+    For a shell, with file names instead of paths and only the settings that the command would
     not choose itself. A run of kind ``"predict"`` takes two commands, which write its
     predictions and their velocity into files.
     """

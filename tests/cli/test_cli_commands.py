@@ -205,7 +205,7 @@ def test_predict_takes_and_writes_zarr_and_tells_the_same(
     given.write_zarr(store)
     result = command("predict", trained[0], store, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "Total counts were taken from X." in result.stderr
+    assert "Total counts were read from X." in result.stderr
     assert "found by name" in result.stderr
     assert "120 cells" in result.stderr
     found, expected = ad.read_zarr(out), ad.read_h5ad(predicted)

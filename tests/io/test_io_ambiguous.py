@@ -70,7 +70,7 @@ def test_few_ambiguous_counts_of_velocyto_are_kept_apart(counts):
     assert same(result.adata.X, counts.X)
     for key in WORDS[2]:
         assert same(result.adata.layers[key], data.layers[key])
-    assert any("kept apart" in note for note in result.notes)
+    assert any("kept separate" in note for note in result.notes)
 
 
 def test_a_sum_without_few_ambiguous_counts_stays_the_total(counts):
@@ -95,7 +95,7 @@ def test_where_they_go_can_be_chosen(counts, words, share):
     assert apart.spliced_source == f"layers/{words[0]}"
     assert added.spliced_source == f"layers/{words[0]} + layers/{words[2]}"
     for result in (apart, added):
-        assert any("as asked" in note and "Ambiguous" in note for note in result.notes)
+        assert any("as requested" in note and "Ambiguous" in note for note in result.notes)
 
 
 def test_three_layers_can_be_named(counts):
@@ -115,7 +115,7 @@ def test_three_layers_can_be_named(counts):
         ({"ambiguous_layer": "nothing"}, "there is no layer 'nothing'"),
         (
             {"spliced_layer": "mature", "unspliced_layer": "nascent", "ambiguous_layer": "mature"},
-            "two layers were expected",
+            "expected two layers",
         ),
     ],
 )

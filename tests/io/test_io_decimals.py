@@ -95,12 +95,12 @@ def test_what_ambient_removal_leaves_is_counts(name):
 def test_scaled_and_transformed_counts_are_not_even_when_named(name):
     assert kind_of(NORMALISED[name]) == "normalised"
     for total in (None, "X"):
-        with pytest.raises(DataError, match="normalised"):
+        with pytest.raises(DataError, match="normalized"):
             from_anndata(of(NORMALISED[name]), total=total)
 
 
 def test_estimated_counts_are_rounded():
-    """As expectation maximisation leaves them: some counts are shared by genes."""
+    """As expectation maximization leaves them: some counts are shared by genes."""
     rng = np.random.default_rng(3)
     matrix = COUNTS + rng.choice([0] * 9 + [0.5, 1 / 3, 0.25], COUNTS.shape)
     assert kind_of(matrix) == "estimated"

@@ -109,7 +109,7 @@ def test_raw_is_cut_as_well(counts, told_in_raw):
 
 def test_antibodies_alone_are_refused(counts):
     counts.var["feature_types"] = "Antibody Capture"
-    with pytest.raises(DataError, match="gene expression was expected"):
+    with pytest.raises(DataError, match="expected gene expression"):
         from_anndata(counts)
 
 

@@ -32,7 +32,7 @@ def kb() -> anndata.AnnData:
 
 
 def ambient() -> anndata.AnnData:
-    """Totals with decimals, and normalised layers beside them."""
+    """Totals with decimals, and normalized layers beside them."""
     rng = np.random.default_rng(1)
     counts = rng.poisson(rng.lognormal(1, 1.5, 30) * rng.gamma(3, 0.4, (24, 1)))
     data = anndata.AnnData(np.clip(counts - rng.uniform(0, 0.4, counts.shape), 0, None))

@@ -71,8 +71,8 @@ def test_log_normalised_real_counts_are_refused(real_data):
 
     plain = anndata.read_h5ad(real_data / "human_pbmc_400cells_totals_only.h5ad")
     scanpy.pp.normalize_total(plain, target_sum=1e4)
-    with pytest.raises(DataError, match="normalised"):
+    with pytest.raises(DataError, match="normalized"):
         from_anndata(plain)
     scanpy.pp.log1p(plain)
-    with pytest.raises(DataError, match=r"log-normalised\?"):
+    with pytest.raises(DataError, match=r"log-normalized\?"):
         from_anndata(plain)

@@ -194,7 +194,7 @@ def test_cells_at_the_same_place_are_neighbours(
 def test_too_few_cells(cells: AnnData) -> None:
     with pytest.raises(VelocityError, match="29 cells, expected at least 30"):
         vl.prepare(cells[:29].copy())
-    with pytest.raises(VelocityError, match="40 cells, expected more than the 40 neighbours"):
+    with pytest.raises(VelocityError, match="40 cells, expected more than the 40 neighbors"):
         vl.prepare(
             cells[:40].copy(), settings=vl.VelocitySettings(mode="stochastic", n_neighbors=40)
         )

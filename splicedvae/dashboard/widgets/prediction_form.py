@@ -1,4 +1,4 @@
-"""The form that asks a trained model about a file, and says how well each model fits it."""
+"""The form for predicting with a trained model, with each model's fit to the file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from splicedvae.runs import ModelSource, RunConfig
 _NONE: Final = "none"
 #: How to come by a model where none fits.
 _HOW: Final = (
-    "**How to get a model that fits:**\n"
-    "1. Find a data set of the same species and tissue, from a like protocol, that has spliced and "
-    "unspliced counts, or count one anew with introns (velocyto, STARsolo's Velocyto, alevin-fry "
-    "or kb count).\n"
-    "2. Bring it above and train on it: a few hundred cells are the least, thousands are better.\n"
-    "3. Come back to this file under “Files on this server”: the new model stands first here."
+    "**How to get a model that fits:**\n1. Find a data set of the same species, tissue and "
+    "protocol that has spliced and unspliced counts, or recount one with introns "
+    "(velocyto, STARsolo's Velocyto, alevin-fry or kb count).\n2. Upload it above and "
+    "train on it: a few hundred cells are the minimum, thousands are better.\n3. Return to "
+    "this file under “Files on this server”: the new model is listed first."
 )
 
 
 def ask(
     stored: StoredFile, summary: triage.DataSummary, found: list[Candidate]
 ) -> RunConfig | None:
-    """Ask which model shall predict, and return the configuration once the button was pressed.
+    """Let a visitor choose the model, and return the configuration when the button is pressed.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def ask(
             f"{best.fit.n_found:,} of its {best.fit.n_genes:,} genes, and at least half are "
             f"needed. The file has {plain(summary.gene_style, 120)}"
             + (
-                "; the demo model knows simulated genes only."
+                "; the demo model has simulated genes only."
                 if all(model_fit.is_simulated(one.known.genes) for one in found)
                 else ", and no model knows half of these."
             ),
@@ -107,11 +106,11 @@ def ask(
             "Compare with its training cells",
             icon=":material/difference:",
             key="compare-cells",
-            help="Novelty: how unlike these cells' totals are to those of training, 0 to 1. The "
-            "first time takes some seconds more.",
+            help="Novelty of these cells relative to the training cells, from their totals, 0 "
+            "to 1. The first time takes a few seconds more.",
         ):
             with cards.show_errors():
-                with st.spinner("Comparing the cells with those of training …"):
+                with st.spinner("Comparing the cells with the training cells …"):
                     model_fit.compare(stored, picked, batch)
                 st.rerun()
     source = picked.source
@@ -184,7 +183,7 @@ def _batch(source: ModelSource, summary: triage.DataSummary) -> str | None:
         index=min(1, len(columns) - 1),
         format_func=lambda name: line(name, 60),
         key="predict-batch",
-        help="The model was trained with batches and needs to know them.",
+        help="The model was trained with batches and needs them for a prediction.",
     )
     return None if picked == _NONE else picked
 
@@ -193,16 +192,16 @@ def _caution(one: Candidate) -> None:
     fit = one.fit
     if fit.other_species:
         st.warning(
-            f"This model was trained on {plain(fit.model_species)} genes, and the file looks like "
-            f"{plain(fit.file_species)}: splicing differs between species, so do not trust "
-            "arrows from it.",
+            f"This model was trained on {plain(fit.model_species)} genes, and the file "
+            f"looks like {plain(fit.file_species)}: splicing differs between species, so do "
+            "not trust arrows from this model.",
             icon=":material/warning:",
         )
     elif fit.novelty is not None and fit.novelty > fit.novel_above:
         st.warning(
-            f"These cells are out of distribution for the model (novelty {fit.novelty:.2f}): "
-            "the model knows hardly more than its genes' means here, so use a model of a more "
-            "similar data set.",
+            "These cells are out of distribution for the model (novelty "
+            f"{fit.novelty:.2f}): its predictions are hardly better than each gene's mean, "
+            "so use a model of a more similar data set.",
             icon=":material/warning:",
         )
 
@@ -217,7 +216,7 @@ def _table(found: list[Candidate]) -> None:
             "cells": one.known.n_cells,
             "species": "simulated"
             if model_fit.is_simulated(one.known.genes)
-            else one.fit.model_species or "not sure",
+            else one.fit.model_species or "not certain",
             "genes in this file": one.fit.share,
             "counts of this file": one.fit.counts_share,
             "novelty": one.fit.novelty,
@@ -230,10 +229,10 @@ def _table(found: list[Candidate]) -> None:
         key="models",
         column_config={
             "cells": st.column_config.NumberColumn(
-                "cells", format="localized", help="Of the run, held-out ones among them."
+                "cells", format="localized", help="Cells of the run, including held-out ones."
             ),
             "species": st.column_config.TextColumn(
-                "species", help="By the names of the model's genes."
+                "species", help="From the names of the model's genes."
             ),
             "genes in this file": st.column_config.ProgressColumn(
                 "genes in this file",
@@ -251,10 +250,11 @@ def _table(found: list[Candidate]) -> None:
             "novelty": st.column_config.NumberColumn(
                 "novelty",
                 format="%.2f",
-                help="How unlike the cells are to those of training; above 0.25 a model knows "
-                "hardly more than its genes' means. Press “Compare with its training cells”.",
+                help="Novelty of the cells relative to the training cells. Above 0.25 "
+                "predictions are hardly better than each gene's mean. Press “Compare with "
+                "its training cells”.",
             ),
         },
         placeholder="not compared",
-        alt="What each trained model was trained on, and how it fits this file.",
+        alt="Training data of each trained model, and its fit to this file.",
     )

@@ -4,7 +4,7 @@ Read here: Cell Ranger and STARsolo (``matrix.mtx`` with barcodes and features),
 Velocyto (``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``; until 2020 one ``matrix.mtx`` with
 the three counts on each line), kallisto | bustools
 (``cells_x_genes.mature.mtx`` and its like, or ``spliced.mtx`` with its own barcodes and genes) and
-alevin-fry (``quants_mat.mtx``; in USA mode the genes stand three times).
+alevin-fry (``quants_mat.mtx``; in USA mode the genes are listed three times).
 """
 
 from __future__ import annotations
@@ -92,17 +92,19 @@ def _read_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnData:
         elif stem == total and not roles:
             parts |= dict(zip(_OF_LINE, read, strict=True))
             notes.append(
-                f"{shown(stem)}.mtx holds three counts on each line, as STARsolo's Velocyto wrote "
-                "them until 2020: they were read as spliced, unspliced and ambiguous ones."
+                f"{shown(stem)}.mtx holds three counts per line, as STARsolo's Velocyto "
+                "wrote them until 2020: they were read as spliced, unspliced and ambiguous "
+                "ones."
             )
         else:
             raise DataError(
-                f"{shown(stem)}.mtx holds three counts on each line and other matrices lie beside "
-                "it, one count or one such file was expected; keep one of them in the folder."
+                f"{shown(stem)}.mtx holds three counts per line and there are other "
+                "matrices next to it, expected one count or one such file; keep one of "
+                "them in the folder."
             )
     unused = sorted(set(matrices) - set(stems))
     if unused:
-        notes.append(f"Matrices {shown_list(unused)} were left out: their names say no role.")
+        notes.append(f"Matrices {shown_list(unused)} were left out: their names give no role.")
     cells = _common(list(parts.values()), notes)
     adata = AnnData(
         obs=pd.DataFrame(index=pd.Index(cells, dtype=object)), var=next(iter(parts.values())).var
@@ -136,8 +138,8 @@ def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
     distinct = list(dict.fromkeys(totals))
     if len(distinct) > 1 or (not distinct and not roles and len(free) > 1):
         raise DataError(
-            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each could "
-            "be the total counts, one was expected; put each sample into a folder of its own."
+            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each "
+            "could be the total counts, expected one; put each sample into its own folder."
         )
     if not distinct and not roles:
         distinct = list(free)
@@ -177,7 +179,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     for part in parts[1:]:
         if not part.var.index.equals(first.var.index):
             raise DataError(
-                "its matrices list different genes, one list for all was expected; count them "
+                "its matrices list different genes, expected one list for all; count them "
                 "with one reference."
             )
     if all(part.cells == first.cells for part in parts):
@@ -190,7 +192,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     shared = set(first.cells).intersection(*(set(part.cells) for part in parts[1:]))
     if not shared:
         raise DataError(
-            "its matrices have no barcode in common, the same cells were expected in all; give "
+            "its matrices have no barcode in common, expected the same cells in all; give "
             "matrices of one sample."
         )
     most = max(len(part.cells) for part in parts)
@@ -234,8 +236,8 @@ def _names_for(
             hits.append((len(own) if stem.lower().startswith(own) else -1, file))
     if not hits:
         raise DataError(
-            f"the folder holds {shown(stem)}.mtx but no {what} file, {what}.tsv or .txt was "
-            "expected beside it; add it to the folder."
+            f"the folder holds {shown(stem)}.mtx but no {what} file, expected {what}.tsv or "
+            ".txt next to it; add it to the folder."
         )
     best = max(score for score, _ in hits)
     chosen = [file for score, file in hits if score == best]
@@ -277,8 +279,8 @@ def _fit(
         n_cells, n_genes = shape if cells_first else shape[::-1]
         raise DataError(
             f"{file_name(file)} is {shape[0]:,} x {shape[1]:,} but {len(cells):,} barcodes and "
-            f"{len(genes):,} genes stand beside it, equal numbers were "
-            f"expected{cells.off_by_a_line(n_cells) or genes.off_by_a_line(n_genes)}; give files "
+            f"{len(genes):,} genes are next to it, expected equal "
+            f"numbers{cells.off_by_a_line(n_cells) or genes.off_by_a_line(n_genes)}; give files "
             "of one run."
         )
     return next((fit for fit in fits if fit.cells.header is fit.genes.header is None), fits[0])
