@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from splicedvae.evaluation._agreement import cell_agreement
 from splicedvae.evaluation._baselines import (
+    BASELINES,
+    Baseline,
     GeneMean,
     GroupMean,
     NearestNeighbours,
@@ -56,7 +58,9 @@ from splicedvae.evaluation._verdict import (
 from splicedvae.evaluation._watched import WatchedRatio
 
 __all__ = [
+    "BASELINES",
     "Answer",
+    "Baseline",
     "GeneMean",
     "GroupMean",
     "NearestNeighbours",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from splicedvae._core.counts import cell_sizes, count_matrix, gene_sums
 from splicedvae._core.errors import DataError
-from splicedvae._core.keys import Layers
+from splicedvae._core.keys import Layers, Sources
 from splicedvae.evaluation import _logistic
 
 #: Pseudo-molecules of the ratio of all genes behind each gene of `RidgeOnPCA`, as in `GeneMean`.
@@ -497,3 +497,21 @@ def _fitted(ratio: NDArray[np.float64] | None) -> NDArray[np.float64]:
     if ratio is None:
         raise DataError("The baseline is not fitted yet, expected a fitted one; call `fit` first.")
     return ratio
+
+
+class Baseline(Protocol):
+    """A predictor that needs training cells with S/U, and totals alone to predict."""
+
+    def fit(self, adata: AnnData, /) -> Self:
+        """Learn from training cells x genes with totals and measured layers."""
+
+    def predict(self, adata: AnnData, /) -> NDArray[np.floating]:
+        """Return ratios, shape (n_cells, n_genes), from totals in ``X``."""
+
+
+#: Baselines that every evaluation fits, by source; each is made with a seed.
+BASELINES: Final[Mapping[str, Callable[[int], Baseline]]] = {
+    Sources.RIDGE: lambda seed: RidgeOnPCA(seed=seed),
+    Sources.KNN: lambda seed: NearestNeighbours(seed=seed),
+    Sources.GENE_MEAN: lambda seed: GeneMean(),
+}

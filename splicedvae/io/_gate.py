@@ -109,8 +109,8 @@ def sentences() -> Iterator[None]:
         ) from error
     except Exception as error:  # the readers raise many types on damaged files
         raise DataError(
-            f"its content cannot be read{_element(error)}, expected a complete file in the format of "
-            f"{ACCEPTED}; write it again with a current version of its tool."
+            f"its content cannot be read{_element(error)}, expected a complete file in the "
+            f"format of {ACCEPTED}; write it again with a current version of its tool."
         ) from error
 
 

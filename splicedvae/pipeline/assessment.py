@@ -17,10 +17,9 @@ from splicedvae._core.gene_match import match_genes
 from splicedvae._core.keys import Layers, Obs, Sources, Split
 from splicedvae._core.labels import batch_labels
 from splicedvae.evaluation import (
+    BASELINES,
     GeneMean,
     GroupMean,
-    NearestNeighbours,
-    RidgeOnPCA,
     gene_metrics,
     latent_metrics,
     predictive_coverage,
@@ -186,9 +185,7 @@ def assess(
     mean = gene_means(train)
     found: dict[str, NDArray[np.floating]] = {
         **ratios,
-        Sources.RIDGE: RidgeOnPCA(seed=seed).fit(train).predict(totals),
-        Sources.KNN: NearestNeighbours(seed=seed).fit(train).predict(totals),
-        Sources.GENE_MEAN: GeneMean().fit(train).predict(totals),
+        **{source: make(seed).fit(train).predict(totals) for source, make in BASELINES.items()},
     }
     if shared_groups(train, test):
         found[Sources.GROUP_MEAN] = (
