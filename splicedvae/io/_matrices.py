@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._counts import Candidate, candidate
 
@@ -100,5 +101,6 @@ class Matrices:
         options = ["X", RAW_X] if self.adata.raw is not None else ["X"]
         raise DataError(
             f"there is no '{shown(total)}' to take total counts from, one of "
-            f"{shown_list([*options, *self.adata.layers])} was expected; name one that is there."
+            f"{shown_list([*options, *named_layers(self.adata)])} was expected; "
+            "name one that is there."
         )

@@ -13,6 +13,7 @@ from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Counts
 from splicedvae._core.labels import batch_labels, label_texts
+from splicedvae._core.layers import named_layers
 
 
 def look_before_setup(
@@ -108,7 +109,7 @@ def looked_at(
     if seen.refusal is not None:
         elsewhere = (
             " `splicedvae.io.from_anndata` looks for counts in raw.X and layers as well."
-            if adata.raw is not None or len(adata.layers)
+            if adata.raw is not None or named_layers(adata)
             else ""
         )
         raise DataError(
