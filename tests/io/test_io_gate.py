@@ -13,6 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import anndata
 import h5py
 import numpy as np
 import pytest
