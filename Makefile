@@ -1,6 +1,7 @@
 # Two commands matter: `make app` and `make test`. Both make .venv when it is missing or outdated.
 
 VENV ?= .venv
+NEWEST ?= .venv-newest
 PYTHON ?=
 PORT ?= 8501
 WORKERS ?= 2
@@ -11,7 +12,7 @@ PY = $(VENV)/bin/python
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint demo models tables clean environment test-environment
+.PHONY: help app test test-newest lint docs demo models tables clean environment test-environment
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' Makefile
@@ -24,6 +25,17 @@ app: environment ## serve the dashboard on localhost:8501
 # A file's tests stay in one worker, so that a model trained for them is trained once.
 test: test-environment ## run every test
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# Newer than requirements.txt: what pip resolves today within the ranges of pyproject.toml.
+test-newest: VENV = $(NEWEST)
+test-newest: ## run every test on the newest versions allowed (PYTHON=python3.13)
+	@sh .ci/environment.sh newest
+	@$(PY) --version
+	@$(PY) -m pip freeze --exclude-editable | grep -iE '^(torch|scvi-tools|anndata|scanpy|scvelo|numpy|pandas|scipy|zarr|streamlit)=='
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+docs: test-environment ## build the documentation into build/docs, warnings are errors
+	@$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
 
 lint: test-environment ## ruff and mypy
 	@$(PY) -m ruff check .
@@ -47,5 +59,5 @@ test-environment: ## the same with the test tools
 	@sh .ci/environment.sh tests
 
 clean: ## remove .venv, caches and build products
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(NEWEST) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

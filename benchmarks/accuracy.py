@@ -32,6 +32,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from splicedvae._core.layers import named_layers
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SPLICEDVAE_DATA", REPOSITORY.parent / "shared" / "data"))
 PANCREAS = DATA / "mouse_pancreas_e15.h5ad"
@@ -457,7 +459,7 @@ def _trained(train, seed: int, **options):
 
 def _totals(cells):
     bare = cells.copy()
-    for name in list(bare.layers):
+    for name in named_layers(bare):
         del bare.layers[name]
     return bare
 

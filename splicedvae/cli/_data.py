@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from splicedvae._core.layers import drop_layers
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -74,8 +75,7 @@ def simulate(
         n_cells, n_genes, topology=topology, n_batches=n_batches, truth=not totals_only, seed=seed
     )
     if totals_only:
-        for name in list(adata.layers):
-            del adata.layers[name]
+        drop_layers(adata)
     write_h5ad(adata, out)
     stderr().print(f"{n_cells:,} cells x {n_genes:,} genes written to {escape(out)}.")
 

@@ -306,6 +306,8 @@ def check_all(adata: AnnData) -> None:
 
 def _check_nested(mapping: Mapping[str, Any], where: str) -> None:
     for key, value in mapping.items():
+        if key is None:  # X, in the layers of anndata 0.13
+            continue
         place = f"{where}/{shown(key)}"
         if isinstance(value, Mapping):
             _check_nested(value, place)

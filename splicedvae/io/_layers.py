@@ -18,6 +18,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import LAYERS_JOINED, Ambiguous, Layers, Obs, Uns
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown, shown_list
 from splicedvae._core.sparse import add
 from splicedvae.io._counts import Candidate, as_counts
@@ -153,7 +154,7 @@ def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measu
             "name the other too."
         )
     predicted = predicted_layers(adata)
-    names = [name for name in adata.layers if name not in predicted]
+    names = [name for name in named_layers(adata) if name not in predicted]
     _check_named(asked, adata)
     if asked.spliced is not None and asked.unspliced is not None:
         partner = next((p for p in find_pairs(names) if p.spliced == asked.spliced), None)
@@ -208,7 +209,7 @@ def _check_named(asked: Asked, adata: AnnData) -> None:
         if name not in adata.layers:
             raise DataError(
                 f"there is no layer '{shown(name)}', expected one of "
-                f"{shown_list(adata.layers) or 'no layers at all'}; name one that is there."
+                f"{shown_list(named_layers(adata)) or 'no layers at all'}; name one that is there."
             )
         if name in seen:
             raise DataError(

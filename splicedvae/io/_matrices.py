@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._counts import Candidate, candidate
 
@@ -106,5 +107,5 @@ class Matrices:
         options = ["X", RAW_X] if self.adata.raw is not None else ["X"]
         raise DataError(
             f"there is no '{shown(total)}' to read total counts from, expected one of "
-            f"{shown_list([*options, *self.adata.layers])}; name one of them."
+            f"{shown_list([*options, *named_layers(self.adata)])}; name one of them."
         )

@@ -14,6 +14,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.keys import Counts
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown
 from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import candidate
@@ -48,7 +49,7 @@ def is_in_memory(adata: AnnData) -> bool:
     adata
         Cells x genes.
     """
-    matrices = [adata.X, *adata.layers.values()]
+    matrices = [adata.X, *(adata.layers[name] for name in named_layers(adata))]
     return not adata.isbacked and all(
         matrix is None or isinstance(matrix, np.ndarray) or sparse.issparse(matrix)
         for matrix in matrices

@@ -22,6 +22,7 @@ from splicedvae._core.gene_identity import (
     texts_of,
 )
 from splicedvae._core.keys import Ambiguous, Layers, Uns, Var
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import about, file_name, keeping, shown, shown_list
 from splicedvae._core.native import native
 from splicedvae._core.notes import Note
@@ -186,7 +187,7 @@ def _result(
         )
     adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
-    names = tuple(str(key) for key in adata.layers if key not in predicted)
+    names = tuple(str(key) for key in named_layers(adata) if key not in predicted)
     found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
     _keep_predicted(out, notes)
@@ -293,7 +294,7 @@ def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool
     """Keep the package's own layers; give the names of those that were left out."""
     keep = OWN_LAYERS | predicted_layers(adata)
     dropped = []
-    for key in adata.layers:
+    for key in named_layers(adata):
         if key in found.used_layers or f"layers/{key}" == found.total_source:
             continue
         stale = found.var is not None or (key in _MEASURED and key not in predicted_layers(adata))

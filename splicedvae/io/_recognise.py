@@ -16,6 +16,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Ambiguous
+from splicedvae._core.layers import named_layers
 from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import Candidate, as_counts
 from splicedvae.io._layers import (
@@ -201,7 +202,7 @@ def _proposed(matrices: Matrices, layers: Measured | None) -> list[Candidate]:
     raw = matrices.raw(like_x=layers is not None)
     if raw is not None:
         proposed.append(raw)
-    names = total_names(matrices.adata.layers)
+    names = total_names(named_layers(matrices.adata))
     return [*proposed, *(matrices.layer(name) for name in names if name not in matrices.used)]
 
 

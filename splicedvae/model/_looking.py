@@ -124,7 +124,7 @@ def looked_at(
 
 def _elsewhere(adata: AnnData) -> str:
     """Say whether the reader finds counts in ``raw`` or layers; nothing where there are none."""
-    if adata.raw is None and not len(adata.layers):
+    if adata.raw is None and not named_layers(adata):
         return ""
     try:
         found = io.from_anndata(adata)

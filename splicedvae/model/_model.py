@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, SCVI):
     """Variational autoencoder of total counts that also predicts the splicing ratio.
 
-    Adds to scVI :cite:p:`Lopez18` a decoder for rho = S / (S + U) per gene and cell, trained
+    Adds to scVI (Lopez et al. 2018) a decoder for rho = S / (S + U) per gene and cell, trained
     jointly on expression and on measured spliced and unspliced counts. The encoder sees
     total counts only, so the trained model answers on data that were never split into
     spliced and unspliced.
@@ -108,7 +108,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
     >>> import splicedvae
     >>> cells = splicedvae.datasets.simulate()
     >>> train, totals_only = cells[::2].copy(), cells[1::2].copy()
-    >>> totals_only.layers.clear()
+    >>> del totals_only.layers["spliced"], totals_only.layers["unspliced"]
     >>> splicedvae.SplicedVAE.setup_anndata(train)
     >>> model = splicedvae.SplicedVAE(train)
     >>> model.train()

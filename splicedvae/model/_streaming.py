@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import anndata
 import h5py
 import numpy as np
 from anndata import AnnData
@@ -26,8 +25,9 @@ from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.files import replacing
 from splicedvae._core.keys import Counts, Layers, Obsm, Uns
+from splicedvae._core.layers import named_layers
 from splicedvae._core.orthologs import Orthologs
-from splicedvae._core.writable import make_writable
+from splicedvae._core.writable import make_writable, zarr_format
 from splicedvae.model._alignment import GeneAlignment, align_genes, share_of
 from splicedvae.model._cells import Cells, canonical
 from splicedvae.model._fields import contents_in
@@ -116,7 +116,7 @@ def reconstruct_to(
                 writer.append(f"layers/{names[1]}", unspliced)
                 writer.append(f"layers/{Layers.RATIO}", ratio)
                 latents.append(block.latent)
-            write_elem(root, f"obsm/{Obsm.LATENT}", np.concatenate(latents))
+            write_elem(root["obsm"], Obsm.LATENT, np.concatenate(latents))
     return ReconstructedFile(
         out, result.n_obs, result.n_vars, marked, opened.notes if opened else ()
     )
@@ -190,7 +190,7 @@ def _without_x(adata: AnnData) -> AnnData:
         uns=dict(adata.uns),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
-        layers=dict(adata.layers),
+        layers={name: adata.layers[name] for name in named_layers(adata)},
         obsp=dict(adata.obsp),
         varp=dict(adata.varp),
         raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
@@ -250,7 +250,7 @@ def _store(path: Path) -> Iterator[Any]:
         return
     import zarr
 
-    group = zarr.open_group(str(path), mode="w", zarr_format=anndata.settings.zarr_write_format)
+    group = zarr.open_group(str(path), mode="w", zarr_format=zarr_format())
     yield group
     zarr.consolidate_metadata(group.store)
 
@@ -282,5 +282,7 @@ class _Appender:
         width = min(_CHUNK, max(first.nnz, len(first.indptr)))
         if place in self._root:
             del self._root[place]
-        write_elem(self._root, place, first, dataset_kwargs={**self._options, "chunks": (width,)})
+        folder, _, name = place.rpartition("/")
+        group = self._root[folder] if folder else self._root
+        write_elem(group, name, first, dataset_kwargs={**self._options, "chunks": (width,)})
         self._open[place] = sparse_dataset(self._root[place])

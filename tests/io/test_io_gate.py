@@ -13,6 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -377,7 +378,8 @@ def test_zip_without_counts(tmp_path):
 
 @pytest.fixture
 def store(tmp_path, counts) -> Path:
-    counts.write_zarr(tmp_path / "cells.zarr")
+    with anndata.settings.override(zarr_write_format=2):
+        counts.write_zarr(tmp_path / "cells.zarr")
     return tmp_path / "cells.zarr"
 
 
