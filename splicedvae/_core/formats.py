@@ -1,7 +1,7 @@
 """The file formats that are read, each declared once.
 
-What a person is told of formats, which files a page offers, and what the gate tries are made of
-these declarations. How a format is recognized by its content and how it is read stands in its
+The formats that texts name, which files a page offers, and what the gate tries are made of
+these declarations. How a format is recognized by its content and how it is read is in its
 module; see `splicedvae.io.formats`.
 """
 

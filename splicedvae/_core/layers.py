@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from anndata import AnnData
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def named_layers(adata: AnnData) -> list[str]:
-    """Names of the layers beside X, in their order."""
+    """Names of the layers other than X, in their order."""
     return [name for name in adata.layers if name is not None]
 
 
 def drop_layers(adata: AnnData) -> None:
-    """Remove every layer beside X."""
+    """Remove every layer other than X."""
     for name in named_layers(adata):
         del adata.layers[name]

@@ -147,7 +147,7 @@ def _read(found: FileFormat, place: Path, limits: Limits) -> Opened:
 
 
 def recognized(place: Path, limits: Limits) -> FileFormat | None:
-    """Tell the format of a file or folder by its content, after the checks of its container.
+    """Recognize the format of a file or folder by its content, after the checks of its container.
 
     Parameters
     ----------

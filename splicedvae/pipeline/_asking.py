@@ -218,7 +218,7 @@ def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> O
     Raises
     ------
     GenesError
-        If a species cannot be told, is not in the table, or both are the same.
+        If a species is not recognized, is not in the table, or both are the same.
     """
     if asked is None:
         return None
@@ -227,15 +227,15 @@ def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> O
         guess = guess_species(list(var.index), GeneIdentity.of(var).identifiers)
         if guess.sure is None:
             raise GenesError(
-                f"The genes of the data do not tell their species ({guess.how}): name it instead "
-                f"of {AUTO}, such as human."
+                f"The species of the data was not recognized from its genes ({guess.how}): name "
+                f"it instead of {AUTO}, such as human."
             )
         data = guess.sure
     model = known.species.species
     if model is None:
         raise GenesError(
-            "The genes of the model do not tell their species, so there are no orthologs to map "
-            "through: use a model with named genes."
+            "The species of the model was not recognized from its genes, so there are no "
+            "orthologs to map through: use a model with named genes."
         )
     return Orthologs(data=data, model=model)
 

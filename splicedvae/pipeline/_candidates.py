@@ -46,7 +46,7 @@ class Candidate:
             parts.append(f"which hold {fit.training_share:.0%} of the counts it was trained on")
         if fit.counts_share is not None:
             parts.append(f"{fit.counts_share:.0%} of the counts of this file")
-        species = fit.model_species or "a species that its genes do not tell"
+        species = fit.model_species or "of unknown species"
         if fit.orthologs is not None:
             species = f"{fit.model_species}, genes through {fit.orthologs}"
         return f"{self.source.name} ({species}): the file has {', '.join(parts)}."

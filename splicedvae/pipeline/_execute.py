@@ -532,7 +532,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     if taken.measured and trained.run is None:
         journal.note(
             "A stored model comes without its training cells, so the measured counts of this file "
-            "are no test of it beside the baselines: a run can be tested with `splicedvae "
+            "are no test of it against the baselines: a run can be tested with `splicedvae "
             "evaluate`.",
             "evaluation-left-out",
         )

@@ -1,7 +1,7 @@
 """Whose models answer a prediction: those of a finished training, or a stored model.
 
 Both are asked in the same way. What only a run has, its training cells with their counts, a stored
-model lacks, and who needs them is told so.
+model lacks; an error says so where they are needed.
 """
 
 from __future__ import annotations

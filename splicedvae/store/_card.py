@@ -307,5 +307,5 @@ def _is_number(value: Any) -> bool:
 def _refused(where: str, value: Any) -> StoreError:
     return StoreError(
         f"The card of the model holds {str(value)[:40]!r} under {where!r}, which is none of what "
-        "can stand there: get the model again from where it is published."
+        "can be there: get the model again from where it is published."
     )

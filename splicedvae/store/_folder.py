@@ -103,7 +103,7 @@ class StoredModel:
     def genes(self) -> pd.DataFrame:
         """The genes in the model's order, their names as index.
 
-        Columns: identifiers and symbols where the names do not tell, the mean spliced fraction
+        Columns: identifiers and symbols where the names do not give them, the mean spliced fraction
         in training, and the share of the training counts.
         """
         try:

@@ -212,8 +212,8 @@ def _keep(stored: StoredModel, name: str | None) -> StoredModel:
                 write_digests(temporary)
     except OSError as error:
         raise StoreError(
-            f"The model could not be kept ({error.strerror or type(error).__name__}): make room, "
-            f"or name a folder that can be written to by {MODELS_VARIABLE}."
+            f"The model could not be kept ({error.strerror or type(error).__name__}): free some "
+            f"space, or name a folder that can be written to by {MODELS_VARIABLE}."
         ) from error
     return read_stored(target, place="added")
 

@@ -101,5 +101,5 @@ def test_orthologs_need_two_species(
     out = store.parent / "out.h5ad"
     result = command("predict", trained[0], totals, "--out", out, "--orthologs", "auto")
     assert result.exit_code == 1
-    assert "do not tell their species" in result.output
+    assert "was not recognized from its genes" in result.output
     assert not out.exists()

@@ -88,7 +88,7 @@ def ask(
                 # A key for each file: the browser would keep the last file's labels.
                 key=f"predict-model-{stored.sha256[:12]}",
                 help="Models of the store and of finished trainings; the one that fits this file "
-                "best stands first.",
+                "best is first.",
             )
         ]
     with right:

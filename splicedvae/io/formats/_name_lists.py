@@ -1,4 +1,4 @@
-"""Lists of cells and genes beside a matrix, with or without a header, whoever wrote them.
+"""Lists of cells and genes that come with a matrix, with or without a header, whoever wrote them.
 
 Cell Ranger, STARsolo and kb write a name or two on each line and no header. R and pandas add one,
 quote names, number the rows, separate them by commas, or end lines as Windows does. Whether the
@@ -189,7 +189,7 @@ def refuse_hidden_header(listed: NameList) -> None:
     Raises
     ------
     DataError
-        All its names would stand one line too low.
+        All its names would be one line too low.
     """
     first = [_plain(field) for field in listed.rows[0]] if listed.rows else []
     if listed.header is None and len(first) > 1 and set(first) <= {*_IDS, *_SYMBOLS, *_CELLS}:
@@ -201,7 +201,7 @@ def refuse_hidden_header(listed: NameList) -> None:
 
 
 def _separator(lines: Sequence[str], file: str) -> str | None:
-    """Return what stands between the fields of most lines; ``None`` where a line is one name."""
+    """Return the separator of the fields of most lines; ``None`` where a line is one name."""
     some = lines[:1000]
     if not some:
         return None
