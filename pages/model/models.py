@@ -127,14 +127,14 @@ def _details(stored: StoredModel) -> None:
         for reason in card.evaluation.reasons:
             st.markdown(f"- {plain(reason, 400)}")
         rows = [
-            ("assay", card.assay or "not known"),
-            ("data", card.source.title or "not known"),
-            ("accession", card.source.accession or "not known"),
-            ("licence of the data", card.source.licence or "not known"),
-            ("cite", card.source.citation or "not known"),
-            ("digest of the data (sha256)", card.source.sha256 or "not known"),
-            ("made by", card.command or "not known"),
-            ("code", card.code or "not known"),
+            ("assay", card.assay or "unknown"),
+            ("data", card.source.title or "unknown"),
+            ("accession", card.source.accession or "unknown"),
+            ("licence of the data", card.source.licence or "unknown"),
+            ("cite", card.source.citation or "unknown"),
+            ("digest of the data (sha256)", card.source.sha256 or "unknown"),
+            ("made by", card.command or "unknown"),
+            ("code", card.code or "unknown"),
             ("digest of the model (sha256)", stored.digest),
             ("files", size(stored.size)),
         ]

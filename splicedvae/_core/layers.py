@@ -6,11 +6,11 @@ from anndata import AnnData
 
 
 def named_layers(adata: AnnData) -> list[str]:
-    """Names of the layers beside X, in their order."""
+    """Names of the layers without X, in their order."""
     return [name for name in adata.layers if name is not None]
 
 
 def drop_layers(adata: AnnData) -> None:
-    """Remove every layer beside X."""
+    """Remove every layer except X."""
     for name in named_layers(adata):
         del adata.layers[name]

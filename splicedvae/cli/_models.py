@@ -64,7 +64,7 @@ def list_(as_json: Json = False) -> None:
         table.add_row(
             escape(row["name"]),
             row["kind"],
-            escape(row["species"] or "not sure"),
+            escape(row["species"] or "not certain"),
             f"{row['cells']:,}",
             f"{row['genes']:,}",
             row["counts"],
@@ -118,15 +118,15 @@ def _print_card(stored: StoredModel) -> None:
     console.print(f"[bold]{escape(card.name)}[/bold]: {escape(card.title)}")
     facts = Table.grid(padding=(0, 2))
     rows = [
-        ("species", card.species or "not sure"),
-        ("tissues", ", ".join(card.tissues) or "not known"),
-        ("assay", card.assay or "not known"),
+        ("species", card.species or "not certain"),
+        ("tissues", ", ".join(card.tissues) or "unknown"),
+        ("assay", card.assay or "unknown"),
         ("totals contain", card.counts),
         ("cells x genes", f"{card.n_cells:,} x {card.n_genes:,}, weights from {card.weights_from}"),
         ("data", " ".join((card.source.title, card.source.accession)).strip()),
-        ("licence of the data", card.source.licence or "not known"),
-        ("cite", card.source.citation or "not known"),
-        ("digest of the data", card.source.sha256 or "not known"),
+        ("licence of the data", card.source.licence or "unknown"),
+        ("cite", card.source.citation or "unknown"),
+        ("digest of the data", card.source.sha256 or "unknown"),
         ("made by", card.command),
         ("code", card.code),
         ("digest of the model", stored.digest),

@@ -319,8 +319,8 @@ def _known(
     time = pd.to_numeric(cells.obs[time_key].astype(str), errors="coerce").to_numpy(dtype=float)
     if len(np.unique(time[np.isfinite(time)])) < 2:
         raise DataError(
-            f"The obs column {time_key!r} holds fewer than two different numbers, times were "
-            "expected: name a column with hours, days or another number that grows with time."
+            f"The obs column {time_key!r} holds fewer than two different numbers, expected "
+            "times: name a column with hours, days or another number that grows with time."
         )
     return _Known(time)
 

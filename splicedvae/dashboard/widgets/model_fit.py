@@ -67,7 +67,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
     -------
     Models that can be asked before others, then those of the file's species, then by how much of
     their training counts lies in genes that the file has. Damaged ones are left out; the list of
-    runs and the page of models tell of them.
+    runs and the page of models report them.
     """
     sources = [ModelSource(stored=model) for model in stored_models()[0]]
     sources += [
@@ -94,7 +94,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
 
 
 def best(found: list[Candidate]) -> triage.ModelFit | None:
-    """Return the fit that a verdict speaks of: the least new of those compared, else the first."""
+    """Return the fit for the verdict: the one with the lowest novelty, else the first."""
     return proposed(found).fit if found else None
 
 
