@@ -42,12 +42,12 @@ _LARGEST_ZIP: Final = 200
 def _page() -> None:
     st.title(pages.MODELS.title, anchor=False)
     st.markdown(
-        "A model predicts spliced and unspliced counts where a file has totals only. It is worth "
-        "something on cells like those it was trained on; the page of a file says which one fits, "
-        "or that none does."
+        "A model predicts spliced and unspliced counts for a file with totals only. Its "
+        "predictions are useful for cells like its training cells only; the page of a file "
+        "says which model fits, or that none does."
     )
     st.page_link(
-        pages.INSPECT.script, label="Bring a file and see what fits", icon=":material/upload_file:"
+        pages.INSPECT.script, label="Upload a file and see what fits", icon=":material/upload_file:"
     )
     found, unreadable = model_fit.stored_models()
     for sentence in unreadable:
@@ -75,7 +75,7 @@ def _model(stored: StoredModel) -> None:
         st.markdown(
             cards.facts(
                 card.name,
-                f"{species}, {', '.join(card.tissues) or 'tissue not known'}",
+                f"{species}, {', '.join(card.tissues) or 'tissue unknown'}",
                 f"{card.n_cells:,} cells",
                 f"{card.n_genes:,} genes",
                 "totals with introns" if card.counts == "with-introns" else "exonic totals",
@@ -106,42 +106,42 @@ def _model(stored: StoredModel) -> None:
 def _details(stored: StoredModel) -> None:
     card = stored.card
     with st.expander(
-        "Card: data, numbers on held-out cells, origin", icon=":material/description:"
+        "Card: data, numbers on held-out cells, provenance", icon=":material/description:"
     ):
         if card.evaluation.metrics:
             st.markdown(
-                f"Numbers on {card.evaluation.n_held_out:,} cells that a training on "
-                f"{card.evaluation.n_train:,} others did not see"
+                f"Numbers on {card.evaluation.n_held_out:,} held-out cells of a training on "
+                f"{card.evaluation.n_train:,} others"
                 + (
                     "; the weights here were then trained on all cells with the same settings."
                     if card.weights_from == "all cells"
-                    else ", whose weights these are."
+                    else ", which has these weights."
                 )
             )
             st.dataframe(
                 defuse(_numbers(stored)),
                 hide_index=True,
                 key=f"numbers-{card.name}",
-                alt="Numbers on held-out cells of the model and of what it is compared with.",
+                alt="Numbers of the model and of the baselines on held-out cells.",
             )
         for reason in card.evaluation.reasons:
             st.markdown(f"- {plain(reason, 400)}")
         rows = [
-            ("assay", card.assay or "not known"),
-            ("data", card.source.title or "not known"),
-            ("accession", card.source.accession or "not known"),
-            ("licence of the data", card.source.licence or "not known"),
-            ("cite", card.source.citation or "not known"),
-            ("digest of the data (sha256)", card.source.sha256 or "not known"),
-            ("made by", card.command or "not known"),
-            ("code", card.code or "not known"),
+            ("assay", card.assay or "unknown"),
+            ("data", card.source.title or "unknown"),
+            ("accession", card.source.accession or "unknown"),
+            ("license of the data", card.source.licence or "unknown"),
+            ("cite", card.source.citation or "unknown"),
+            ("digest of the data (sha256)", card.source.sha256 or "unknown"),
+            ("made by", card.command or "unknown"),
+            ("code", card.code or "unknown"),
             ("digest of the model (sha256)", stored.digest),
             ("files", size(stored.size)),
         ]
         table = pd.DataFrame(
             [(what, line(value, 200)) for what, value in rows], columns=["what", "value"]
         )
-        st.dataframe(defuse(table), hide_index=True, alt="Where the model comes from.")
+        st.dataframe(defuse(table), hide_index=True, alt="Provenance of the model.")
 
 
 def _numbers(stored: StoredModel) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def _zipped(stored: StoredModel) -> bytes:
 
 def _remove(stored: StoredModel) -> None:
     with st.popover("Remove", icon=":material/delete:", key=f"remove-{stored.name}"):
-        st.markdown("The model is removed for good; results that it made stay.")
+        st.markdown("The model is removed permanently; results made with it stay.")
         if st.button("Remove it", type="primary", key=f"remove-yes-{stored.name}"):
             with cards.show_errors():
                 remove_model(stored.name)
@@ -187,8 +187,8 @@ def _remove(stored: StoredModel) -> None:
 def _add_zip() -> None:
     st.subheader("From a file", anchor=False)
     st.markdown(
-        "A zip as the button “Download” gives it. Its files are checked by their digests; from an "
-        "address or the Hugging Face hub, `splicedvae models add` brings it."
+        "A zip from the button “Download”. Its files are checked against their digests. To "
+        "add a model from an address or the Hugging Face hub, use `splicedvae models add`."
     )
     with st.form("add-zip", border=False, clear_on_submit=True):
         upload = st.file_uploader("Zip of a model", type="zip", max_upload_size=_LARGEST_ZIP)
@@ -206,7 +206,7 @@ def _add_zip() -> None:
 
 
 def _add_run() -> None:
-    st.subheader("From a training of yours", anchor=False)
+    st.subheader("From your own training", anchor=False)
     runs = [
         run
         for run in selection.all_runs()[0]
@@ -216,7 +216,7 @@ def _add_run() -> None:
         st.markdown("There is no finished training here yet.")
         st.page_link(pages.TRAIN.script, label="Train and watch", icon=":material/model_training:")
         return
-    st.markdown("Its weights with a card that others can read; counts are not part of it.")
+    st.markdown("Its weights with a card for other users; counts are not included.")
     labels = selection.run_labels(runs)
     by_id = {selection.run_id(run): run for run in runs}
     with st.form("add-run", border=False):
@@ -224,7 +224,7 @@ def _add_run() -> None:
         name = st.text_input("Name", placeholder="mouse-gut-e14", max_chars=64)
         tissue = st.text_input("Tissue", max_chars=200)
         accession = st.text_input("Where the data are published", max_chars=200)
-        licence = st.text_input("Licence of the data", max_chars=200)
+        licence = st.text_input("License of the data", max_chars=200)
         pressed = st.form_submit_button("Make a model of it", icon=":material/add:")
     if not pressed:
         return
@@ -236,7 +236,7 @@ def _add_run() -> None:
     try:
         with st.spinner("Writing the model …"), tempfile.TemporaryDirectory() as scratch:
             if not name:
-                raise StoreError("The model has no name: give it one, such as mouse-gut-e14.")
+                raise StoreError("The model has no name: enter one, such as mouse-gut-e14.")
             add_model(store_run(by_id[picked], Path(scratch) / "x", name=name, words=words).path)
     except SplicedVAEError as failure:
         cards.error(failure)

@@ -21,9 +21,9 @@ def failure(error: requests.exceptions.RequestException, timeout: float) -> str:
     if isinstance(error, kinds.Timeout):
         return f"no answer within {timeout:g} seconds"
     if isinstance(error, kinds.ChunkedEncodingError | kinds.ContentDecodingError):
-        return "the connection broke off before the end of the file"
+        return "the connection was interrupted before the end of the file"
     if isinstance(error, kinds.InvalidSchema | kinds.MissingSchema | kinds.InvalidURL):
-        return "the address is none that starts with http:// or https://"
+        return "the address does not start with http:// or https://"
     if isinstance(error, kinds.ConnectionError):
         return "no connection, this computer may be offline"
     return type(error).__name__

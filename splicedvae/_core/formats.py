@@ -1,8 +1,8 @@
 """The file formats that are read, each declared once.
 
-The formats that texts name, which files a page offers, and what the gate tries are made of
-these declarations. How a format is recognized by its content and how it is read is in its
-module; see `splicedvae.io.formats`.
+Texts about formats, the files that a page offers, and the checks of the gate are derived from
+these declarations. Each format's module recognizes it by its content and reads it;
+see `splicedvae.io.formats`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def named_layers(adata: AnnData) -> list[str]:
-    """Names of the layers other than X, in their order."""
+    """Names of the layers without X, in their order."""
     return [name for name in adata.layers if name is not None]
 
 
 def drop_layers(adata: AnnData) -> None:
-    """Remove every layer other than X."""
+    """Remove every layer except X."""
     for name in named_layers(adata):
         del adata.layers[name]

@@ -75,8 +75,8 @@ class Orthologs:
         for species in (self.data, self.model):
             if species not in SPECIES:
                 raise GenesError(
-                    f"There is no table of orthologs for {species[:40]!r}, one of "
-                    f"{', '.join(SPECIES)} was expected: use a model of the data's own species."
+                    f"There is no table of orthologs for {species[:40]!r}, expected one of "
+                    f"{', '.join(SPECIES)}: use a model of the data's own species."
                 )
         if self.data == self.model:
             raise GenesError(

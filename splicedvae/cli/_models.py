@@ -28,7 +28,7 @@ app = typer.Typer(
     name="models",
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Trained models: those that come with the package, your own, and others.",
+    help="Trained models: those of the package, your own, and others.",
 )
 
 ModelNamed = Annotated[str, typer.Argument(metavar="MODEL", help="Name, name@digest or folder.")]
@@ -64,7 +64,7 @@ def list_(as_json: Json = False) -> None:
         table.add_row(
             escape(row["name"]),
             row["kind"],
-            escape(row["species"] or "not sure"),
+            escape(row["species"] or "not certain"),
             f"{row['cells']:,}",
             f"{row['genes']:,}",
             row["counts"],
@@ -118,15 +118,15 @@ def _print_card(stored: StoredModel) -> None:
     console.print(f"[bold]{escape(card.name)}[/bold]: {escape(card.title)}")
     facts = Table.grid(padding=(0, 2))
     rows = [
-        ("species", card.species or "not sure"),
-        ("tissues", ", ".join(card.tissues) or "not known"),
-        ("assay", card.assay or "not known"),
+        ("species", card.species or "not certain"),
+        ("tissues", ", ".join(card.tissues) or "unknown"),
+        ("assay", card.assay or "unknown"),
         ("totals contain", card.counts),
         ("cells x genes", f"{card.n_cells:,} x {card.n_genes:,}, weights from {card.weights_from}"),
         ("data", " ".join((card.source.title, card.source.accession)).strip()),
-        ("licence of the data", card.source.licence or "not known"),
-        ("cite", card.source.citation or "not known"),
-        ("digest of the data", card.source.sha256 or "not known"),
+        ("license of the data", card.source.licence or "unknown"),
+        ("cite", card.source.citation or "unknown"),
+        ("digest of the data", card.source.sha256 or "unknown"),
         ("made by", card.command),
         ("code", card.code),
         ("digest of the model", stored.digest),
@@ -173,14 +173,17 @@ def add(
     ],
     name: Annotated[str | None, typer.Option(help="Name to give it.")] = None,
     digest: Annotated[
-        str | None, typer.Option(help="Digest that the model must have; its first 16 digits do.")
+        str | None,
+        typer.Option(help="Digest that the model must have; its first 16 digits are enough."),
     ] = None,
-    title: Annotated[str, typer.Option(help="What it is; for a training.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the model; for a training.")] = "",
     tissue: Annotated[str, typer.Option(help="Tissue; for a training.")] = "",
     species: Annotated[str, typer.Option(help="Species; for a training.")] = "",
     assay: Annotated[str, typer.Option(help="Technique; for a training.")] = "",
-    accession: Annotated[str, typer.Option(help="Where the data are; for a training.")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the data; for a training.")] = "",
+    accession: Annotated[
+        str, typer.Option(help="Where the data are published; for a training.")
+    ] = "",
+    licence: Annotated[str, typer.Option(help="License of the data; for a training.")] = "",
     as_json: Json = False,
 ) -> None:
     """Bring a model into the store: files are checked by their digests before anything is read.
@@ -247,7 +250,7 @@ def _slug(name: str) -> str:
 @app.command()
 @exit_on_error
 def remove(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model that was added.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of an added model.")],
 ) -> None:
     """Remove a model that was added, for good.
 

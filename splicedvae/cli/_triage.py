@@ -31,15 +31,15 @@ def triage(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Finished run, 'demo' or stored model that predicts the layers of a file without "
-            "S/U. The one that fits best if not given.",
+            help="Finished run, 'demo' or stored model that predicts the layers of a file "
+            "without S/U. If not given, the best fit.",
         ),
     ] = None,
     cluster_key: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column of obs with cell groups. The first that looks like one if not given.",
+            help="Column of obs with cell groups. If not given, the first that looks like one.",
         ),
     ] = None,
     batch_key: BatchKey = None,
@@ -83,7 +83,7 @@ def triage(
     predictor = None
     with stderr().status("reading") as status, quiet_models():
         if not result.has_measured_layers:
-            status.update("comparing the cells with those of training")
+            status.update("comparing the cells with the training cells")
             species = triage_package.inspect(result, cluster_key=cluster_key).species
             predictor = pipeline.compared(
                 model or pipeline.BEST, result.adata, species, batch_key=batch_key
@@ -135,7 +135,7 @@ def _print(found: TriageResult) -> None:
             f"{gene} {share:.0%}"
             for gene, share in zip(found.drivers["gene"], found.drivers["share"], strict=True)
         )
-        console.print(f"- Genes that draw the arrows (share): {escape(genes)}")
+        console.print(f"- Genes behind the arrows (share): {escape(genes)}")
     for note in found.notes:
         console.print(f"- {escape(note)}")
     console.print(f"[bold]Next:[/bold] {escape(found.next_step)}")

@@ -326,7 +326,7 @@ def _over_genes(facts: VelocityFacts) -> Reason:
     if np.isfinite(facts.halves_genes) and value < MIN_SHARE * facts.halves_genes:
         return Reason(
             "caution",
-            "agrees with the measured only in part",
+            "agrees with measured only in part",
             f"{told}. This is better than chance, but less than half of the split-half cosine.",
         )
     if facts.n_judged < MIN_JUDGED:

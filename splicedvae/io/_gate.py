@@ -255,7 +255,7 @@ def claimed_note(place: Path, found: FileFormat) -> list[str]:
     claimed = format_of_ending(place.suffix)
     if claimed is None or claimed == found:
         return []
-    return [f"Its name ends in {place.suffix} but it is {found.name} and was read as such."]
+    return [f"Its name ends in {place.suffix}, but it is {found.name} and was read as such."]
 
 
 def _unknown_hdf5(file: h5py.File) -> str:
@@ -267,8 +267,8 @@ def _unknown_hdf5(file: h5py.File) -> str:
         )
     listed = ", ".join(shown(key, longest=40) for key in sorted(keys)[:5]) or "nothing"
     return (
-        f"it is an HDF5 file that holds {listed}; an AnnData (obs, var, X), loom or 10x matrix was "
-        "expected; write the counts as h5ad."
+        f"it is an HDF5 file that holds {listed}; expected an AnnData (obs, var, X), loom "
+        "or 10x matrix; write the counts as h5ad."
     )
 
 

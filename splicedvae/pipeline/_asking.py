@@ -139,8 +139,8 @@ def known_cells_note(n_seen: int) -> str:
         How many.
     """
     return (
-        f"{n_seen:,} of these cells have names of cells that the model was trained on: if they are "
-        "those, predictions are better here than on new cells."
+        f"{n_seen:,} of these cells have the names of training cells of the model: if they "
+        "are the same cells, predictions are better here than on new cells."
     )
 
 
@@ -204,7 +204,7 @@ def orthologs_between(data: str | None, model: str | None) -> Orthologs | None:
 
 
 def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> Orthologs | None:
-    """Return between which species genes are mapped, as a person asked for it.
+    """Return the species between which genes are mapped, as requested.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> O
     Raises
     ------
     GenesError
-        If a species is not recognized, is not in the table, or both are the same.
+        If a species cannot be inferred, is not in the table, or both are the same.
     """
     if asked is None:
         return None
@@ -227,14 +227,14 @@ def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> O
         guess = guess_species(list(var.index), GeneIdentity.of(var).identifiers)
         if guess.sure is None:
             raise GenesError(
-                f"The species of the data was not recognized from its genes ({guess.how}): name "
-                f"it instead of {AUTO}, such as human."
+                f"The species of the data cannot be inferred from its genes ({guess.how}): "
+                f"name it instead of {AUTO}, such as human."
             )
         data = guess.sure
     model = known.species.species
     if model is None:
         raise GenesError(
-            "The species of the model was not recognized from its genes, so there are no "
+            "The species of the model cannot be inferred from its genes, so there are no "
             "orthologs to map through: use a model with named genes."
         )
     return Orthologs(data=data, model=model)
@@ -295,7 +295,7 @@ def novelty(
     value = model.get_novelty(totals)
     if not np.isfinite(value):
         raise RunError(
-            f"The model of {source.name!r} has no components to compare cells with: train it "
-            "again with this version."
+            f"The model of {source.name!r} has no components to compare cells with: train "
+            "it again with this version."
         )
     return Novelty(value, NOVEL)

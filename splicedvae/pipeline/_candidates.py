@@ -43,10 +43,10 @@ class Candidate:
         fit = self.fit
         parts = [f"{fit.n_found:,} of its {fit.n_genes:,} genes ({fit.share:.0%})"]
         if fit.training_share is not None:
-            parts.append(f"which hold {fit.training_share:.0%} of the counts it was trained on")
+            parts.append(f"with {fit.training_share:.0%} of the counts it was trained on")
         if fit.counts_share is not None:
             parts.append(f"{fit.counts_share:.0%} of the counts of this file")
-        species = fit.model_species or "of unknown species"
+        species = fit.model_species or "a species that cannot be inferred from its genes"
         if fit.orthologs is not None:
             species = f"{fit.model_species}, genes through {fit.orthologs}"
         return f"{self.source.name} ({species}): the file has {', '.join(parts)}."
@@ -93,7 +93,7 @@ def candidates(
         try:
             fit = fit_of(trained_on(source), var, species, gene_counts=gene_counts)
         except SplicedVAEError as error:
-            warnings.warn(f"The model {source.name[:60]!r} is left out: {error}", stacklevel=2)
+            warnings.warn(f"The model {source.name[:60]!r} is not listed: {error}", stacklevel=2)
             continue
         found.append(Candidate(source, fit))
     return sorted(found, key=lambda one: one.order)
@@ -133,7 +133,7 @@ def compared(
         sources = [open_models(name)]
         run = sources[0].run
         if run is not None:
-            run.need_finished("expected a finished run")
+            run.need_finished("a finished run is needed")
     gene_counts = np.asarray(adata.X.sum(axis=0), dtype=np.float64).ravel()
     if sources is not None:
         fit = fit_of(trained_on(sources[0]), adata.var, species, gene_counts=gene_counts)

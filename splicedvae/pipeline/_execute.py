@@ -531,9 +531,8 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         journal.stage(stages.STAGE_MEASURED)
     if taken.measured and trained.run is None:
         journal.note(
-            "A stored model comes without its training cells, so the measured counts of this file "
-            "are no test of it against the baselines: a run can be tested with `splicedvae "
-            "evaluate`.",
+            "A stored model has no training cells, so it was not evaluated against baselines on "
+            "the measured counts of this file: evaluate a run with `splicedvae evaluate`.",
             "evaluation-left-out",
         )
     elif taken.measured and not seen.all():

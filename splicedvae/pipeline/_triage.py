@@ -299,28 +299,28 @@ def _known(
     if root is not None:
         if cluster_key is None:
             raise DataError(
-                "A root was named, and the file has no column with cell groups: name the column "
-                "(cluster key) that holds it."
+                "A root was named, but the file has no column with cell groups: name the "
+                "column (cluster key) that holds it."
             )
         groups = cells.obs[cluster_key].astype(str)
         if root not in set(groups):
             some = ", ".join(sorted(set(groups))[:8])
             raise DataError(
-                f"There is no cell group {root[:60]!r} in obs column {cluster_key!r}: choose one "
-                f"of those there are ({some})."
+                f"There is no cell group {root[:60]!r} in obs column {cluster_key!r}: "
+                f"choose one of its groups ({some})."
             )
     if time_key is None:
         return _Known()
     if time_key not in cells.obs:
         some = ", ".join(str(column) for column in list(cells.obs)[:8]) or "none"
         raise DataError(
-            f"The file has no column {time_key[:60]!r} in obs: choose one of those it has ({some})."
+            f"The file has no column {time_key[:60]!r} in obs: choose one of its columns ({some})."
         )
     time = pd.to_numeric(cells.obs[time_key].astype(str), errors="coerce").to_numpy(dtype=float)
     if len(np.unique(time[np.isfinite(time)])) < 2:
         raise DataError(
-            f"The obs column {time_key!r} holds fewer than two different numbers, times were "
-            "expected: name a column with hours, days or another number that grows with time."
+            f"The obs column {time_key!r} holds fewer than two different numbers, expected "
+            "times: name a column with hours, days or another number that grows with time."
         )
     return _Known(time)
 
@@ -380,7 +380,7 @@ def _some(n: int, seed: int) -> tuple[NDArray[np.intp], list[str]]:
     if n <= MAX_CELLS:
         return np.arange(n), []
     rows = np.sort(np.random.default_rng(seed).choice(n, MAX_CELLS, replace=False))
-    return rows, [f"{MAX_CELLS:,} of the {n:,} cells, drawn at random, were looked at."]
+    return rows, [f"{MAX_CELLS:,} of the {n:,} cells, drawn at random, were used."]
 
 
 def _bare(cells: AnnData, cluster_key: str | None) -> AnnData:
@@ -478,7 +478,7 @@ def _of_species(predictor: Candidate | None, origin: Origin) -> list[Reason]:
     )
     if fit.orthologs is None:
         return [Reason("against", "another species", f"{told}.")]
-    return [Reason("caution", "another species", f"{told}; genes were found through orthologs.")]
+    return [Reason("caution", "another species", f"{told}; genes were mapped through orthologs.")]
 
 
 def _of_stability(table: pd.DataFrame) -> list[Reason]:
@@ -496,7 +496,7 @@ def _of_stability(table: pd.DataFrame) -> list[Reason]:
             f"ratios {chance:z.2f})"
         )
         if share_kept(cosine, chance) < MIN_STABLE:
-            sentence += ": the arrows show that choice as much as the cells."
+            sentence += ": the arrows depend on this choice as much as on the cells."
             reasons.append(Reason("caution", f"unstable: {words}", sentence))
         else:
             reasons.append(Reason("for", f"stable: {words}", f"{sentence}."))
@@ -505,7 +505,7 @@ def _of_stability(table: pd.DataFrame) -> list[Reason]:
 
 def _of_order(order: KnownOrder) -> Reason:
     told = (
-        f"Of neighboring cells, the arrows order {order.share:.0%} as the {order.what} does "
+        f"Of neighboring cells, the arrows order {order.share:.0%} like the {order.what} "
         f"(permuted ratios {order.chance:.0%}, chance 50%)"
     )
     if not np.isfinite(order.share):
@@ -558,12 +558,13 @@ def _next_step(answer: Answer, origin: Origin, predictor: Candidate | None) -> s
         )
     if predictor is None or answer == "do not show":
         return (
-            "Train a model on cells with S/U of the same tissue and species (`splicedvae train`), "
-            "then ask it about this file; do not show the present arrows as a result."
+            "Train a model on cells with S/U of the same tissue and species (`splicedvae "
+            "train`), then predict this file with it; do not show the present arrows as a "
+            "result."
         )
     return (
-        "Predict the whole file (`splicedvae predict`) and check the direction with what is known "
-        "of the cells: a time course, a root, marker genes."
+        "Predict the whole file (`splicedvae predict`) and check the direction against "
+        "what is known of the cells: a time course, a root, marker genes."
     )
 
 

@@ -30,7 +30,8 @@ _PANCREAS: Final = CardWords(
         citation="Bastidas-Ponce et al., Development 146, 2019, doi:10.1242/dev.173849",
     ),
     not_for=(
-        "Other tissues, ages or species: there it is hardly better than each gene's mean ratio.",
+        "Other tissues, ages or species: there its predictions are hardly better than each "
+        "gene's mean ratio.",
         "Single nuclei, full-length protocols, or totals without intronic reads.",
         "A test on the cells of GSE132188, which its weights were trained on.",
     ),

@@ -1,7 +1,7 @@
-"""Whose models answer a prediction: those of a finished training, or a stored model.
+"""The models of a prediction: those of a finished training, or a stored model.
 
-Both are asked in the same way. What only a run has, its training cells with their counts, a stored
-model lacks; an error says so where they are needed.
+Both have the same interface. A stored model has no training cells with their counts; functions that
+need them raise an error.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class ModelSource:
             return self._trained.model(source)
         if source != Sources.SPLICEDVAE:
             raise RunError(
-                f"The stored model {self.name!r} has no {source} model, only a run has the "
-                "baseline: ask for splicedvae, or name a run."
+                f"The stored model {self.name!r} has no {source} model, because only a run "
+                "has the baseline: use splicedvae, or name a run."
             )
         return self.stored.model()
 
@@ -204,8 +204,8 @@ def need_trained(found: ModelSource) -> Run:
     """
     if found.run is None:
         raise RunError(
-            f"The stored model {found.name!r} comes without its training cells, which are needed "
-            "here: name a finished run."
+            f"The stored model {found.name!r} has no training cells, which are needed here: "
+            "name a finished run."
         )
     return found.run
 
@@ -224,9 +224,9 @@ def model_sources() -> list[ModelSource]:
             if run.is_finished and run.config.kind == "train":
                 found.append(ModelSource(run=run))
         except SplicedVAEError as error:
-            warnings.warn(f"The run {run.path.name[:40]} is left out: {error}", stacklevel=2)
+            warnings.warn(f"The run {run.path.name[:40]} is not listed: {error}", stacklevel=2)
     try:
         found.append(ModelSource(run=demo_run()))
     except SplicedVAEError as error:
-        warnings.warn(f"The demo is left out: {error}", stacklevel=2)
+        warnings.warn(f"The demo is not listed: {error}", stacklevel=2)
     return found

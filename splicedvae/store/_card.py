@@ -38,8 +38,8 @@ def checked_name(name: str) -> str:
     """
     if not NAME.fullmatch(name) or ".." in name:
         raise StoreError(
-            f"{name[:60]!r} cannot be a model's name: use small letters, digits, dots, dashes and "
-            "underscores, at most 64, such as mouse-pancreas."
+            f"{name[:60]!r} is not a valid model name: use lower-case letters, digits, "
+            "dots, dashes and underscores, at most 64, such as mouse-pancreas."
         )
     return name
 
@@ -148,13 +148,13 @@ class ModelCard:
         for what, value in (("genes", self.n_genes), ("cells", self.n_cells)):
             if value < 1:
                 raise StoreError(
-                    f"The card of the model {self.name!r} says {value} {what}, at least 1 was "
-                    "expected: correct the card."
+                    f"The card of the model {self.name!r} says {value} {what}, expected at "
+                    "least 1: correct the card."
                 )
         if self.source.sha256 and not _SHA256.fullmatch(self.source.sha256):
             raise StoreError(
-                f"The card of the model {self.name!r} holds no SHA-256 of its data, 64 "
-                "hexadecimal digits were expected: correct it or leave it out."
+                f"The card of the model {self.name!r} has no SHA-256 of its data, expected "
+                "64 hexadecimal digits: correct it or leave it out."
             )
 
     def renamed(self, name: str) -> ModelCard:
@@ -209,14 +209,14 @@ class ModelCard:
         """
         if not isinstance(values, dict):
             raise StoreError(
-                "The card of the model holds no JSON object: get the model again from where it is "
-                "published."
+                "The card of the model is not a JSON object: download the model again from "
+                "its publisher."
             )
         found = values.get("format")
         if found != CARD_FORMAT:
             raise StoreError(
-                f"The card of the model has format {str(found)[:20]}, and this version reads "
-                f"format {CARD_FORMAT}: use the version of SplicedVAE that wrote it."
+                f"The card of the model has format {str(found)[:20]}, but this version "
+                f"reads format {CARD_FORMAT}: use the version of SplicedVAE that wrote it."
             )
         return _read(cls, {key: value for key, value in values.items() if key != "format"}, "card")
 
@@ -238,8 +238,8 @@ class ModelCard:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise StoreError(
-                "The card of the model (card.json) is not readable JSON: get the model again from "
-                "where it is published."
+                "The card of the model (card.json) is not valid JSON: download the model "
+                "again from its publisher."
             ) from error
         return cls.from_dict(values)
 
@@ -270,8 +270,8 @@ def _read(kind: Any, values: Any, where: str) -> Any:
     ]
     if needed:
         raise StoreError(
-            f"The {where} of the model lacks {needed[0]!r}: get the model again from where it is "
-            "published."
+            f"The {where} of the model has no {needed[0]!r}: download the model again from "
+            "its publisher."
         )
     hints = typing.get_type_hints(kind)
     return kind(**{name: _value(hints[name], value, name) for name, value in values.items()})
@@ -306,6 +306,6 @@ def _is_number(value: Any) -> bool:
 
 def _refused(where: str, value: Any) -> StoreError:
     return StoreError(
-        f"The card of the model holds {str(value)[:40]!r} under {where!r}, which is none of what "
-        "can be there: get the model again from where it is published."
+        f"The card of the model has the value {str(value)[:40]!r} for {where!r}, which is "
+        "not allowed: download the model again from its publisher."
     )

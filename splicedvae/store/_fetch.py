@@ -72,14 +72,15 @@ def _download(session: requests.Session, url: str, file: Path) -> None:
                 if left < 0:
                     raise DownloadError(
                         f"The file {name!r} of the model has more than "
-                        f"{MAX_BYTES // 1024**2:,} MiB, which no model has: check the address."
+                        f"{MAX_BYTES // 1024**2:,} MiB, the maximum for a model: check "
+                        "the address."
                     )
                 sink.write(piece)
     except requests.exceptions.RequestException as error:
         raise DownloadError(
             f"The file {name!r} of the model could not be downloaded "
-            f"({failure(error, _TIMEOUT)}): check the address and the network, or get the model as "
-            "a zip and add that."
+            f"({failure(error, _TIMEOUT)}): check the address and the network, or download "
+            "the model as a zip and add that."
         ) from error
 
 
@@ -88,7 +89,7 @@ def _from_hub(address: str, folder: Path) -> Path:
     repository, _, revision = address.removeprefix(HUB).strip("/").partition("@")
     if repository.count("/") != 1:
         raise DownloadError(
-            f"{address[:80]!r} names no repository of the hub, hf://owner/name was expected: "
+            f"{address[:80]!r} is not a repository of the hub, expected hf://owner/name: "
             "correct it."
         )
     if importlib.util.find_spec("huggingface_hub") is None:
@@ -110,7 +111,7 @@ def _from_hub(address: str, folder: Path) -> Path:
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
         raise DownloadError(
             f"The repository {repository[:80]!r} of the hub could not be downloaded "
-            f"({type(error).__name__}): check its name and the network, or download it by hand and "
-            "add its folder."
+            f"({type(error).__name__}): check its name and the network, or download it "
+            "manually and add its folder."
         ) from error
     return target

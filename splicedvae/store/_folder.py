@@ -85,8 +85,8 @@ class StoredModel:
         card = self.card
         not_for = f" Not for: {' '.join(card.not_for)}" if card.not_for else ""
         return (
-            f"The stored model {self.reference} answers: {card.title}, {card.n_cells:,} cells x "
-            f"{card.n_genes:,} genes.{not_for}"
+            f"Predictions are from the stored model {self.reference}: {card.title}, "
+            f"{card.n_cells:,} cells x {card.n_genes:,} genes.{not_for}"
         )
 
     @property
@@ -103,7 +103,7 @@ class StoredModel:
     def genes(self) -> pd.DataFrame:
         """The genes in the model's order, their names as index.
 
-        Columns: identifiers and symbols where the names do not give them, the mean spliced fraction
+        Columns: identifiers and symbols if the names do not give them, the mean spliced fraction
         in training, and the share of the training counts.
         """
         try:
@@ -115,8 +115,8 @@ class StoredModel:
                 table[name] = pd.to_numeric(table[name].replace("", np.nan))
         except (ValueError, KeyError, IndexError, OSError) as error:
             raise StoreError(
-                f"The table of genes of the model {self.name!r} cannot be understood: get the "
-                "model again from where it is published."
+                f"The table of genes of the model {self.name!r} cannot be read: download "
+                "the model again from its publisher."
             ) from error
         return table
 
@@ -186,8 +186,8 @@ def read_stored(folder: Path | str, *, place: Place = "folder") -> StoredModel:
     folder = Path(folder)
     if not is_stored_model(folder):
         raise StoreError(
-            f"The folder {folder.name!r} is no stored model, {CARD} and {DIGESTS} were expected "
-            "in it: name a folder made by `splicedvae models add`."
+            f"The folder {folder.name!r} is not a stored model, expected {CARD} and "
+            f"{DIGESTS} in it: name a folder made by `splicedvae models add`."
         )
     try:
         listed = (folder / DIGESTS).read_bytes()
@@ -197,8 +197,8 @@ def read_stored(folder: Path | str, *, place: Place = "folder") -> StoredModel:
         card = ModelCard.from_json((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(
-            f"The model in the folder {folder.name!r} cannot be read: check its permissions, or "
-            "get it again from where it is published."
+            f"The model in the folder {folder.name!r} cannot be read: check its "
+            "permissions, or download it again from its publisher."
         ) from error
     return StoredModel(folder, card, hashlib.sha256(listed).hexdigest(), place)
 
@@ -210,9 +210,9 @@ def _digests(listed: bytes, folder: str) -> dict[str, str]:
     names = [line[2] for line in found if line]
     if len(names) != len(lines) or sorted(names) != sorted(FILES):
         raise StoreError(
-            f"The list of digests ({DIGESTS}) of the model {folder[:60]!r} does not name the "
-            f"files of a model ({', '.join(FILES)}), each once: get the model again from where it "
-            "is published."
+            f"The list of digests ({DIGESTS}) of the model {folder[:60]!r} does not name "
+            f"each file of a model once ({', '.join(FILES)}): download the model again from "
+            "its publisher."
         )
     return {line[2]: line[1] for line in found if line}
 
@@ -221,20 +221,21 @@ def _check(file: Path, expected: str) -> None:
     if not file.is_file() or file.is_symlink():
         raise StoreError(
             f"The model in the folder {file.parent.name!r} has no file {file.name}: it is "
-            "incomplete, get it again from where it is published."
+            "incomplete, download it again from its publisher."
         )
     if file.stat().st_size > MAX_BYTES:
         raise StoreError(
             f"The file {file.name} of the model in {file.parent.name!r} has more than "
-            f"{MAX_BYTES // 1024**2:,} MiB, which no model has: get it again from where it is "
-            "published."
+            f"{MAX_BYTES // 1024**2:,} MiB, the maximum for a model: download it again "
+            "from its publisher."
         )
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != expected:
         raise StoreError(
-            f"The file {file.name} of the model in {file.parent.name!r} does not have its digest "
-            "any more, it was damaged or changed: get the model again from where it is published."
+            f"The file {file.name} of the model in {file.parent.name!r} does not match its "
+            "digest, it was damaged or changed: download the model again from its "
+            "publisher."
         )
 
 
@@ -279,10 +280,10 @@ def write_stored(
     """
     folder = Path(folder)
     if folder.exists():
-        raise StoreError(f"There is something at {folder.name!r} already: choose another folder.")
+        raise StoreError(f"{folder.name!r} exists: choose another folder.")
     if card.n_genes != len(model.genes):
         raise StoreError(
-            f"The card of {card.name!r} says {card.n_genes:,} genes and the model has "
+            f"The card of {card.name!r} says {card.n_genes:,} genes but the model has "
             f"{len(model.genes):,}: correct the card."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ def list_models() -> list[StoredModel]:
             try:
                 stored = read_stored(path, place="bundled" if place == "bundled" else "added")
             except StoreError as error:
-                warnings.warn(f"A model of the store is left out: {error}", stacklevel=2)
+                warnings.warn(f"A model of the store is not listed: {error}", stacklevel=2)
                 continue
             # The name of the folder counts: by it the model is found and removed.
             found.setdefault(stored.card.name, stored)
@@ -111,14 +111,14 @@ def find_model(name: str) -> StoredModel:
         stored = read_stored(path, place="bundled" if folder == bundled_folder() else "added")
         if wanted[2] and not stored.digest.startswith(wanted[2]):
             raise StoreError(
-                f"The model {wanted[1]!r} of this store has the digest {stored.digest[:16]}, and "
-                f"{wanted[2][:16]} was asked for: add the version that was meant, or name the "
-                "model without a digest."
+                f"The model {wanted[1]!r} of this store has the digest "
+                f"{stored.digest[:16]}, but {wanted[2][:16]} was requested: add the "
+                "requested version, or name the model without a digest."
             )
         return stored
     raise StoreError(
-        f"There is no model {name[:60]!r} in the store: `splicedvae models list` shows those that "
-        "are here, and `splicedvae models add` brings others."
+        f"There is no model {name[:60]!r} in the store: `splicedvae models list` shows the "
+        "available ones, and `splicedvae models add` adds others."
     )
 
 
@@ -169,8 +169,8 @@ def add_model(
     """
     if digest is not None and not re.fullmatch(r"[0-9a-f]{16,64}", digest):
         raise StoreError(
-            f"{digest[:70]!r} is no digest of a model, 16 to 64 hexadecimal digits were expected: "
-            "copy it from where the model is published."
+            f"{digest[:70]!r} is not a digest of a model, expected 16 to 64 hexadecimal "
+            "digits: copy it from the model's publisher."
         )
     with tempfile.TemporaryDirectory(prefix="splicedvae-model-") as scratch:
         if is_address(str(source)):
@@ -184,8 +184,8 @@ def add_model(
         stored = read_stored(folder)
         if digest is not None and not stored.digest.startswith(digest):
             raise StoreError(
-                f"The model {stored.name!r} has the digest {stored.digest[:16]}, and "
-                f"{digest[:16]} was expected: it is another model or version, do not use it."
+                f"The model {stored.name!r} has the digest {stored.digest[:16]}, expected "
+                f"{digest[:16]}: it is another model or version, do not use it."
             )
         return _keep(stored, name)
 
@@ -196,8 +196,8 @@ def _keep(stored: StoredModel, name: str | None) -> StoredModel:
     target = models_folder() / name
     if (bundled_folder() / name).exists() or target.exists():
         raise StoreError(
-            f"The store has a model {name!r} already: remove it first, or give this one another "
-            "name."
+            f"The store already has a model {name!r}: remove it first, or give this one "
+            "another name."
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -212,8 +212,8 @@ def _keep(stored: StoredModel, name: str | None) -> StoredModel:
                 write_digests(temporary)
     except OSError as error:
         raise StoreError(
-            f"The model could not be kept ({error.strerror or type(error).__name__}): free some "
-            f"space, or name a folder that can be written to by {MODELS_VARIABLE}."
+            f"The model could not be saved ({error.strerror or type(error).__name__}): free "
+            f"some space, or set {MODELS_VARIABLE} to a writable folder."
         ) from error
     return read_stored(target, place="added")
 
@@ -222,8 +222,8 @@ def _unpacked(file: Path, target: Path) -> Path:
     """Unpack a zip and return the folder of the model in it."""
     if not file.is_file():
         raise StoreError(
-            f"There is no model at {file.name!r}: name a folder, a zip, an address, a finished run "
-            "or hf://owner/name."
+            f"There is no model at {file.name!r}: name a folder, a zip, an address, a "
+            "finished run or hf://owner/name."
         )
     target.mkdir()
     try:
@@ -235,8 +235,8 @@ def _unpacked(file: Path, target: Path) -> Path:
     found = [path.parent for path in target.rglob(CARD)]
     if len(found) != 1:
         raise StoreError(
-            f"The zip {file.name!r} holds {len(found)} stored models, one was expected: pack the "
-            "folder of one model."
+            f"The zip {file.name!r} holds {len(found)} stored models, expected one: pack "
+            "the folder of one model."
         )
     return found[0]
 
@@ -258,12 +258,11 @@ def remove_model(name: str) -> None:
     if not folder.is_dir():
         if (bundled_folder() / name).is_dir():
             raise StoreError(
-                f"The model {name!r} comes with the package and cannot be removed: only models "
-                "that were added can be."
+                f"The model {name!r} is part of the package and cannot be removed: only "
+                "added models can be removed."
             )
         raise StoreError(
-            f"There is no model {name!r} that was added: `splicedvae models list` shows those "
-            "that are here."
+            f"There is no added model {name!r}: `splicedvae models list` shows the available ones."
         )
     trash = folder.with_name(f".trash-{uuid.uuid4().hex[:8]}")
     folder.rename(trash)

@@ -26,7 +26,7 @@ def test_the_store_has_the_bundled_models(server, new_page: NewPage, look) -> No
         expect(card.get_by_text("Not for:").first).to_be_visible()
         card.get_by_text("Card: data, numbers on held-out cells").click()
         at_rest(page)
-        expect(card.get_by_text("did not see")).to_be_visible()
+        expect(card.get_by_text("held-out cells of a training on")).to_be_visible()
         look(page, f"models-{width}-{scheme}", whole=True)
 
 
@@ -41,7 +41,7 @@ def test_human_blood_ends_in_do_not_show(server, new_page: NewPage, look, real_d
     verdict = page.locator(".st-key-verdict")
     expect(verdict.get_by_text("ratios differ between species")).to_be_visible(timeout=SLOW)
     expect(verdict.get_by_text("The way on")).to_be_visible()
-    expect(page.get_by_text("No model here is made for these cells")).to_be_visible()
+    expect(page.get_by_text("No model here was trained for these cells")).to_be_visible()
     expect(page.get_by_text("one-to-one orthologs of human and mouse").first).to_be_visible()
     look(page, "file", whole=True)
     page.get_by_role("button", name="Compare with its training cells").click()

@@ -83,7 +83,7 @@ def test_the_best_model_is_proposed_with_its_reasons(
         (["show", "nothing"], "no model 'nothing'"),
         (["remove", "nothing"], "no model 'nothing'"),
         (["add", "nothing.zip"], "no model at"),
-        (["remove", "../x"], "cannot be a model's name"),
+        (["remove", "../x"], "is not a valid model name"),
     ],
 )
 def test_errors_are_one_sentence(
@@ -101,5 +101,5 @@ def test_orthologs_need_two_species(
     out = store.parent / "out.h5ad"
     result = command("predict", trained[0], totals, "--out", out, "--orthologs", "auto")
     assert result.exit_code == 1
-    assert "was not recognized from its genes" in result.output
+    assert "cannot be inferred from its genes" in result.output
     assert not out.exists()

@@ -230,7 +230,7 @@ def test_a_run_is_renamed_and_deleted(runs_folder: Path, cells_file: Path) -> No
 def test_an_unreadable_run_is_left_out_and_told(runs_folder: Path) -> None:
     (runs_folder / LOST).mkdir(parents=True)
     (runs_folder / LOST / "config.json").write_text("{")
-    assert "is left out" in told(open_page(TRAIN))
+    assert "is not listed" in told(open_page(TRAIN))
 
 
 @pytest.mark.parametrize(

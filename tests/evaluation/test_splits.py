@@ -50,7 +50,7 @@ def test_a_whole_group_is_held_out():
     ("groups", "fold", "words"),
     [
         (["a", "a"], 0, "All cells are in one group"),
-        (["a", "b"], 2, "there are 2 groups"),
+        (["a", "b"], 2, "one of the 2 groups"),
         (["a", None], 0, "1 cells have no group"),
     ],
 )

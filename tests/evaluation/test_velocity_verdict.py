@@ -58,7 +58,7 @@ def test_a_velocity_that_everything_speaks_for_is_to_be_trusted() -> None:
             "look closer",
             "too few cells for gene space",
         ),
-        ({"agreement_genes": 0.19}, "look closer", "agrees with the measured only in part"),
+        ({"agreement_genes": 0.19}, "look closer", "agrees with measured only in part"),
         (
             {"halves_genes": 0.02, "agreement_genes_chance": 0.01},
             "look closer",

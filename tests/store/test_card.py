@@ -61,18 +61,18 @@ def test_a_number_of_a_card_is_found(card: ModelCard) -> None:
 
 
 WRONG = [
-    ({"name": "../evil"}, "cannot be a model's name"),
-    ({"name": "a" * 65}, "cannot be a model's name"),
-    ({"name": "UPPER"}, "cannot be a model's name"),
+    ({"name": "../evil"}, "is not a valid model name"),
+    ({"name": "a" * 65}, "is not a valid model name"),
+    ({"name": "UPPER"}, "is not a valid model name"),
     ({"n_genes": 0}, "at least 1"),
     ({"n_genes": True}, "'n_genes'"),
     ({"n_cells": "many"}, "'n_cells'"),
     ({"counts": "somehow"}, "'counts'"),
     ({"tissues": "pancreas"}, "'tissues'"),
     ({"title": "x" * 5000}, "'title'"),
-    ({"source": {"sha256": "no digest"}}, "SHA-256"),
+    ({"source": {"sha256": "not a digest"}}, "SHA-256"),
     ({"source": {"pickle": "x"}}, "'pickle'"),
-    ({"evaluation": {"metrics": [{"predictor": "a"}]}}, "lacks 'metric'"),
+    ({"evaluation": {"metrics": [{"predictor": "a"}]}}, "has no 'metric'"),
     ({"surprise": 1}, "'surprise'"),
     ({"format": 99}, "format 99"),
 ]

@@ -69,7 +69,7 @@ def test_what_is_not_there_or_too_large(
         models.add_model(f"{address}/nothing.zip")
     zipped(made.path, folder / "model.zip")
     monkeypatch.setattr(_fetch, "MAX_BYTES", 1000)
-    with pytest.raises(DownloadError, match="no model has"):
+    with pytest.raises(DownloadError, match="the maximum for a model"):
         models.add_model(f"{address}/model.zip")
     with pytest.raises(DownloadError, match="offline"):
         models.add_model("http://127.0.0.1:9/model.zip")

@@ -38,14 +38,14 @@ def test_a_folder_is_added_found_and_removed(store: Path, made: StoredModel) -> 
 def test_another_name_and_the_digest_it_must_have(store: Path, made: StoredModel) -> None:
     with pytest.raises(StoreError, match="another model or version"):
         models.add_model(made.path, digest="0" * 64)
-    with pytest.raises(StoreError, match="no digest"):
+    with pytest.raises(StoreError, match="not a digest"):
         models.add_model(made.path, digest="xyz")
     added = models.add_model(made.path, name="second", digest=made.digest[:20])
     assert added.card.name == added.name == "second"
     assert added.digest != made.digest
-    with pytest.raises(StoreError, match="was asked for"):
+    with pytest.raises(StoreError, match="was requested"):
         models.find_model(f"second@{made.digest[:16]}")
-    with pytest.raises(StoreError, match="cannot be a model's name"):
+    with pytest.raises(StoreError, match="is not a valid model name"):
         models.add_model(made.path, name="../outside")
 
 
@@ -57,7 +57,7 @@ def test_a_bundled_model_is_found_first_and_stays(
     assert models.find_model(made.name).place == "bundled"
     with pytest.raises(StoreError, match="already"):
         models.add_model(made.path)
-    with pytest.raises(StoreError, match="comes with the package"):
+    with pytest.raises(StoreError, match="is part of the package"):
         models.remove_model(made.name)
 
 
@@ -65,7 +65,7 @@ def test_a_damaged_model_is_left_out_and_told(store: Path, made: StoredModel) ->
     added = models.add_model(made.path)
     models.add_model(made.path, name="whole")
     (added.path / CARD).write_text("{}")
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="not listed"):
         assert [one.name for one in models.list_models()] == ["whole"]
     with pytest.raises(StoreError, match="digest"):
         models.find_model(made.name)

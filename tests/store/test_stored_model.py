@@ -64,7 +64,7 @@ def test_a_flipped_bit_is_refused(copy: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [*FILES, DIGESTS])
 def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
     (copy / name).unlink()
-    with pytest.raises(StoreError, match=r"again|no stored model"):
+    with pytest.raises(StoreError, match=r"again|not a stored model"):
         read_stored(copy)
 
 
@@ -80,7 +80,7 @@ def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
 def test_digests_of_other_files_are_refused(copy: Path, line: str) -> None:
     with (copy / DIGESTS).open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(StoreError, match="does not name the files"):
+    with pytest.raises(StoreError, match="does not name each file"):
         read_stored(copy)
 
 

@@ -94,7 +94,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
 
 
 def best(found: list[Candidate]) -> triage.ModelFit | None:
-    """Return the fit that a verdict speaks of: the least new of those compared, else the first."""
+    """Return the fit for the verdict: the one with the lowest novelty, else the first."""
     return proposed(found).fit if found else None
 
 

@@ -57,13 +57,13 @@ def ask(
     if not usable:
         best = found[0]
         st.info(
-            f"No model here fits this file: the best one, “{plain(best.source.name, 60)}”, finds "
-            f"{best.fit.n_found:,} of its {best.fit.n_genes:,} genes, and at least half are "
-            f"needed. The file has {plain(summary.gene_style, 120)}"
+            f"No model here fits this file: the best one, “{plain(best.source.name, 60)}”, "
+            f"finds {best.fit.n_found:,} of its {best.fit.n_genes:,} genes, but at least "
+            f"half are needed. The file has {plain(summary.gene_style, 120)}"
             + (
                 "; the demo model has simulated genes only."
                 if all(model_fit.is_simulated(one.known.genes) for one in found)
-                else ", and no model knows half of these."
+                else ", and no model has half of these."
             ),
             icon=":material/genetics:",
         )
@@ -87,8 +87,8 @@ def ask(
                 format_func=told.__getitem__,
                 # A key for each file: the browser would keep the last file's labels.
                 key=f"predict-model-{stored.sha256[:12]}",
-                help="Models of the store and of finished trainings; the one that fits this file "
-                "best is first.",
+                help="Models of the store and of finished trainings, the best fit for this file "
+                "first.",
             )
         ]
     with right:
@@ -158,14 +158,15 @@ def _propose(one: Candidate) -> None:
     if not fit.fits:
         return
     compared = (
-        " Its novelty was not looked at yet: press “Compare with its training cells”."
+        " Its novelty is not computed yet: press “Compare with its training cells”."
         if fit.novelty is None
-        else f" Novelty of the cells: {fit.novelty:.2f}, at most {fit.novel_above:.2f} is needed."
+        else f" The novelty of the cells is {fit.novelty:.2f}, expected at most "
+        f"{fit.novel_above:.2f}."
     )
     said = f"{plain(one.proposal.why, 600)}{compared}"
     if fit.other_species or (fit.novelty is not None and fit.novelty > fit.novel_above):
         st.warning(
-            f"**No model here is made for these cells.** The nearest is {said}",
+            f"**No model here was trained for these cells.** The nearest is {said}",
             icon=":material/warning:",
         )
         st.markdown(_HOW)
@@ -239,13 +240,13 @@ def _table(found: list[Candidate]) -> None:
                 format="percent",
                 min_value=0.0,
                 max_value=1.0,
-                help="Share of the model's genes that this file has, by name or through orthologs; "
-                "half are needed.",
+                help="Share of the model's genes that this file has, by name or through "
+                "orthologs; at least half are needed.",
             ),
             "counts of this file": st.column_config.NumberColumn(
                 "counts of this file",
                 format="percent",
-                help="Share of the file's counts that these genes hold.",
+                help="Share of the file's counts in these genes.",
             ),
             "novelty": st.column_config.NumberColumn(
                 "novelty",

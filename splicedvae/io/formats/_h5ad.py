@@ -29,7 +29,7 @@ def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:
         if _is_current(file):
             adata: AnnData = read_dispatched(file, read_element)
             return adata
-    # Written before anndata 0.8, which alone knows how.
+    # Written before anndata 0.8, which can still read it.
     return read_h5ad(place)
 
 

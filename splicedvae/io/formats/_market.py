@@ -268,7 +268,7 @@ class _Fit:
 def _fit(
     shape: tuple[int, int], cells: NameList, genes: NameList, file: Path, cells_first: bool
 ) -> _Fit:
-    """Find the orientation of a matrix by the numbers of names, of which one may be a header."""
+    """Find the orientation of a matrix from the numbers of names, one of which may be a header."""
     fits = [
         _Fit(fitted_cells, fitted_genes, as_cells)
         for as_cells in ((True, False) if cells_first else (False, True))

@@ -1,4 +1,4 @@
-"""Lists of cells and genes that come with a matrix, with or without a header, whoever wrote them.
+"""Lists of cells and genes of a matrix, with or without a header, from any tool.
 
 Cell Ranger, STARsolo and kb write a name or two on each line and no header. R and pandas add one,
 quote names, number the rows, separate them by commas, or end lines as Windows does. Whether the
@@ -113,8 +113,8 @@ class NameList:
             return ""
         return (
             f" ({self.file} has one line more than the matrix, and line 1, "
-            f"'{shown(' '.join(self.rows[0]), longest=40)}', is no header that is known: take it "
-            "out if it is one)"
+            f"'{shown(' '.join(self.rows[0]), longest=40)}', is not a known header: remove "
+            "it if it is one)"
         )
 
     @property
@@ -194,9 +194,9 @@ def refuse_hidden_header(listed: NameList) -> None:
     first = [_plain(field) for field in listed.rows[0]] if listed.rows else []
     if listed.header is None and len(first) > 1 and set(first) <= {*_IDS, *_SYMBOLS, *_CELLS}:
         raise DataError(
-            f"{listed.file} begins with a header (line 1: {shown_list(listed.rows[0])}) and has "
-            f"{len(listed) - 1:,} lines after it, {len(listed):,} were expected as in the matrix; "
-            "give the list that was written with it."
+            f"{listed.file} begins with a header (line 1: {shown_list(listed.rows[0])}) and "
+            f"has {len(listed) - 1:,} lines after it, expected {len(listed):,} as in the "
+            "matrix; give the list that was written with it."
         )
 
 
