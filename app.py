@@ -14,12 +14,12 @@ from splicedvae.dashboard.widgets import link, slides
 
 
 def _root() -> None:
-    """Lead on from the bare address: the page that opens has an address of its own."""
+    """Redirect from the root address to the first page, which has its own address."""
     st.switch_page(pages.VELOCITY.script, query_params=st.query_params.to_dict())
 
 
 def _visit() -> None:
-    """Show the page that a visitor asks for."""
+    """Show the requested page."""
     st.set_page_config(
         page_title="SplicedVAE",
         page_icon=str(cards.ICON),

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Make or mend the virtual environment that the Makefile's commands run in.
 #
-#   sh .ci/environment.sh [app|tests]
+#   sh .ci/environment.sh [app|tests|newest]
+#
+# app and tests install the pins of requirements.txt; newest installs the newest versions that the
+# ranges of pyproject.toml allow, with the pinned test tools, and looks for newer ones at each call.
 #
 # PYTHON names the interpreter (default: the first of python3, python3.13, python3.12, python3.11
-# that is 3.11 to 3.13), VENV the folder (default: .venv).
+# that is 3.11 to 3.13; for newest python3.13, then python3.12), VENV the folder (default: .venv).
 #
 # A stamp in the folder holds a digest of all that it was made from, so a second call does nothing.
 # A folder whose installation was cut short, or that another Python made, is made anew.
@@ -23,6 +26,8 @@ version_of() { # the X.Y of an interpreter; nothing where it does not run
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null || true
 }
 supported() { case "$1" in 3.11 | 3.12 | 3.13) return 0 ;; *) return 1 ;; esac; }
+candidates="python3 python3.13 python3.12 python3.11" wanted="3.11, 3.12 or 3.13"
+if [ "$tools" = newest ]; then candidates="python3.13 python3.12" wanted="3.12 or 3.13"; fi
 
 find_python() { # sets python and version
     if [ -n "${PYTHON:-}" ]; then
@@ -34,17 +39,17 @@ find_python() { # sets python and version
         return
     fi
     seen=
-    for python in python3 python3.13 python3.12 python3.11; do
+    for python in $candidates; do
         version=$(version_of "$python")
         if supported "$version"; then return; fi
         [ -z "$version" ] || seen="$seen $python is $version;"
     done
-    fail "no Python 3.11, 3.12 or 3.13 found (${seen:- no python3 runs;} tried python3," \
-        "python3.13, python3.12, python3.11): install one, or name it with PYTHON=/path/to/python3."
+    fail "no Python $wanted found (${seen:- none runs;} tried $candidates): install one, or name it" \
+        "with PYTHON=/path/to/python3."
 }
 
 files="requirements.txt pyproject.toml"
-if [ "$tools" = tests ]; then files="$files tests/requirements.txt"; fi
+if [ "$tools" != app ]; then files="$files tests/requirements.txt"; fi
 # The folder is part of it: neither an environment nor an editable install can be moved.
 # shellcheck disable=SC2086
 digest="$(cat $files | cksum) $PWD"
@@ -63,7 +68,7 @@ if [ -e "$venv" ]; then
         find_python
         [ "$version" = "$have" ] || reason="it was made by Python $have and PYTHON=$PYTHON is $version"
     fi
-    if [ -z "$reason" ] && [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ]; then exit 0; fi
+    if [ "$tools" != newest ] && [ -z "$reason" ] && [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ]; then exit 0; fi
     # A stamp with another folder's name: the environment was moved or copied here.
     for other in "$venv"/splicedvae-*.stamp; do
         if [ -z "$reason" ] && [ -e "$other" ]; then
@@ -92,11 +97,17 @@ fi
 
 : >"$unfinished"
 rm -f "$venv"/splicedvae-*.stamp
-say "Installing the pinned requirements into $venv: the first time takes some minutes."
-set -- -r requirements.txt
-if [ "$tools" = tests ]; then set -- "$@" -r tests/requirements.txt; fi
-if ! "$venv/bin/python" -m pip install --disable-pip-version-check "$@" ||
-    ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps -e .; then
+pip() { "$venv/bin/python" -m pip install --disable-pip-version-check "$@"; }
+if [ "$tools" = newest ]; then
+    say "Installing the newest versions allowed into $venv: the first time takes some minutes."
+    grep -v '^-c ' tests/requirements.txt >"$venv/test-tools.txt"
+    set -- --upgrade --upgrade-strategy eager -e ".[dashboard]" -r "$venv/test-tools.txt"
+else
+    say "Installing the pinned requirements into $venv: the first time takes some minutes."
+    set -- -r requirements.txt
+    if [ "$tools" = tests ]; then set -- "$@" -r tests/requirements.txt; fi
+fi
+if ! pip "$@" || { [ "$tools" != newest ] && ! pip --no-deps -e .; }; then
     fail "pip could not install the requirements, see above: mend what it names and start again."
 fi
 printf '%s\n' "$digest" >"$stamp"

@@ -1,11 +1,10 @@
-"""Make every number of docs/results.md: accuracy of ratios and velocities over several seeds.
+"""Compute every number of docs/results.md: accuracy of ratios and velocities over several seeds.
 
     python benchmarks/accuracy.py --out accuracy
 
-takes the counts named by SPLICEDVAE_DATA (default ../shared/data) and simulations that anybody can
-make, all with the package's defaults, and writes docs/results.md and docs/images/depth.svg. It
-takes some three hours on one core. The parts can be asked for one by one (--parts), and each goes
-on where it was interrupted:
+uses the counts named by SPLICEDVAE_DATA (default ../shared/data) and reproducible simulations, with
+the package's defaults, and writes docs/results.md and docs/images/depth.svg. It takes about three
+hours on one core. Parts can be run separately (--parts), and each resumes after an interruption:
 
     cells     pancreas, a fifth of the cells held out
     default   pancreas, a tenth held out, SplicedVAE(adata).train() and nothing else
@@ -13,8 +12,8 @@ on where it was interrupted:
     halves_3548  the same on 3,548 cells and 2,000 genes; not part of the page
     transfer  the pancreas models of `cells` on cells of the dentate gyrus
     back      a model of the dentate gyrus on the pancreas
-    novelty   how unlike their own the models of both find these and the other cells
-    pooled    the runs of `cells`, counts pooled by cluster at several least numbers
+    novelty   of both tissues' cells to the models of both
+    pooled    the runs of `cells`, counts pooled by cluster at several minimum counts
     tried     variants of the model on the cells of `default`, two seeds
     stock     expression of scVI with its own defaults, on the split of `cells`
     depth     simulations with known velocity, by topology and depth
@@ -32,6 +31,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from splicedvae._core.layers import named_layers
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SPLICEDVAE_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -251,7 +252,7 @@ def pooled(out: Path, seeds: list[int]) -> None:
 
 
 def tried(out: Path, seeds: list[int]) -> None:
-    """Train variants of the model on the cells of `default`, to see what each part is worth."""
+    """Train variants of the model on the cells of `default`, to measure the effect of each part."""
     rows = []
     for name, _, options in TRIED:
         for seed in seeds[:2]:
@@ -331,7 +332,7 @@ def back(out: Path, seeds: list[int]) -> None:
 
 
 def novelty(out: Path, seeds: list[int]) -> None:
-    """Ask the models of `cells` and `back` how unlike their training cells some cells are."""
+    """Compute the novelty of both tissues' cells to the models of `cells` and `back`."""
     from splicedvae import io
     from splicedvae._core.keys import Obs, Split
     from splicedvae.runs import Run
@@ -351,7 +352,7 @@ def novelty(out: Path, seeds: list[int]) -> None:
 
 
 def whole(out: Path, seeds: list[int]) -> None:
-    """Keep all differences between cells of the other tissue, to see what adapting is worth."""
+    """Keep all differences between cells of the other tissue, to measure the adaptation."""
     from scipy.sparse import csr_matrix
 
     from splicedvae import io
@@ -458,7 +459,7 @@ def _trained(train, seed: int, **options):
 
 def _totals(cells):
     bare = cells.copy()
-    for name in list(bare.layers):
+    for name in named_layers(bare):
         del bare.layers[name]
     return bare
 
@@ -584,7 +585,7 @@ def table(metrics: pd.DataFrame, rows: tuple[Row, ...], *, limit: str = "noise c
 
 
 def tried_table(variants: pd.DataFrame, default: pd.DataFrame) -> str:
-    """Write what each variant of the model reaches, beside the default on the same seeds."""
+    """Write the results of each variant of the model and of the default on the same seeds."""
     metrics = (("skill", "skill", 4), ("within_gene_r", "r within genes", 3))
     seeds = set(variants["seed"])
     lines = [
@@ -631,7 +632,7 @@ def differences(metrics: pd.DataFrame, rows: tuple[Row, ...]) -> str:
 
 
 def targets(found: dict[str, pd.DataFrame], expression: dict[str, pd.Series]) -> str:
-    """Write what was set as a target beside what was reached."""
+    """Write each target and what was reached."""
 
     def reached(part: str, metric: str, digits: int, who: str = "splicedvae", coverage: int = 1):
         rows = found[part]
@@ -722,7 +723,7 @@ def depth_table(found: pd.DataFrame) -> str:
 
 
 def depth_figure(found: pd.DataFrame, file: Path) -> None:
-    """Draw the cosine to the true velocity over depth, a panel for genes and one for the map."""
+    """Draw the cosine to the true velocity over depth, in gene space and in the embedding."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -848,7 +849,7 @@ APART = ("page", "halves_3548", "sizes")
 
 
 def _same_model(out: Path) -> None:
-    """Refuse a folder whose numbers another model made: what is there is not made anew."""
+    """Refuse a folder with numbers of another model, because existing parts are not recomputed."""
     import inspect
     import json
 
@@ -869,7 +870,7 @@ def _same_model(out: Path) -> None:
 
 
 def main() -> None:
-    """Run the parts that are asked for."""
+    """Run the parts that are requested."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("accuracy"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])

@@ -1,12 +1,12 @@
-"""Show what chance draws: agreement with the measured velocity of counts that know of no kinetics.
+"""Measure the level of chance: cosine of counts without kinetic signal to the measured velocity.
 
     python benchmarks/balance.py --seeds 0 1 2 3
 
 takes the pancreas counts named by SPLICEDVAE_DATA (default ../shared/data) and half of the cells
 for each seed. Two controls have the same totals as the measured counts: molecules drawn with one
-ratio per gene for all cells, and the measured ratios dealt out anew within each gene. For each
-velocity model the table gives their cosine to the measured velocity, over genes and on the map, and
-beside them the agreement of two halves of the measured molecules.
+ratio per gene for all cells, and the measured ratios permuted within each gene. For each velocity
+model the table gives their cosine to the measured velocity, in gene space and in the embedding, and
+the cosine of two halves of the measured molecules.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def one_seed(cells: ad.AnnData, seed: int) -> pd.DataFrame:
     halves = [thin_counts(layer, seed=seed + i) for i, layer in enumerate(measured)]
     pairs = {
         "one ratio per gene": drawn_with_one_ratio_per_gene(*measured, seed),
-        "shuffled within genes": shuffle_within_genes(*measured, seed=seed),
+        "permuted within genes": shuffle_within_genes(*measured, seed=seed),
         "first half": (halves[0][0], halves[1][0]),
         "second half": (halves[0][1], halves[1][1]),
     }
@@ -70,7 +70,7 @@ def one_seed(cells: ad.AnnData, seed: int) -> pd.DataFrame:
         ).results
         for name, (reference, other) in {
             "one ratio per gene": ("measured", "one ratio per gene"),
-            "shuffled within genes": ("measured", "shuffled within genes"),
+            "permuted within genes": ("measured", "permuted within genes"),
             "two measured halves": ("first half", "second half"),
         }.items():
             table = velocity_metrics(found[reference], found[other], predictor=name)
@@ -85,7 +85,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ.get("SPLICEDVAE_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (data / PANCREAS).is_file():
-        raise SystemExit(f"{PANCREAS} is not at hand: set SPLICEDVAE_DATA to its folder.")
+        raise SystemExit(f"{PANCREAS} is missing: set SPLICEDVAE_DATA to its folder.")
     cells = ad.read_h5ad(data / PANCREAS)
     rows = pd.concat([one_seed(cells, seed) for seed in arguments.seeds])
     rows = rows[rows["metric"].isin(METRICS)].assign(on=lambda r: r["metric"].map(METRICS))
@@ -93,7 +93,7 @@ def main() -> None:
     wide = (groups.mean().map("{:.2f}".format) + " ± " + groups.std().map("{:.2f}".format)).unstack(
         "on"
     )
-    print("| model | counts | genes | map |\n| --- | --- | --- | --- |")
+    print("| model | counts | gene space | embedding |\n| --- | --- | --- | --- |")
     for (mode, name), row in wide.iterrows():
         print(f"| {mode} | {name} | {row['genes']} | {row['map']} |")
 

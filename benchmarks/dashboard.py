@@ -6,7 +6,7 @@ writes two finished runs without training (`synthetic_run.py`) into a temporary 
 those of --runs where they were written before; serves app.py; and drives it with Chromium. It
 needs playwright, and a Chromium that it finds or that --chromium names. Times are from the click
 to the drawn element, so they hold server, connection and browser. A benchmark, not a test: numbers
-are printed as a table and written as JSON, and docs of a run of it stand in dashboard.md.
+are printed as a table and written as JSON; dashboard.md documents a run of it.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def open_view(page: Page, name: str) -> None:
 
 
 def recolor(page: Page, genes: list[str]) -> list[float]:
-    """Color the latent maps by genes, each for the first time."""
+    """Color the latent embeddings by genes, each for the first time."""
     open_view(page, "Latent spaces")
     drawn = (
         "gene => [...document.querySelectorAll('.st-key-latents .js-plotly-plot')].some("

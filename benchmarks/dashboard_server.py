@@ -1,4 +1,4 @@
-"""Measure what the server itself computes for a map, in processor time, without a browser.
+"""Measure the server's computations for an embedding, in processor time, without a browser.
 
     python benchmarks/dashboard_server.py RUN
 

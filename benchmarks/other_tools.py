@@ -1,4 +1,4 @@
-"""Open an exported h5ad with CellRank, scVelo and cellxgene, and go on with it there.
+"""Open an exported h5ad with CellRank, scVelo and cellxgene, and continue there.
 
     splicedvae export run --out all.h5ad
     python -m venv tools && tools/bin/pip install "numpy<2.2" cellrank scvelo igraph
@@ -41,7 +41,7 @@ def moving(file: str, clusters: str) -> list[tuple[str, Callable[[], object]]]:
             return "the graph is in the file"
         scanpy.pp.neighbors(adata, use_rep="X_pca")
         scvelo.tl.velocity_graph(adata, xkey="Ms_expected", sqrt_transform=True)
-        return "made anew: scanpy.pp.neighbors, scvelo.tl.velocity_graph"
+        return "recomputed: scanpy.pp.neighbors, scvelo.tl.velocity_graph"
 
     def velocity_kernel() -> object:
         kernel = kernels.VelocityKernel(adata, xkey="Ms", vkey="velocity")
@@ -64,7 +64,7 @@ def moving(file: str, clusters: str) -> list[tuple[str, Callable[[], object]]]:
         scvelo.pl.velocity(adata, var_names=[gene], color=clusters, show=False)
 
     return [
-        ("neighbours and velocity graph", add_what_is_lacking),
+        ("neighbors and velocity graph", add_what_is_lacking),
         ("CellRank VelocityKernel", velocity_kernel),
         (
             "CellRank ConnectivityKernel",
@@ -104,7 +104,7 @@ def moving(file: str, clusters: str) -> list[tuple[str, Callable[[], object]]]:
 
 
 def browsed(file: str, program: str) -> str:
-    """Serve a file with cellxgene and read its schema and a map."""
+    """Serve a file with cellxgene and read its schema and an embedding."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

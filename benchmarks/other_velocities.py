@@ -12,9 +12,9 @@ does by default. Every velocity is compared with the true one:
     genes        cosine in gene space, each gene's velocity in the tool's own units
     genes equal  the same, each gene in units of its own spread
     embedding    cosine of the arrows in the UMAP
-    time         share of neighbors in the UMAP whose true order the arrows tell; not on a cycle
+    time         share of neighbors in the UMAP whose true order the arrows give; not on a cycle
 
-One file a simulation is kept in --out, so that an interrupted run goes on.
+One file per simulation is kept in --out, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -178,10 +178,10 @@ def velovi(ground: AnnData, seed: int) -> AnnData:
 def report(table: pd.DataFrame) -> str:
     """Write means and standard deviations over simulations, and the embedding by topology."""
     lines = [
-        "# Velocity from totals beside other tools on measured S/U, in simulations",
+        "# Velocity from totals and from other tools on measured S/U, in simulations",
         "",
         f"`python benchmarks/other_velocities.py`: {N_CELLS // 2} held-out cells x {N_GENES} genes "
-        f"at {DEPTH} counts a cell and gene, seeds "
+        f"at {DEPTH} counts per cell and gene, seeds "
         f"{', '.join(map(str, sorted(table['seed'].unique())))}. Cosine to the true velocity; mean "
         "± standard deviation over simulations.",
         "",

@@ -2,11 +2,11 @@
 
     python benchmarks/synthetic_run.py FOLDER --cells 50000 --genes 2000
 
-The cells are those of the shipped demo run, drawn many times over with jitter on every map; the
-genes repeat the demo's under new names with other depths. Counts, spliced fractions and velocities
-are drawn anew, so the folder holds what a run of that size holds, in the same files, written by the
-same functions. Its numbers mean nothing. Moments and graphs of the velocities are left out, which
-pages do not read.
+The cells are those of the shipped demo run, drawn many times over with jitter in every embedding;
+the genes repeat the demo's under new names with other depths. Counts, spliced fractions and
+velocities are drawn again, so the folder holds what a run of that size holds, in the same files,
+written by the same functions. Its numbers mean nothing. Moments and graphs of the velocities are
+left out, which pages do not read.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ makes count files of 10,000 cells as the counting tools write them (h5ad packed 
 of velocyto's, Cell Ranger's h5, a zip of STARsolo's Velocyto folder), reads each with
 `splicedvae.io.read` and looks at it with `splicedvae.triage.inspect`. Wall time is what a visitor
 waits; CPU time, the sum over cores, is less disturbed by what else the machine does. Every reading
-has a process of its own, so that no file profits from the one before. With ``--browser`` each file
+has its own process, so that no file profits from the one before. With ``--browser`` each file
 goes through the uploader of the real app in a real browser, which needs the test tools and
 Chromium. The numbers of `benchmarks/triage.md` were made so.
 """
@@ -178,7 +178,7 @@ WRITERS: dict[str, tuple[str, Callable[[AnnData, Path], None]]] = {
     "zip of mtx": ("zip", write_zip),
 }
 
-#: Runs in a process of its own; imports are not what a warm server waits for.
+#: Runs in its own process; imports are not what a warm server waits for.
 _READING = """
 import json, sys, time
 import splicedvae.io as io, scipy.io, anndata, h5py, zipfile
@@ -259,7 +259,7 @@ def browser_page(folder: Path) -> Iterator[tuple[str, Page]]:
 
 
 def from_upload(page: Page, address: str, file: Path) -> float:
-    """Upload a file to a fresh page and return the seconds until its numbers stand there."""
+    """Upload a file to a fresh page and return the seconds until its numbers appear."""
     page.goto(f"{address}/data")
     page.get_by_text("accept a run folder").wait_for()
     heading = page.get_by_role("heading", name=file.name)

@@ -16,7 +16,7 @@ The second simulates cells with known velocity at the depth of the pancreas data
 cosine to the true velocity in the embedding. The true velocity is projected with the same variant,
 with the linear graph (``true, linear``) and with square roots (``true, square root``), so that no
 variant chooses its own reference. ``time`` is the share of neighbors in the embedding whose true
-order the arrows tell (0.5 by chance; not on a cycle).
+order follows from the arrows (0.5 by chance; not on a cycle).
 
 Neighbors are the same for all variants. A variant changes what the graph compares (the velocities,
 the displacements between cells, and the genes) and over how many steps moments are taken.
@@ -65,7 +65,7 @@ def _as_they_are(s, u, v, slope):
 
 @dataclass(frozen=True)
 class Genes:
-    """What a variant may know of each gene, from the counts of the source alone.
+    """What a variant may use of each gene, from the counts of the source alone.
 
     ``share``: unspliced share. ``reproducibility``: correlation over cells of the residuals from
     two halves of its molecules, 0 at least. ``counts``: molecules of the scarcer layer.
@@ -99,7 +99,7 @@ def _root_state(floor: float):
 
 
 def _totals(s, u, v, slope):
-    """Say where a cell is by its totals, in spliced counts that the mean ratio lets expect.
+    """Return a cell's position by its totals, in spliced counts expected at the mean ratio.
 
     Given the totals, noise of the split into layers moves the velocity alone. With the spliced
     counts it moves both, and draws a pattern of its own.
@@ -112,7 +112,7 @@ def _log_totals(s, u, v, slope):
 
 
 def _share_units(s, u, v, slope):
-    """Velocity as spliced counts below those that the mean ratio lets expect of the totals."""
+    """Velocity as spliced counts below those expected from the totals at the mean ratio."""
     return s, v / (1 + slope)
 
 
@@ -246,7 +246,7 @@ def drawn(fitted, variant, genes, neighbours, settings, points) -> NDArray[np.fl
     for name, values in ((Layers.MS, states), (Layers.VELOCITY, velocity)):
         own.layers[name] = np.asarray(values[:, kept] * weight[kept], dtype=np.float32)
     own.var[Var.VELOCITY_GENES] = True
-    # The mode that the graph knows by whether it takes square roots.
+    # The mode that determines whether the graph takes square roots.
     # Without a name of a layer it compares Ms.
     own.uns[Uns.VELOCITY_PARAMS] = {"mode": "stochastic" if variant.root else "deterministic"}
     velocity_graph(own, neighbours, settings)
@@ -262,7 +262,7 @@ def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDA
 
 
 def with_true_velocity(fitted: AnnData, ground: AnnData) -> AnnData:
-    """Copy what was fitted with the velocity of the simulation in place of the residuals."""
+    """Copy what was fitted with the velocity of the simulation instead of the residuals."""
     true = fitted.copy()
     known = ground[:, fitted.var_names].layers[Layers.TRUE_VELOCITY]
     known = known.toarray() if hasattr(known, "toarray") else known
@@ -403,7 +403,7 @@ def main() -> None:
     else:
         data = Path(os.environ.get("SPLICEDVAE_DATA", REPOSITORY.parent / "shared" / "data"))
         if not (data / arguments.file).is_file():
-            raise SystemExit(f"{arguments.file} is not at hand: set SPLICEDVAE_DATA to its folder.")
+            raise SystemExit(f"{arguments.file} is missing: set SPLICEDVAE_DATA to its folder.")
         cells = ad.read_h5ad(data / arguments.file)
         rows = pd.concat(
             [

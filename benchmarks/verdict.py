@@ -3,7 +3,7 @@
     python benchmarks/verdict.py --sets 200 --seed 20000 --report benchmarks/verdict.md
 
 Simulated lineages (with velocity) and the same counts made without one, and parts of the pancreas
-of ``SPLICEDVAE_DATA``, as measured and with their ratios dealt out anew. For each a model is
+of ``SPLICEDVAE_DATA``, as measured and with permuted ratios. For each a model is
 trained on 80% of the cells and judged on the others as a run does it. A "trust" is false where
 there is no velocity, or where the arrows do not follow the true ones; a "do not show" is false on
 the others. `benchmarks/verdict.md` was made so.
@@ -44,7 +44,7 @@ from splicedvae.velocity import VelocitySettings, prepare
 
 PANCREAS = "mouse_pancreas_e15_3548cells_2000genes.h5ad"
 TOPOLOGIES = ("linear", "bifurcation", "trifurcation", "tree", "cycle")
-#: Least agreement of the arrows with the true ones on the map for a "trust" to be right.
+#: Minimum cosine of the arrows to the true ones in the embedding for a correct "trust".
 RIGHT = 0.3
 
 
@@ -83,7 +83,7 @@ def constant(cells: AnnData, rng: np.random.Generator) -> AnnData:
 
 
 def shuffled(cells: AnnData, rng: np.random.Generator) -> AnnData:
-    """Deal the measured ratios out anew within genes."""
+    """Permute the measured ratios within genes."""
     pair = shuffle_within_genes(
         sparse.csr_matrix(cells.layers[Layers.SPLICED]),
         sparse.csr_matrix(cells.layers[Layers.UNSPLICED]),
@@ -260,7 +260,7 @@ def _safely(given: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def has_velocity(table: pd.DataFrame) -> pd.Series:
-    """Tell which sets hold a velocity that a good answer shows."""
+    """Return which sets hold a velocity that a correct answer shows."""
     known = table["kind"].isin(["velocity", "real"])
     wrong = table["true_map"].notna() & (table["true_map"] < RIGHT)
     return known & ~wrong

@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 1400
-#: No picture may be larger.
+#: Maximum size of an image.
 MOST_BYTES = 400_000
 WAIT = 240_000
 

@@ -25,6 +25,7 @@ REAL_DATA_FILE = "mouse_pancreas_e15.h5ad"
 
 _scratch = Path(tempfile.mkdtemp(prefix="splicedvae-tests-"))
 os.environ["SPLICEDVAE_RUNS"] = str(_scratch / "runs")
+os.environ["SPLICEDVAE_MODELS"] = str(_scratch / "models")
 os.environ["SPLICEDVAE_CACHE"] = str(_scratch / "cache")
 os.environ["MPLBACKEND"] = "Agg"
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TOOLS = ("cat", "cksum", "dirname", "ls", "mkdir", "rm", "rmdir", "sh")
+TOOLS = ("cat", "cksum", "dirname", "grep", "ls", "mkdir", "rm", "rmdir", "sh")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="make and sh are not on Windows")
 
@@ -214,3 +214,25 @@ def test_folder_can_be_named(clone: Clone, tmp_path: Path) -> None:
     assert (there / "bin" / "python").exists()
     assert not clone.venv.exists()
     assert os.listdir(there)
+
+
+def test_newest_takes_a_newer_python_and_no_pins(clone: Clone) -> None:
+    clone.python("python3", "3.11")
+    clone.python("python3.13", "3.13")
+    done = clone.run("newest")
+    assert done.returncode == 0, done.stderr
+    assert "with Python 3.13" in done.stderr
+    (call,) = clone.pip_calls()
+    assert "--upgrade --upgrade-strategy eager -e .[dashboard]" in call
+    assert "requirements.txt" not in call
+    tools = (clone.venv / "test-tools.txt").read_text()
+    assert "pytest==" in tools
+    assert "\n-c " not in f"\n{tools}"
+    clone.run("newest")
+    assert len(clone.pip_calls()) == 1, "versions may have come out since"
+
+
+def test_newest_without_a_newer_python_is_one_sentence(clone: Clone) -> None:
+    clone.python("python3", "3.11")
+    assert "no Python 3.12 or 3.13 found" in sentence(clone.run("newest"))
+    assert clone.run("newest", PYTHON="python3").returncode == 0

@@ -81,7 +81,7 @@ def found(text: str) -> list[str]:
     return [
         f"“{match[0]}”: write {instead}"
         for term, instead in GLOSSARY.items()
-        for match in re.finditer(term, plain)
+        for match in re.finditer(term, plain, flags=re.IGNORECASE)
     ]
 
 

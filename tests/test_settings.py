@@ -55,6 +55,12 @@ def pins(file: str) -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
+def ranges() -> dict[str, SpecifierSet]:
+    """What the package's dependencies may be, by name."""
+    wanted = map(Requirement, PYPROJECT["project"]["dependencies"])
+    return {requirement.name: requirement.specifier for requirement in wanted}
+
+
 @pytest.mark.parametrize("file", ["requirements.txt", "tests/requirements.txt"])
 def test_every_requirement_is_pinned(file: str) -> None:
     for requirement in pins(file).values():
@@ -79,14 +85,33 @@ def test_pins_lie_inside_the_ranges() -> None:
 
 @pytest.mark.parametrize(
     ("name", "broken"),
-    [("numpy", "2.4.0"), ("pandas", "3.0.0"), ("scipy", "1.17.0"), ("scvi-tools", "1.5.0")],
+    [("numpy", "2.4.0"), ("pandas", "3.0.0"), ("scipy", "1.17.0"), ("pynndescent", "0.7.0")],
 )
 def test_ranges_hold_off_versions_that_break(name: str, broken: str) -> None:
-    ranges = {
-        Requirement(text).name: Requirement(text).specifier
-        for text in PYPROJECT["project"]["dependencies"]
-    }
-    assert broken not in ranges[name]
+    assert broken not in ranges()[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("scvi-tools", "1.5.1"), ("anndata", "0.13.4"), ("scanpy", "1.12.4")],
+)
+def test_ranges_allow_what_newer_pythons_have(name: str, version: str) -> None:
+    assert version in ranges()[name]
+
+
+def test_commits_are_checked_by_what_ci_runs() -> None:
+    """The same three commands of the same environment, so that no second version can differ."""
+    hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    lint = re.search(r"^lint: test-environment.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert lint
+    commands = re.findall(r"@\$\(PY\) (.*)", lint[1])
+    assert len(commands) == 3
+    entries = re.findall(r"entry: \.venv/bin/python (.*)", hooks)
+    assert entries == commands
+    assert hooks.count("- id:") == hooks.count("language: system") == len(commands)
+    assert not re.search(r"^\s*(rev|additional_dependencies):", hooks, re.MULTILINE)
+    assert {"ruff", "mypy", "pre-commit"} <= set(pins("tests/requirements.txt"))
 
 
 def test_pythons_agree() -> None:

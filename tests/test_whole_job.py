@@ -14,6 +14,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
+from splicedvae._core.layers import drop_layers
 from splicedvae.runs import Run
 
 pytestmark = pytest.mark.timeout(900)
@@ -94,7 +95,7 @@ def test_held_out_cells_given_as_totals_get_layers_and_a_velocity(
     cells = ad.read_h5ad(real_data / "mouse_pancreas_e15.h5ad")
     held_out = run.predictions.obs_names[run.predictions.obs[Obs.SPLIT] == Split.HELD_OUT]
     totals = cells[held_out].copy()
-    totals.layers.clear()
+    drop_layers(totals)
     totals.write_h5ad(tmp_path / "totals.h5ad")
     succeed("predict", pancreas_run, tmp_path / "totals.h5ad", "--out", tmp_path / "out.h5ad")
     out = ad.read_h5ad(tmp_path / "out.h5ad")

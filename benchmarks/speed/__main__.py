@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 if not __package__:
-    # Called by its folder, which then stands where the repository is needed.
+    # Called by its folder, which is then in place of the repository.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.speed import (

@@ -57,7 +57,7 @@ def write(file: Path, n_cells: int, n_genes: int, *, layers: bool = True, seed: 
     n_cells, n_genes
         Shape; cells beyond 100,000 repeat the first ones.
     layers
-        Whether spliced and unspliced counts are written beside the totals.
+        Whether spliced and unspliced counts are written in addition to the totals.
     seed
         Seed of all draws.
 
@@ -76,7 +76,8 @@ def write(file: Path, n_cells: int, n_genes: int, *, layers: bool = True, seed: 
         for name, matrix in matrices.items():
             first = csr_matrix(matrix[:BLOCK])
             first.indptr = first.indptr.astype(np.int64)
-            write_elem(root, name, first, dataset_kwargs={"chunks": (1 << 18,)})
+            folder, _, key = name.rpartition("/")
+            write_elem(root[folder or "/"], key, first, dataset_kwargs={"chunks": (1 << 18,)})
             stored = sparse_dataset(root[name])
             for start in range(BLOCK, n_cells, BLOCK):
                 size = min(BLOCK, n_cells - start)

@@ -1,6 +1,6 @@
 """Where measured numbers are kept: speed.json, and the tables of speed.md made from it.
 
-speed.md is written by hand around its tables. A table stands between ``<!-- PART -->`` and
+speed.md is written by hand around its tables. A table is between ``<!-- PART -->`` and
 ``<!-- end of PART -->`` and is replaced whenever its part is measured; the others stay.
 """
 
@@ -27,7 +27,7 @@ def table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
     Parameters
     ----------
     rows
-        Values by column; what a row lacks, or is None, stays empty.
+        Values by column; missing values and None stay empty.
     columns
         Which columns, in which order; those of the first row if None.
     """

@@ -1,7 +1,7 @@
 """Prediction from a file to a file: cells per second, peak memory, and what bounds them.
 
 Files of totals are predicted with `SplicedVAE.reconstruct_to` to h5ad and to zarr, each in a
-process of its own, by a small model of one epoch. Beside each time are the two bounds: the network
+process of its own, by a small model of one epoch. Each time comes with two bounds: the network
 alone on the same number of cells in memory (encoder and decoder of expression as scVI has them, and
 the pass that gives the ratios), and writing as many bytes as the output has and forcing them to
 disk. One million cells need about 12 GB of disk; the files are deleted at the end.

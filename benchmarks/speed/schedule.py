@@ -23,6 +23,7 @@ from benchmarks.speed.alone import alone, threads
 from benchmarks.speed.page import Row, table
 from benchmarks.speed.runs import FILES, real_data
 from splicedvae import SplicedVAE, io
+from splicedvae._core.layers import drop_layers
 from splicedvae.evaluation import GeneMean, select_genes
 from splicedvae.model import LearningRateDecay
 
@@ -79,7 +80,7 @@ def judged(
     }
     start = time.perf_counter()
     totals = test.copy()
-    totals.layers.clear()
+    drop_layers(totals)
     skill = None
     if kind == "scVI":
         SCVI.setup_anndata(train)

@@ -47,14 +47,14 @@ def _next(
     st.header("Next", anchor=False)
     if not summary.has_measured_layers:
         st.markdown(
-            "There are no spliced and unspliced counts, so nothing can be trained here. A model "
-            "trained on similar cells can predict them from the totals."
+            "The file has no spliced and unspliced counts, so it cannot be used for "
+            "training. A model trained on similar cells can predict them from the totals."
         )
         _predict(stored, summary, found)
         return
     doubt = training_form.doubt(summary)
     st.markdown(
-        doubt or "Spliced and unspliced counts are here, so a model can be trained on them."
+        doubt or "The file has spliced and unspliced counts, so a model can be trained on it."
     )
     if st.button(
         "Train SplicedVAE and scVI",
@@ -63,7 +63,7 @@ def _next(
         key="to-train",
     ):
         st.switch_page(pages.TRAIN.script, query_params={"data": stored.id})
-    with st.expander("Or ask a trained model about these cells", icon=":material/neurology:"):
+    with st.expander("Or predict with a trained model", icon=":material/neurology:"):
         _predict(stored, summary, found)
 
 

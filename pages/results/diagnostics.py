@@ -304,7 +304,7 @@ def _expression(run: Run) -> None:
     )
 
 
-#: What is said in place of curves.
+#: Shown instead of curves.
 _NO_TRAINING: Final = (
     "This run trained no model. It used the models of another run; see that run's page for "
     "their training."
@@ -317,7 +317,7 @@ def _training(run: Run) -> None:
         return
     show_or_explain(lambda: cache.figure(views.training_figure, run), "training-curves")
     st.caption(
-        "Losses on the training cells. They do not show overfitting; the curves of watched "
+        "Losses on the training cells. They do not show overfitting; the curves of monitored "
         "cells below do."
     )
     try:

@@ -300,7 +300,7 @@ def _over_time(run: Run, gene: str, which: views.Cells) -> None:
 def _time_words(run: Run, gene: str, which: views.Cells, drawn: RatioIntervals | None) -> str:
     said = (
         f"Entries with at least {views.MIN_DRAWN} counts are drawn as dots, for at most "
-        f"{views.MAX_CELLS_DRAWN:,} cells."
+        f"{views.MAX_CELLS_DRAWN:,} cells. "
     )
     if drawn is None or gene not in drawn.concentration.index:
         return said

@@ -96,7 +96,7 @@ def _origin(run: Run, made: Mapping[str, Any]) -> None:
 
 
 def _again(run: Run) -> None:
-    """Show how the run is made again, and what can be taken home."""
+    """Show how to reproduce the run, and its downloads."""
     st.subheader("Reproduce", anchor=False)
     st.code(command_line(run), language="bash", wrap_lines=True)
     with st.expander("In Python, with all settings"):

@@ -77,8 +77,7 @@ def _numbers(numbers: object) -> None:
             "difference": st.column_config.NumberColumn(
                 format="%+.4f",
                 help="This run minus the other; empty where the two cannot be compared. Lower "
-                "is better for RMSE, calibration error and negative log-likelihood; higher "
-                "is better for the rest.",
+                "is better for RMSE, calibration error and negative log-likelihood.",
             ),
         },
         placeholder="–",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.layers import named_layers
 
 
 def count_matrix(adata: AnnData, layer: str | None) -> sparse.csr_matrix:
@@ -31,7 +32,7 @@ def count_matrix(adata: AnnData, layer: str | None) -> sparse.csr_matrix:
     elif layer in adata.layers:
         values = adata.layers[layer]
     else:
-        names = ", ".join(f"'{key}'" for key in adata.layers) or "none"
+        names = ", ".join(f"'{key}'" for key in named_layers(adata)) or "none"
         raise DataError(
             f"The data has no layer '{layer}' (layers found: {names}), expected counts "
             "there; name the layer that holds them."

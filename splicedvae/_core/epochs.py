@@ -1,6 +1,6 @@
 """Default number of passes over the training cells.
 
-This is apart from the models because what asks how long a training takes must not wait for torch.
+It is separate from the models so that a time estimate does not import torch.
 """
 
 from __future__ import annotations

@@ -31,4 +31,8 @@ class RunError(SplicedVAEError):
 
 
 class DownloadError(SplicedVAEError):
-    """A public data set could not be fetched."""
+    """A public data set or a model could not be fetched."""
+
+
+class StoreError(SplicedVAEError):
+    """A stored model is damaged or unknown, or the store does not allow what was asked."""

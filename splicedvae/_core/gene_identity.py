@@ -75,7 +75,7 @@ Texts = NDArray[np.object_]
 
 @dataclass(frozen=True, eq=False)
 class GeneIdentity:
-    """What says of each of some genes which gene it is.
+    """The identity of some genes: identifiers, symbols and names.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class GeneIdentity:
 
     @classmethod
     def of(cls, var: pd.DataFrame) -> GeneIdentity:
-        """Take what a table of genes says: its index and the columns with usual names.
+        """Read the identity from a table of genes: its index and the columns with usual names.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class GeneIdentity:
 
     @classmethod
     def of_names(cls, names: Iterable[object]) -> GeneIdentity:
-        """Take what names alone say.
+        """Read the identity from names only.
 
         Parameters
         ----------
@@ -121,13 +121,13 @@ class GeneIdentity:
 
     @property
     def only_numbers(self) -> bool:
-        """Whether nothing but numbers says which gene is which."""
+        """Whether the genes are identified by numbers only."""
         return not ((self.identifiers != "") | (self.symbols != "")).any() and bool(
             name_numbers(pd.DataFrame(index=self.names)).any()
         )
 
     def frame(self) -> pd.DataFrame:
-        """Return a table of genes that says the same: what a ``var`` needs to hold."""
+        """Return the same as a table of genes: the columns that a ``var`` needs."""
         frame = pd.DataFrame(index=self.names)
         names = index_texts(frame)
         there = self.symbols != ""
@@ -144,7 +144,7 @@ class GeneIdentity:
 
 
 def name_numbers(var: pd.DataFrame) -> NDArray[np.bool_]:
-    """Say which names of a table are numbers alone.
+    """Return which names of a table are numbers only.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _are(pattern: re.Pattern[str], texts: Iterable[str]) -> NDArray[np.bool_]:
 
 
 def without_numbers(texts: Texts) -> Texts:
-    """Empty the numbers of texts that are mostly numbers: they say nothing about a gene."""
+    """Replace numbers by empty texts if most texts are numbers: they do not identify a gene."""
     numbers = _are(_NUMBER, texts)
     texts = texts.copy()
     if numbers.sum() > (texts != "").sum() / 2:
@@ -235,7 +235,7 @@ def _by_columns(var: pd.DataFrame, index: Texts) -> tuple[Texts, Texts]:
 
 
 def _first(var: pd.DataFrame, names: Iterable[str]) -> Texts | None:
-    """Return the first column of some names that says more than numbers."""
+    """Return the first of some columns that holds more than numbers."""
     for name in names:
         if name in var:
             texts = without_numbers(texts_of(var[name]))

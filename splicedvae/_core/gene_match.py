@@ -168,7 +168,7 @@ class _Finder:
 
     @property
     def has_enough(self) -> bool:
-        """Whether so many genes were found that no other columns are looked through."""
+        """Whether so many genes were found that no other columns are searched."""
         return bool((self._position >= 0).sum() >= self._enough)
 
     def find(self, kind: Kind, columns: Iterable[_Column]) -> None:

@@ -46,8 +46,8 @@ def compared_states(
     Returns
     -------
     Cells x genes, a copy. ``Ms_expected`` is (Ms + Mu) / (1 + gamma): the spliced moments that the
-    totals let expect at the gene's mean ratio. Noise in how a total is split into layers moves the
-    velocity, but not this.
+    expected from totals at the gene's mean ratio. Noise in how a total is split into layers moves
+    the velocity, but not this.
     """
     layer = compared_layer(cells.uns.get(Uns.VELOCITY_PARAMS, {}))
     states = np.array(cells.layers[Layers.MS][:, genes], dtype=np.float32, order="C")

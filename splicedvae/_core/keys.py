@@ -48,7 +48,7 @@ class Layers:
     #: Moments and velocity, as scVelo names them.
     MS: Final = "Ms"
     MU: Final = "Mu"
-    #: Spliced moments that totals let expect at the gene's mean ratio: what the graph of the
+    #: Spliced moments expected from totals at the gene's mean ratio: what the graph of the
     #: balanced model compares. Computed where it is needed; only exports hold it.
     MS_EXPECTED: Final = "Ms_expected"
     VELOCITY: Final = "velocity"
@@ -92,6 +92,8 @@ class Obs:
     ROOT_CELLS: Final = "root_cells"
     END_POINTS: Final = "end_points"
     PSEUDOTIME: Final = "velocity_pseudotime"
+    #: scanpy's diffusion pseudotime, from expression alone.
+    EXPRESSION_PSEUDOTIME: Final = "dpt_pseudotime"
     #: Cosine of a cell's velocity to the measured one.
     COSINE_GENES: Final = "velocity_cosine_genes"
     COSINE_UMAP: Final = "velocity_cosine_umap"
@@ -124,7 +126,7 @@ class Var:
     VELOCITY_SLOPE: Final = "velocity_qreg_ratio"
     #: Count-weighted standard deviation of a source's ratio within the gene.
     RATIO_SD: Final = "velocity_ratio_sd"
-    #: True where that deviation is no more than rounding, so that the gene has no velocity.
+    #: True where that deviation is only rounding, so that the gene has no velocity.
     DEGENERATE: Final = "velocity_degenerate"
     GENE_MEAN: Final = "gene_mean_splicing_ratio"
     #: Share of the squared length of the velocity, mean over cells.
@@ -185,6 +187,7 @@ class Uns:
     GROUND: Final = "velocity_ground"
     #: scanpy's and scVelo's own.
     NEIGHBORS: Final = "neighbors"
+    ROOT_CELL: Final = "iroot"
     VELOCITY_GRAPH: Final = "velocity_graph"
     VELOCITY_GRAPH_NEG: Final = "velocity_graph_neg"
     VELOCITY_PARAMS: Final = "velocity_params"

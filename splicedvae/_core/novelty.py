@@ -1,6 +1,6 @@
 """The novelty above which cells are out of distribution for a model.
 
-This is apart from the models because a file and a verdict are judged by it without torch.
+It is separate from the models so that a verdict does not import torch.
 """
 
 from __future__ import annotations

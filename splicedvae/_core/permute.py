@@ -28,7 +28,7 @@ def shuffle_within_genes(
 ) -> tuple[csr_matrix, csr_matrix]:
     """Permute the ratios of each gene among the cells that have its molecules.
 
-    Totals and each gene's distribution of ratios stay; all that the ratio knew of a cell's state is
+    Totals and each gene's distribution of ratios stay; its dependence on a cell's state is
     lost. A velocity made of the result is what chance, smoothed over neighbors, draws.
 
     Parameters

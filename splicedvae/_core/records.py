@@ -1,4 +1,4 @@
-"""What a file says that this package wrote into it: names alone, such as true_time, say nothing."""
+"""Records that this package wrote into a file: a name alone, such as true_time, proves nothing."""
 
 from __future__ import annotations
 

@@ -455,6 +455,15 @@ class RunFields(_Checked):
         str | None,
         _text(
             "Model",
-            "For a prediction: id or folder of the run whose models are used.",
+            "For a prediction: id or folder of the run whose models are used, or a stored model as "
+            "name@digest or folder.",
+        ),
+    ] = None
+    orthologs: Annotated[
+        str | None,
+        _text(
+            "Orthologs of",
+            "For a prediction: species of the data, to match its genes to the model's through "
+            "one-to-one orthologs. If not given, genes are matched by identifier and name.",
         ),
     ] = None

@@ -156,7 +156,7 @@ def check_lengths(
     if data.shape[0] != indices.shape[0]:
         raise DataError(
             f"{where} is a damaged sparse matrix: it holds {data.shape[0]:,} values and "
-            f"{indices.shape[0]:,} indices, equal numbers were expected; {_ADVICE}."
+            f"{indices.shape[0]:,} indices, expected equal numbers; {_ADVICE}."
         )
 
 
@@ -192,7 +192,7 @@ def check_matrix(matrix: Any, *, where: str) -> None:
             if len(values) != len(matrix.data):
                 raise DataError(
                     f"{where} is a damaged sparse matrix: its coordinates and values differ in "
-                    f"number, equal numbers were expected; {_ADVICE}."
+                    f"number, expected equal numbers; {_ADVICE}."
                 )
             if len(values) and (int(values.min()) < 0 or int(values.max()) >= size):
                 raise DataError(
@@ -201,7 +201,7 @@ def check_matrix(matrix: Any, *, where: str) -> None:
                 )
         return
     raise DataError(
-        f"{where} is a sparse matrix in {matrix.format} format, CSR or CSC was expected; convert "
+        f"{where} is a sparse matrix in {matrix.format} format, expected CSR or CSC; convert "
         "it with .tocsr()."
     )
 
@@ -231,11 +231,9 @@ def to_csr(matrix: Any, *, where: str, copy: bool = True) -> tuple[sparse.csr_ma
     kind = getattr(getattr(matrix, "dtype", None), "kind", None)
     if kind not in ("b", "i", "u", "f"):
         what = getattr(matrix, "dtype", type(matrix).__name__)
-        raise DataError(f"{where} holds {what}, numbers were expected; store raw counts there.")
+        raise DataError(f"{where} holds {what}, expected numbers; store raw counts there.")
     if len(matrix.shape) != 2:
-        raise DataError(
-            f"{where} has {len(matrix.shape)} dimensions, 2 were expected (cells x genes)."
-        )
+        raise DataError(f"{where} has {len(matrix.shape)} dimensions, expected 2 (cells x genes).")
     check_matrix(matrix, where=where)
     matrix = native(matrix)
     if kind == "f" and matrix.dtype.itemsize == 2:
@@ -243,7 +241,7 @@ def to_csr(matrix: Any, *, where: str, copy: bool = True) -> tuple[sparse.csr_ma
     if not sparse.issparse(matrix):
         if not isinstance(matrix, np.ndarray):
             raise DataError(
-                f"{where} is a {type(matrix).__name__}, a numpy or scipy matrix was expected; load "
+                f"{where} is a {type(matrix).__name__}, expected a numpy or scipy matrix; load "
                 "it into memory first."
             )
         return _dense_to_csr(np.asarray(matrix)), 0

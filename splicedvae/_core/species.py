@@ -140,7 +140,7 @@ def guess_species(names: Iterable[str], ids: Iterable[str] = ()) -> SpeciesGuess
 
     Returns
     -------
-    The guess, how sure it is and by what.
+    The species, its certainty and the evidence.
     """
     raw = [str(name) for name in names]
     genomes = {m.group(1) for name in raw if (m := _GENOMES.match(name)) is not None}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anndata
 import h5py
@@ -77,7 +77,8 @@ def make_writable(
         mapping = getattr(adata, part)
         index = adata.obs_names if part.startswith("obs") else adata.var_names
         for key in list(mapping):
-            _entry(mapping, key, part, tried, told, index)
+            if key is not None:  # X, in the layers of anndata 0.13
+                _entry(mapping, key, part, tried, told, index)
     _uns(adata, tried, told)
     _raw(adata, tried, told)
     return told.notes(shown or (lambda names: ", ".join(names)))
@@ -177,7 +178,7 @@ def _is_encodable(texts: Iterable[str]) -> bool:
 
 
 def _as_text(value: Any) -> Any | None:
-    """Return a value of mixed or unknown parts as texts; None where that says nothing."""
+    """Return a value of mixed or unknown parts as texts; None if that is not informative."""
     if isinstance(value, list | tuple | set | frozenset):
         parts = sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value)
         return np.array(list(parts), dtype=object)
@@ -333,9 +334,14 @@ def _zarr_takes(value: Any) -> bool:
     import zarr
 
     store = zarr.storage.MemoryStore()
-    return _takes(
-        zarr.open_group(store, mode="w", zarr_format=anndata.settings.zarr_write_format), value
-    )
+    return _takes(zarr.open_group(store, mode="w", zarr_format=zarr_format()), value)
+
+
+def zarr_format() -> Literal[2, 3]:
+    """Version of zarr that anndata writes: its setting, or 3 once that is the only one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return getattr(anndata.settings, "zarr_write_format", 3)
 
 
 def _takes(group: Any, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A benchmark is a folder of runs that differ in nothing but the cells held out and the seed."""
+"""A benchmark is a folder of runs that differ only in the cells held out and the seed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Benchmark:
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """What was asked for."""
+        """What was requested."""
         plan: dict[str, Any] = json.loads((self.path / _PLAN).read_text(encoding="utf-8"))
         return plan
 
@@ -112,7 +112,7 @@ def run(
     progress: Callable[[int, int, Status], None] | None = None,
     **settings: Any,
 ) -> Benchmark:
-    """Train and judge all predictors over several seeds, by one protocol.
+    """Train and evaluate all predictors over several seeds, by one protocol.
 
     Each run holds cells out first; genes, means, principal components, penalties and models come
     from the other cells alone. A benchmark that was interrupted resumes where it stopped.
@@ -207,7 +207,7 @@ def _plan(
     held_out: float | None,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write down what is asked for, in a form that JSON holds and that can be compared."""
+    """Return the request in a form that JSON can hold and that can be compared."""
     if design not in get_args(Design):
         raise RunError(
             f"The design is {design!r}, expected one of {', '.join(get_args(Design))}: "

@@ -31,7 +31,7 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per predictor, metric and coverage: ``mean``, ``sd`` (standard deviation over runs, of
-    which each has a seed and a fold of its own; not a number with one run), ``ceiling`` (mean),
+    which each has a seed and its own fold; not a number with one run), ``ceiling`` (mean),
     ``n_runs`` and ``note`` of the first run.
 
     Raises

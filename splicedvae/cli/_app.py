@@ -10,11 +10,13 @@ from splicedvae import __version__
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._exporting import export, figure
+from splicedvae.cli._models import app as models
 from splicedvae.cli._predicting import predict, velocity
 from splicedvae.cli._resuming import resume
 from splicedvae.cli._sharing import app as serve
 from splicedvae.cli._sharing import demo, report
 from splicedvae.cli._training import evaluate, train
+from splicedvae.cli._triage import triage
 
 app = typer.Typer(
     name="splicedvae",
@@ -43,11 +45,12 @@ def _root(
 
     [bold]Workflow[/bold]
 
-    1. splicedvae inspect cells.h5ad - is there S/U, how deep is it?
+    1. splicedvae triage cells.h5ad - is velocity worth trying, can it be trusted?
 
     2. splicedvae train cells.h5ad --out run - SplicedVAE and scVI on data with S/U
 
-    3. splicedvae predict run totals.h5ad --out predicted.h5ad - S/U for data without
+    3. splicedvae predict run totals.h5ad --out predicted.h5ad - S/U for data without;
+    splicedvae models list shows models that need no training
 
     4. splicedvae velocity predicted.h5ad --out velocity.h5ad - scVelo on it
 
@@ -64,6 +67,7 @@ def _root(
 for _command in (
     simulate,
     inspect,
+    triage,
     train,
     resume,
     evaluate,
@@ -77,6 +81,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command(name="app")(serve)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from splicedvae._core.layers import drop_layers
 from splicedvae.cli._options import (
     AmbiguousLayer,
     AmbiguousPlace,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from splicedvae.triage import DataSummary
 
+#: Asks for the model that fits a file best.
+BEST = "best"
 Topology = Literal["linear", "bifurcation", "trifurcation", "tree", "cycle"]
 
 
@@ -72,8 +75,7 @@ def simulate(
         n_cells, n_genes, topology=topology, n_batches=n_batches, truth=not totals_only, seed=seed
     )
     if totals_only:
-        for name in list(adata.layers):
-            del adata.layers[name]
+        drop_layers(adata)
     write_h5ad(adata, out)
     stderr().print(f"{n_cells:,} cells x {n_genes:,} genes written to {escape(out)}.")
 
@@ -91,9 +93,10 @@ def inspect(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN",
-            help="Finished run, or 'demo', to predict the layers of a file without them: "
-            "compares its genes and cells with the file's.",
+            metavar="MODEL",
+            help="Finished run, 'demo', or stored model that may predict the layers of a file "
+            "without them: compares its genes and cells with the file's. 'best' takes the one of "
+            "the store and of your runs that fits best.",
         ),
     ] = None,
     as_json: Json = False,
@@ -104,7 +107,7 @@ def inspect(
 
     splicedvae inspect cells.h5ad
 
-    splicedvae inspect totals.h5ad --model run
+    splicedvae inspect totals.h5ad --model best
 
     splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
     """
@@ -134,18 +137,16 @@ def inspect(
 
 
 def _judged_with(
-    run: str, summary: DataSummary, cells: AnnData, batch_key: str | None
+    name: str, summary: DataSummary, cells: AnnData, batch_key: str | None
 ) -> DataSummary:
     """Print whether a velocity is worth computing with a trained model."""
-    from splicedvae import pipeline, runs, triage
+    from splicedvae import pipeline, triage
 
-    found = runs.open_run(run)
-    found.need_finished("expected a finished run")
-    fit = pipeline.fit_of(pipeline.trained_on(found), cells.var, summary.species)
-    if fit.fits and not fit.other_species:
-        with stderr().status("comparing the cells with those of training"), quiet_models():
-            new = pipeline.novelty(found, cells, batch_key=batch_key)
-        fit = replace(fit, novelty=new.value, novel_above=new.novel_above)
+    with stderr().status("comparing the cells with those of training"), quiet_models():
+        found = pipeline.compared(name, cells, summary.species, batch_key=batch_key)
+    if name == pipeline.BEST and found is not None:
+        stderr().print(f"- {escape(found.why)}")
+    fit = None if found is None else found.fit
     return replace(summary, verdict=triage.judge_with_model(summary, fit))
 
 

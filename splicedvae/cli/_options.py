@@ -30,7 +30,7 @@ def takes(
     panels: Mapping[Any, Sequence[str]],
     renamed: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for each of some settings.
+    """Add an option to a command for each of some settings.
 
     Parameters
     ----------
@@ -115,6 +115,22 @@ ClusterKey = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing output.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or id of a finished run, or 'demo'.")
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Folder or id of a finished run, 'demo', or a model of `splicedvae models list`.",
+    ),
+]
+OrthologsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--orthologs",
+        metavar="SPECIES",
+        help="Find the model's genes through one-to-one orthologs: species of the data, or 'auto' "
+        "to read it off its genes. For a model of another species.",
+    ),
 ]
 DataFile = Annotated[
     Path,

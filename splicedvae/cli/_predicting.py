@@ -20,8 +20,9 @@ from splicedvae.cli._options import (
     BatchKey,
     DataFile,
     HowCounted,
+    ModelName,
+    OrthologsOf,
     Overwrite,
-    RunName,
     SplicedLayer,
     Total,
     UnsplicedLayer,
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from splicedvae.io import ReadResult
+    from splicedvae.runs import ModelSource
 
 
 @exit_on_error
 def predict(
-    run: RunName,
+    name: ModelName,
     data: DataFile,
     out: Annotated[Path, typer.Option(help="File to write, .h5ad or .zarr.", show_default=False)],
     model: Annotated[
@@ -60,6 +62,7 @@ def predict(
     ambiguous: AmbiguousPlace = None,
     counts: HowCounted = None,
     batch_key: BatchKey = None,
+    orthologs: OrthologsOf = None,
     compression: Annotated[
         Literal["none", "lzf", "gzip"],
         typer.Option(help="Compression of an h5ad file: none is fastest, gzip smallest."),
@@ -81,14 +84,17 @@ def predict(
 
     splicedvae predict run totals.h5ad --out predicted.h5ad
 
+    splicedvae predict mouse-pancreas-e15 totals.h5ad --out predicted.h5ad
+
     splicedvae velocity predicted.h5ad --out velocity.h5ad
     """
     output_file(out, ".h5ad", ".zarr", overwrite=overwrite)
     from splicedvae import io
+    from splicedvae.pipeline import orthologs_asked, trained_on
     from splicedvae.pipeline.assessment import with_batch
-    from splicedvae.runs import open_run
+    from splicedvae.runs import open_models
 
-    found = open_run(run)
+    found = open_models(name)
     console = stderr()
     with console.status("loading the model"), quiet_models():
         trained = found.model(model)
@@ -109,20 +115,21 @@ def predict(
                     ambiguous=ambiguous,
                 )
         cells = with_batch(trained, result.adata, batch_key)
+        pair = orthologs_asked(orthologs, trained_on(found), cells.var)
         with console.status("predicting"), quiet_models():
             done = trained.reconstruct_to(
                 cells if backed is None else backed,
                 out,
-                counts=counts or result.counts or found.config.counts,
+                counts=counts or result.counts or found.counts,
                 compression=None if compression == "none" else compression,
                 account={
                     "predictor": Sources.LABELS[model],
                     "source": model,
-                    "run": found.id,
-                    "data_sha256": found.config.data_sha256,
+                    **found.account(),
                 },
+                orthologs=pair,
             )
-    account = done.account
+    account, about = done.account, _told_of(found, cells)
     if as_json:
         print_json(
             {
@@ -130,17 +137,27 @@ def predict(
                 "cells": done.n_obs,
                 "genes": done.n_vars,
                 "account": account,
-                "notes": list(result.notes),
+                "notes": [*result.notes, *about],
             }
         )
         return
-    for note in (*result.notes, *_said_in(account)):
+    for note in (*result.notes, *about, *_said_in(account)):
         console.print(f"- {escape(note)}")
     layers = ", ".join(str(name) for name in account["layers"])
     console.print(
         f"{done.n_obs:,} cells x {done.n_vars:,} genes with layers {escape(layers)} "
         f"written to {escape(out)}."
     )
+
+
+def _told_of(found: ModelSource, cells: AnnData) -> list[str]:
+    """Say of a stored model what it is, and whether it knows these cells from its training."""
+    from splicedvae.pipeline import cells_seen, known_cells_note
+
+    if found.stored is None:
+        return []
+    n_seen = int(cells_seen(found, cells).sum())
+    return [found.stored.told, *([known_cells_note(n_seen)] if n_seen else [])]
 
 
 @exit_on_error
@@ -169,7 +186,7 @@ def velocity(
     """Compute RNA velocity with scVelo from measured or predicted layers.
 
     The output has scVelo's names (Ms, Mu, velocity, velocity_graph, velocity_umap, ...), so
-    scv.pl and CellRank work on it. If the ratios vary by no more than rounding, or counts are too
+    scv.pl and CellRank work on it. If the ratios vary only by rounding, or counts are too
     few, the command ends with an error instead of writing arrows.
 
     [bold]Examples[/bold]

@@ -61,6 +61,7 @@ TRAIN: Final = Page(
     ":material/model_training:",
     parameters=("find-runs", "order-runs"),
 )
+MODELS: Final = Page("pages/model/models.py", "models", "Models", ":material/inventory_2:")
 VELOCITY: Final = Page(
     "pages/results/velocity.py",
     "velocity",
@@ -124,6 +125,7 @@ PRESENT: Final = Page(
 PAGES: Final = (
     INSPECT,
     TRAIN,
+    MODELS,
     VELOCITY,
     DIAGNOSTICS,
     LATENT,

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from anndata import AnnData
+from numpy.typing import NDArray
 
 from splicedvae import io, triage
 from splicedvae._core.errors import DataError
@@ -27,10 +29,13 @@ class Contents:
         Cells, genes, layers, depth, clusters, notes and warnings.
     genes
         What the file says of its genes: its ``var``.
+    gene_counts
+        Total counts of each gene, shape (n_genes,).
     """
 
     summary: triage.DataSummary
     genes: pd.DataFrame
+    gene_counts: NDArray[np.float64]
 
 
 def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
@@ -86,7 +91,8 @@ def _stamp(stored: StoredFile) -> tuple[int, int]:
 @st.cache_resource(max_entries=64, show_spinner="Reading the file …")
 def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str | None) -> Contents:
     result = _read(sha256, path, stamp)
-    return Contents(triage.inspect(result, cluster_key=cluster_key), result.adata.var)
+    gene_counts = np.asarray(result.adata.X.sum(axis=0), dtype=np.float64).ravel()
+    return Contents(triage.inspect(result, cluster_key=cluster_key), result.adata.var, gene_counts)
 
 
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)

@@ -147,9 +147,7 @@ def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> Stored
                     file.write(piece)
                 size = file.tell()
             if not size:
-                raise DataError(
-                    f"{name}: the file is empty, counts were expected; choose another file."
-                )
+                raise DataError(f"{name}: the file is empty, expected counts; choose another file.")
             sha256 = digest.hexdigest()
             home = folder() / sha256[:16]
             stored = StoredFile(

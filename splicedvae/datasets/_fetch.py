@@ -16,6 +16,7 @@ import requests
 from tqdm.auto import tqdm
 
 from splicedvae import __version__
+from splicedvae._core.downloading import failure
 from splicedvae._core.errors import DownloadError
 from splicedvae.datasets._registry import DATASETS, PublicDataset
 
@@ -167,7 +168,7 @@ def verify(entry: PublicDataset, path: Path, known_hash: str | None = None) -> N
 
 
 class _Bar(tqdm):
-    """A progress bar that is true before its total is known, as pooch asks."""
+    """A progress bar that is truthy before its total is known, as pooch requires."""
 
     def __bool__(self) -> bool:
         return True
@@ -205,10 +206,10 @@ def _download(
             )
     except requests.exceptions.RequestException as error:
         raise DownloadError(
-            f"The data set {entry.name!r} {failed} ({_reason(error)}): {by_hand}"
+            f"The data set {entry.name!r} {failed} ({failure(error, _TIMEOUT)}): {by_hand}"
         ) from error
     except ValueError as error:
-        # This is how pooch says that the checksum is another one; it has removed what came.
+        # pooch reports a wrong checksum this way; it has removed the download.
         raise DownloadError(
             f"The download of the data set {entry.name!r} does not have the checksum "
             f"{expected} and was removed; try again, and if its publisher has replaced the "
@@ -228,22 +229,6 @@ def _quiet_pooch() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-def _reason(error: requests.exceptions.RequestException) -> str:
-    """Say in a few words why a request failed."""
-    kinds = requests.exceptions
-    if isinstance(error, kinds.HTTPError) and error.response is not None:
-        return f"the server answered with HTTP status {error.response.status_code}"
-    if isinstance(error, kinds.Timeout):
-        return f"no answer within {_TIMEOUT} seconds"
-    if isinstance(error, kinds.ChunkedEncodingError | kinds.ContentDecodingError):
-        return "the connection was interrupted before the end of the file"
-    if isinstance(error, kinds.InvalidSchema | kinds.MissingSchema | kinds.InvalidURL):
-        return "the address does not start with http:// or https://"
-    if isinstance(error, kinds.ConnectionError):
-        return "no connection, this computer may be offline"
-    return type(error).__name__
 
 
 def _require_hdf5(entry: PublicDataset, target: Path, *, remove: bool) -> None:

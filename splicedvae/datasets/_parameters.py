@@ -32,7 +32,7 @@ _LARGEST_SPREAD = 5.0
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything that ``simulate`` was asked for besides its topology, which documents each.
+    """All parameters of ``simulate`` besides its topology, which documents each.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _is_whole(value: float) -> bool:
 def default_depth(n_genes: int) -> float:
     """Mean number of counts per cell that fits a number of genes.
 
-    As many per gene as the mouse pancreas has, and where few genes are asked for up to as many as
+    As many per gene as the mouse pancreas has, and where few genes are requested up to as many as
     its well expressed genes have, so that a small simulation can be analyzed.
     """
     return max(0.86 * n_genes, min(2.5 * n_genes, 1000.0))

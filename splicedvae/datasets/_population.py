@@ -77,7 +77,7 @@ class Cells:
 def draw_genes(
     lineage: Lineage, programs: Programs, parameters: Parameters, rng: np.random.Generator
 ) -> Genes:
-    """Draw rates and noise of the genes, scaled so that cells reach the depth asked for.
+    """Draw rates and noise of the genes, scaled so that cells reach the depth requested.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def draw_cells(lineage: Lineage, parameters: Parameters, rng: np.random.Generato
     segment = rng.choice(len(lineage.segments), size=n_cells, p=lineage.probabilities)
     time = rng.random(n_cells) * lineage.durations[segment]
     sd = parameters.capture_sd
-    # Less half the variance, so that the mean over cells is the capture asked for.
+    # Less half the variance, so that the mean over cells is the capture requested.
     capture = np.exp(sd * rng.standard_normal(n_cells) - 0.5 * sd**2)
     batch = rng.integers(0, parameters.n_batches, size=n_cells)
     return Cells(segment, time, parameters.capture_efficiency * capture, batch)

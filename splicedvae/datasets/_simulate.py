@@ -56,7 +56,7 @@ def simulate(
         or ``"cycle"``, or the :class:`Segment` of a lineage of your own.
     mean_depth
         Mean number of counts per cell, spliced and unspliced together. By default 0.86 per gene,
-        and up to 2.5 per gene (but at most 1,000 in all) where few genes are asked for, as the
+        and up to 2.5 per gene (but at most 1,000 in all) where few genes are requested, as the
         genes that an analysis selects are the well expressed ones.
     capture_efficiency
         Share of a cell's spliced molecules that is counted, mean over cells: it sets how many

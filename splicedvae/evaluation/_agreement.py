@@ -22,7 +22,7 @@ def cell_agreement(reference: AnnData, other: AnnData) -> pd.DataFrame:
     Returns
     -------
     One row a cell: ``velocity_cosine_genes``, over genes that are velocity genes on both sides, and
-    ``velocity_cosine_umap``, from -1 to 1, missing where either velocity is zero. Where cells of a
+    ``velocity_cosine_umap``, from -1 to 1, missing if either velocity is zero. Where cells of a
     training are among them, their own counts enter both velocities, and a held-out cell's
     smoothed velocity contains those of its neighbors: a mean of these numbers is not a test.
 

@@ -203,7 +203,7 @@ class RidgeOnPCA:
     ------
     DataError
         If a penalty is not above zero and finite, there is none to choose from, or fewer than two
-        folds are asked for.
+        folds are requested.
     """
 
     def __init__(

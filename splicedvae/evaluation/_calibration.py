@@ -53,7 +53,7 @@ def reliability(
     Raises
     ------
     DataError
-        If nothing was counted, shapes do not match, or there are no bins.
+        If there are no counts, shapes do not match, or there are no bins.
     """
     if n_bins < 1:
         raise DataError(
@@ -80,7 +80,7 @@ def reliability_within_genes(
     """Compare how far ratios were predicted to lie from their gene's mean with how far they do.
 
     A curve over all genes is on its diagonal for a constant per gene. After each gene's mean is
-    taken away such a predictor has nothing left, and the slope shows whether the amplitude of what
+    subtracted such a predictor has nothing left, and the slope shows whether the amplitude of what
     a velocity is made of is right.
 
     Parameters
@@ -103,7 +103,7 @@ def reliability_within_genes(
     Raises
     ------
     DataError
-        If nothing was counted, shapes do not match, or the prediction does not vary within genes.
+        If there are no counts, shapes do not match, or the prediction does not vary within genes.
     """
     entries = counted_entries(spliced, unspliced)
     deviation = entries.within(entries.at(ratio))
@@ -196,7 +196,7 @@ def predictive_coverage(
     Raises
     ------
     DataError
-        If nothing was counted, shapes do not match, counts are not whole numbers, or the level or a
+        If there are no counts, shapes do not match, counts are not whole numbers, or the level or a
         concentration is out of range.
     """
     if not 0 < level < 1:

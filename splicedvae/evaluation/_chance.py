@@ -40,7 +40,7 @@ def agreement_tests(
     Returns
     -------
     Rows as of `velocity_metrics`, where n is the number of permutations, for each predictor and
-    with ``genes_equal`` (each gene in units of its own spread) and ``umap`` in place of ``genes``:
+    with ``genes_equal`` (each gene in units of its own spread) and ``umap`` instead of ``genes``:
 
     * ``agreement_genes_p`` - share of the permutations, the measurement counted among them, with
       which the velocity agrees as well (mean cosine over cells).

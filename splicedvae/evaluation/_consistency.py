@@ -135,7 +135,7 @@ def in_cluster_coherence(
 
     Returns
     -------
-    Mean over the cells of each cluster, by its name; missing where no pair of neighbors moves.
+    Mean over the cells of each cluster, by its name; missing if no pair of neighbors moves.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def in_cluster_coherence(
 def cell_coherence(
     adata: AnnData, *, cluster_key: str, basis: str | None = None
 ) -> NDArray[np.float64]:
-    """Return `in_cluster_coherence` of each cell, missing where no pair of neighbors moves."""
+    """Return `in_cluster_coherence` of each cell, missing if no pair of neighbors moves."""
     _, codes = _clusters(adata, cluster_key)
     cells, others = _pairs(adata)
     same = (codes[cells] == codes[others]) & (codes[cells] >= 0)
@@ -186,7 +186,7 @@ def time_order(adata: AnnData, time: str | ArrayLike, *, basis: str | None = Non
 
     Returns
     -------
-    From 0 to 1, 0.5 by chance; missing where no pair has two times and a velocity.
+    From 0 to 1, 0.5 by chance; missing if no pair has two times and a velocity.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class Entries:
 
 
 def counted_entries(spliced: csr_matrix, unspliced: csr_matrix) -> Entries:
-    """Return the entries to judge by, at least one."""
+    """Return the entries for the evaluation, at least one."""
     entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     if not len(entries.n):
         raise DataError(

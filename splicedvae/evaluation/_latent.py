@@ -1,4 +1,4 @@
-"""How well a latent space keeps what is known of the cells apart, and batches together.
+"""How well a latent space separates known cell types, and mixes batches.
 
 The definitions are those of scib (Luecken et al. 2022, *Nature Methods* 19, 41) as the package
 scib-metrics computes them, by scikit-learn: scib-metrics itself would bring a second framework
@@ -40,7 +40,7 @@ def latent_metrics(
     time: ArrayLike | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Judge a latent space by labels and times that it was not given.
+    """Evaluate a latent space with labels and times that it was not trained on.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def latent_metrics(
     * ``nmi_kmeans``, ``ari_kmeans`` - normalized mutual information and adjusted Rand index of the
       clusters with as many clusters of k-means: ``nmi_ari_cluster_labels_kmeans`` of scib-metrics,
       up to the starts of k-means (here the best of ten).
-    * ``silhouette_batches`` - 1 - |s| with s the silhouette width of the batches within a cluster,
-      mean over its cells and then over clusters with several batches: ``silhouette_batch`` of
-      scib-metrics. Without clusters, all cells are one.
+    * ``silhouette_batches`` - ``1 - |s|`` with s the silhouette width of the batches within a
+      cluster, mean over its cells and then over clusters with several batches:
+      ``silhouette_batch`` of scib-metrics. Without clusters, all cells are one.
     * ``time_r2`` - share of the variance of time that the mean of the 15 nearest cells of other
       folds explains, in ten folds; not of scib.
 

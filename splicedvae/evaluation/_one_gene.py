@@ -1,7 +1,7 @@
 """One gene at a time: what noise leaves to predict in it, and how far its numbers can be trusted.
 
 Metrics over all genes average noise away; a single gene has some hundred molecules, so that its
-skill, its pooled ratios and its counts need intervals of their own.
+skill, its pooled ratios and its counts need their own intervals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def gene_ceilings(spliced: csr_matrix, unspliced: csr_matrix) -> NDArray[np.floa
 
     Returns
     -------
-    Correlations from 0 to 1, shape (n_genes,); missing where nothing varies.
+    Correlations from 0 to 1, shape (n_genes,); missing without variation.
     """
     entries = Entries(csr_matrix(spliced), csr_matrix(unspliced))
     n_genes = entries.shape[1]
@@ -53,7 +53,7 @@ def gene_ceilings(spliced: csr_matrix, unspliced: csr_matrix) -> NDArray[np.floa
 def skill_with_error(
     spliced: ArrayLike, unspliced: ArrayLike, ratio: ArrayLike, constant: float
 ) -> tuple[float, float]:
-    """Skill of a prediction over a constant for one gene, and how far chance alone moves it.
+    """Skill of a prediction over a constant for one gene, and its standard error.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def share_interval(
 
     Returns
     -------
-    Lower and upper ends, of the counts' shape; missing where nothing was counted.
+    Lower and upper ends, of the counts' shape; missing without counts.
     """
     s, u = np.asarray(spliced, dtype=np.float64), np.asarray(unspliced, dtype=np.float64)
     tail = (1 - level) / 2

@@ -2,9 +2,9 @@
 
 The mean variance of the sampling noise (`_entries`) gives the RMSE that the truth itself would
 have, and one minus its share of the total variance is the square of the correlation that the truth
-itself would have. This is preferred to cutting entries in two by thinning, which says nothing about
-the entries with one molecule that dominate at coverage >= 1; where counts are pooled over a cluster
-first, thinning is used.
+itself would have. This is preferred to cutting entries in two by thinning, which is not informative
+on the entries with one molecule that dominate at coverage >= 1; where counts are pooled over a
+cluster first, thinning is used.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def ratio_metrics(
     min_pooled: Mapping[str, int] = MIN_POOLED,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Judge predicted splicing ratios on held-out cells.
+    """Evaluate predicted splicing ratios on held-out cells.
 
     Parameters
     ----------
@@ -94,18 +94,18 @@ def ratio_metrics(
     * ``skill`` - 1 - nll / nll of the gene mean; above 0 is better than a constant.
     * ``calibration_error`` - mean distance over molecules between the predicted ratio and the
       spliced share in the bins of `reliability`; the smaller, the better.
-    * ``within_gene_r`` - count-weighted correlation after each gene's own mean is taken away:
+    * ``within_gene_r`` - count-weighted correlation after each gene's own mean is subtracted:
       the only variation that carries velocity.
     * ``within_gene_slope`` - count-weighted slope of the measured on the predicted deviation from
       the gene's mean: 1 where the amplitude is right, above where it is shrunk too much; missing
-      where nothing varies.
+      without variation.
     * ``within_gene_r_by_cluster`` - the same of counts pooled by cluster, where noise is small,
       over clusters with 10 molecules of the gene; ``..._50`` over those with 50.
 
     Raises
     ------
     DataError
-        If nothing was counted, or shapes do not match.
+        If there are no counts, or shapes do not match.
     """
     entries = counted_entries(spliced, unspliced)
     constant_nll = entries.nll(np.asarray(gene_mean, dtype=np.float64)[entries.genes])
@@ -291,7 +291,7 @@ def cell_metrics(
     A frame with a row per cell, in their order: ``molecules``, ``genes`` (with a molecule), and per
     predictor ``rmse_<predictor>`` (over the cell's genes, equally weighted),
     ``within_gene_r_<predictor>`` (count-weighted correlation over its genes after each gene's mean
-    over the held-out cells is taken away; a shift common to all its genes does not count; missing
+    over the held-out cells is subtracted; a shift common to all its genes does not count; missing
     below 20 genes or without variation) and ``skill_<predictor>``. Missing where a cell has no
     molecule.
     """

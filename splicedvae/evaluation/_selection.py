@@ -25,12 +25,12 @@ _CHUNK: Final = 20_000
 
 
 class SelectionScores:
-    """Sums over the entries of judged cells, from which the metrics of any of them follow.
+    """Sums over the entries of evaluated cells, from which the metrics of any of them follow.
 
     Parameters
     ----------
     spliced
-        Measured spliced counts of the cells to judge by, shape (n_cells, n_genes).
+        Measured spliced counts of the cells for the evaluation, shape (n_cells, n_genes).
     unspliced
         Measured unspliced counts, same shape.
     predictions
@@ -136,12 +136,12 @@ class SelectionScores:
         return sums, kept
 
     def metrics(self, chosen: NDArray[np.bool_]) -> pd.DataFrame:
-        """Judge the predictions in some of the cells.
+        """Evaluate the predictions in some of the cells.
 
         Parameters
         ----------
         chosen
-            Which of the judged cells, shape (n_cells,).
+            Which of the evaluated cells, shape (n_cells,).
 
         Returns
         -------
@@ -149,7 +149,7 @@ class SelectionScores:
         (over entries with the coverage), ``skill`` (1 - negative log-likelihood over the gene
         mean's, all entries), ``n`` (entries with the coverage), ``rmse_ceiling`` and
         ``pearson_ceiling`` (what the truth itself would reach, from the binomial variance). NaN
-        where nothing was counted or nothing varies.
+        without counts or variation.
         """
         total = {name: float(values @ chosen) for name, values in self._cells.items()}
         n = total["n"]
@@ -176,12 +176,12 @@ class SelectionScores:
         return pd.DataFrame(rows)
 
     def genes(self, chosen: NDArray[np.bool_], names: Sequence[str]) -> pd.DataFrame:
-        """Judge each gene in some of the cells.
+        """Evaluate each gene in some of the cells.
 
         Parameters
         ----------
         chosen
-            Which of the judged cells, shape (n_cells,).
+            Which of the evaluated cells, shape (n_cells,).
         names
             The genes' names.
 

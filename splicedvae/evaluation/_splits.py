@@ -193,7 +193,7 @@ def select_genes(
     sc.pp.normalize_total(logged)
     sc.pp.log1p(logged)
     sc.pp.highly_variable_genes(logged, n_top_genes=n_top_genes)
-    # scanpy marks more than asked for where genes tie, so the ranking is cut here.
+    # scanpy marks more than requested where genes tie, so the ranking is cut here.
     ranked = np.argsort(-logged.var[Var.DISPERSION].to_numpy(), kind="stable")
     keep[np.flatnonzero(keep)[ranked[n_top_genes:]]] = False
     return keep

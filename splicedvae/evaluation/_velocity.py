@@ -173,7 +173,7 @@ def _crossing_rows(
 
 
 def _mean_and_sd(draws: pd.DataFrame) -> tuple[float, float, int]:
-    """Return mean and standard deviation, missing where too little is known, and how much is."""
+    """Return mean and standard deviation, missing if too little is known, and how much is."""
     values = draws["value"].to_numpy(dtype=float)
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else float("nan")
@@ -235,6 +235,6 @@ def agreement_by_cell(
 
 
 def mean_known(values: NDArray[np.float64]) -> float:
-    """Return the mean over the cells that have a value, missing where none has."""
+    """Return the mean over the cells that have a value, missing if none has."""
     known = np.isfinite(values)
     return float(values[known].mean()) if known.any() else float("nan")

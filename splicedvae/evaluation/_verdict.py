@@ -1,11 +1,13 @@
 """One rule for the verdict on a velocity: trust, look closer, or do not show.
 
 Every place that says so, a page, a slide, a report, a figure, the command line and an exported
-file, asks here. `docs/trust.md` explains the rule and gives its error rates.
+Pages, slides, reports, figures, the command line and exported files use it. `docs/trust.md`
+explains the rule and gives its error rates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -144,13 +146,15 @@ class VelocityVerdict:
         return " ".join(reason.sentence for reason in self.reasons)
 
 
-def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
+def judge_velocity(facts: VelocityFacts, more: Sequence[Reason] = ()) -> VelocityVerdict:
     """Judge a velocity.
 
     Parameters
     ----------
     facts
         What is known of it.
+    more
+        Further reasons, which weigh as those from the facts do.
 
     Returns
     -------
@@ -168,6 +172,7 @@ def judge_velocity(facts: VelocityFacts) -> VelocityVerdict:
             _of_genes(facts),
             _of_training(facts),
             _of_depth(facts),
+            *more,
         )
         if reason is not None
     ]

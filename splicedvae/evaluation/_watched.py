@@ -14,7 +14,7 @@ from splicedvae.evaluation._ratio import _within_ceiling
 
 
 class WatchedRatio:
-    """Judge predicted ratios of the same cells again and again.
+    """Evaluate predicted ratios of the same cells repeatedly.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class WatchedRatio:
     Raises
     ------
     DataError
-        If nothing was counted.
+        If there are no counts.
     """
 
     def __init__(self, spliced: csr_matrix, unspliced: csr_matrix, gene_mean: ArrayLike) -> None:
@@ -38,7 +38,7 @@ class WatchedRatio:
         self._measured = self._entries.within(self._entries.ratio)
 
     def metrics(self, ratio: ArrayLike) -> dict[str, float]:
-        """Judge a prediction.
+        """Evaluate a prediction.
 
         Parameters
         ----------

@@ -8,15 +8,18 @@ from splicedvae.io._backed import BackedCounts, read_backed
 from splicedvae.io._digest import sha256
 from splicedvae.io._gate import open_checked
 from splicedvae.io._layers import SUMS
+from splicedvae.io._limits import Limits
 from splicedvae.io._memory import CountsSeen, is_in_memory, see_counts
 from splicedvae.io._read import from_anndata, read
 from splicedvae.io._result import Counts, ReadResult
+from splicedvae.io.formats._zip import unpack as unpack_zip
 
 __all__ = [
     "SUMS",
     "BackedCounts",
     "Counts",
     "CountsSeen",
+    "Limits",
     "ReadResult",
     "from_anndata",
     "is_in_memory",
@@ -25,4 +28,5 @@ __all__ = [
     "read_backed",
     "see_counts",
     "sha256",
+    "unpack_zip",
 ]

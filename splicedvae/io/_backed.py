@@ -50,7 +50,7 @@ class BackedCounts:
     total_source: str
     _totals: StoredMatrix
     _closing: ExitStack = field(default_factory=ExitStack, repr=False)
-    #: Nothing tells what the totals contain, as no measured layers are there.
+    #: It is unknown what the totals contain, because there are no measured layers.
     counts: Counts | None = None
     spliced_source: None = None
     unspliced_source: None = None
@@ -98,7 +98,7 @@ def read_backed(
 ) -> BackedCounts | None:
     """Do as `read` does for an h5ad or zarr file of totals, without bringing them into memory.
 
-    Counts are looked at in full, a block of cells at a time, with the same checks and notes.
+    All counts are checked, a block of cells at a time, with the same checks and notes.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def read_backed(
 
     Returns
     -------
-    The data, or ``None`` where the file has to be read as a whole: it is no h5ad file or zarr
+    The data, or ``None`` where the file has to be read as a whole: it is not an h5ad file or zarr
     folder, a matrix is stored gene by gene (CSC) or has missing values, features that are no genes
     are among its genes, or it has layers of measured or predicted counts.
 
@@ -219,7 +219,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
 
 
 def _present(root: Any, key: str) -> Any | None:
-    """Return an element of a file; None where it is absent or stands for nothing."""
+    """Return an element of a file; None if it is absent or empty."""
     if key not in root:
         return None
     element = root[key]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 _Place = tuple[int, ...]
 
 _THREADS = min(4, os.cpu_count() or 1)
-#: Chunks, and bytes once unpacked, that are in memory at a time beside the array itself.
+#: Chunks, and bytes once unpacked, that are in memory at a time, apart from the array itself.
 _AHEAD = 64
 _AHEAD_BYTES = 64 * 1024**2
 _PLAIN = (
@@ -136,7 +136,7 @@ class PackedArray:
         return self._filled(places, (slice(0, n_rows), slice(start, stop)))
 
     def _filled(self, places: Iterable[_Place], window: tuple[slice, ...]) -> NDArray[Any]:
-        """Lay chunks into an array of zeros that stands for a window of the dataset."""
+        """Copy chunks into an array of zeros for a window of the dataset."""
         out = np.zeros([part.stop - part.start for part in window], dtype=self._dataset.dtype)
         for place, chunk in self._chunks(places):
             to, of = [], []

@@ -47,7 +47,7 @@ def candidate(
     matrix
         Dense or sparse, cells x genes; a stored one stays where it is.
     source
-        Where it stands in the file.
+        Its place in the file.
     names
         Of its cells and genes.
     copy
@@ -97,27 +97,27 @@ def as_counts(found: Candidate, notes: list[str], *, named: bool = False) -> Any
     Raises
     ------
     DataError
-        The numbers are no raw counts.
+        The numbers are not raw counts.
     """
     kind = found.values.kind
     decimals = found.has_decimals or (kind == "fractional" and named)
     if kind not in ("counts", "empty") and not decimals:
         raise DataError(
-            f"{found.source} {found.values.words}, raw integer counts were expected; "
+            f"{found.source} {found.values.words}, expected raw integer counts; "
             f"{found.values.advice}."
         )
     matrix = found.matrix
     if found.gaps is not None:
         notes.append(
             f"{found.source} had missing values (NaN) for {found.gaps.n_genes:,} genes in "
-            f"{found.gaps.n_cells:,} cells, as an outer join of samples leaves them; they were "
+            f"{found.gaps.n_cells:,} cells, as after an outer join of samples; they were "
             "read as 0 (join='inner' would leave these genes out)."
         )
     if decimals:
         notes.append(
-            f"{found.source} held counts with decimals such as {found.values.example:.4g}, as "
-            "ambient removal or estimation leaves them; each was rounded up or down at random in "
-            "proportion to its decimals, the same way each time."
+            f"{found.source} held counts with decimals such as {found.values.example:.4g}, "
+            "as after ambient removal or estimation; each was rounded up or down at random "
+            "in proportion to its decimals, the same way each time."
         )
     elif found.values.inexact:
         notes.append(

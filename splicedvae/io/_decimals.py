@@ -1,8 +1,8 @@
-"""Where numbers with decimals come from: normalisation, or counting with corrections.
+"""Where numbers with decimals come from: normalization, or counting with corrections.
 
-Normalised values of a cell are functions of whole counts: multiples of one number, or logarithms of
+Normalized values of a cell are functions of whole counts: multiples of one number, or logarithms of
 such, or all cells have one depth. What ambient removal (SoupX, DecontX, CellBender) or
-expectation maximisation leaves follows no such rule.
+expectation maximization leaves follows no such rule.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BACK: Final[tuple[Callable[[Values], Values], ...]] = (
     lambda values: np.power(10.0, values) - 1,
     np.square,
 )
-#: Estimated counts are whole for most entries; normalised ones almost nowhere.
+#: Estimated counts are whole for most entries; normalized ones almost nowhere.
 _WHOLE: Final = 0.5
 _SELDOM: Final = 0.2
 #: Multiples up to this are looked at, and may be off by so much (values may have been rounded).

@@ -1,4 +1,4 @@
-"""One digest for a file or a folder: by it a run knows its data again."""
+"""One digest for a file or a folder: a run recognizes its data by it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import file_name
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def sha256_of_anndata(adata: AnnData) -> str:
         for name in names:
             text = str(name).encode("utf-8", "surrogatepass")
             digest.update(len(text).to_bytes(8, "big") + text)
-    for key in ("", *sorted(adata.layers)):
+    for key in ("", *sorted(named_layers(adata))):
         matrix = adata.layers[key] if key else adata.X
         digest.update(key.encode() + b"\0")
         parts = (

@@ -56,7 +56,7 @@ def kinds_of(column: pd.Series, name: str) -> tuple[NDArray[np.bool_], NDArray[n
 
     Returns
     -------
-    Two masks: genes, and what are no genes. ``None`` where the words are no kinds of features.
+    Two masks: genes, and other features. ``None`` if the words are not kinds of features.
     """
     if pd.api.types.is_numeric_dtype(column.dtype) or isinstance(column, pd.DataFrame):
         return None
@@ -69,9 +69,9 @@ def kinds_of(column: pd.Series, name: str) -> tuple[NDArray[np.bool_], NDArray[n
     if not said & (genes | others):
         return None
     if said & _GENES:
-        others = frozenset(said - genes)  # beside 10x's word for genes all others are no genes
+        others = frozenset(said - genes)  # with 10x's word for genes, all others are not genes
     elif not said <= genes | others:
-        return None  # other words stand there too, such as biotypes
+        return None  # there are other words too, such as biotypes
     is_gene, is_other = (
         np.array([*(word in kind for word in words), False]) for kind in (genes, others)
     )
@@ -99,12 +99,12 @@ def gene_mask(var: pd.DataFrame) -> tuple[NDArray[np.bool_], str] | None:
 
 
 def only_genes(adata: AnnData, notes: list[str]) -> AnnData:
-    """Leave out features that are no genes, and say so.
+    """Leave out features that are not genes, with a note.
 
     Parameters
     ----------
     adata
-        Data whose ``var`` may tell the kinds of features.
+        Data whose ``var`` may give the kinds of features.
     notes
         Gets a sentence when features are left out.
 
@@ -127,10 +127,12 @@ def only_genes(adata: AnnData, notes: list[str]) -> AnnData:
         others = shown_list(sorted(set(adata.var.loc[~keep, column].astype(str))))
         if not keep.any():
             raise DataError(
-                f"its features are {others}, gene expression was expected; give the gene "
+                f"its features are {others}, expected gene expression; give the gene "
                 "expression matrix."
             )
-        notes.append(f"{int((~keep).sum()):,} features that are no genes ({others}) were left out.")
+        notes.append(
+            f"{int((~keep).sum()):,} features that are not genes ({others}) were left out."
+        )
     out = adata[:, keep].copy()
     if raw is not None:
         out.raw = raw

@@ -1,11 +1,11 @@
 """The gate: everything from outside passes `open_checked` before anything else touches it.
 
-It looks at a file's first bytes rather than at its name, at its structure before its numbers, and
-at its declared size before its content. It gives back plain matrices in memory that scipy can work
+It checks a file's first bytes rather than its name, its structure before its numbers, and
+its declared size before its content. It returns plain matrices in memory that scipy can work
 on safely.
 
 It is the one function that has to move into a process of its own: it takes a path and numbers, and
-gives back data and sentences. Only that will put a memory limit behind it, and shield the caller
+returns data and sentences. Only that will put a memory limit behind it, and shield the caller
 from the HDF5 library itself: rare damage to a file's internal tables still makes the library end
 the process by a segmentation fault.
 """
@@ -109,8 +109,8 @@ def sentences() -> Iterator[None]:
         ) from error
     except Exception as error:  # the readers raise many types on damaged files
         raise DataError(
-            f"its content cannot be read{_element(error)}, a complete file in the format of "
-            f"{ACCEPTED} was expected; write it again with a current version of its tool."
+            f"its content cannot be read{_element(error)}, expected a complete file in the "
+            f"format of {ACCEPTED}; write it again with a current version of its tool."
         ) from error
 
 
@@ -129,7 +129,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     if not there:
         raise DataError("there is no such file; check the name.")
     if not place.is_dir() and not place.is_file():
-        raise DataError("it is no ordinary file (a device or pipe?); give a file or folder.")
+        raise DataError("it is not a regular file (a device or pipe?); give a file or folder.")
     return place
 
 
@@ -170,7 +170,7 @@ def recognized(place: Path, limits: Limits) -> FileFormat | None:
     with place.open("rb") as stream:
         head = stream.read(4096)
     if not head:
-        raise DataError("it is empty (0 bytes), counts were expected; copy it again.")
+        raise DataError("it is empty (0 bytes), expected counts; copy it again.")
     if is_hdf5(place):
         with _hdf5.opened(place) as file:
             _hdf5.walk(file, limits)
@@ -204,17 +204,17 @@ def _not_accepted(place: Path, head: bytes) -> str:
     claim = f" although its name ends in {suffix}" if suffix in FILE_ENDINGS else ""
     if head.lower().startswith(b"%%matrixmarket"):
         return (
-            "it is one Matrix Market file without barcodes and genes, its folder was expected; "
+            "it is one Matrix Market file without barcodes and genes, expected its folder; "
             "give the folder, or a zip of it."
         )
     for magic, what, remedy in _KNOWN:
         if head.startswith(magic):
-            return f"it is {what}{claim}, {ACCEPTED} was expected; {remedy}."
+            return f"it is {what}{claim}, expected {ACCEPTED}; {remedy}."
     if head[257:262] == b"ustar":
-        return f"it is a tar archive{claim}, {ACCEPTED} was expected; unpack it first."
+        return f"it is a tar archive{claim}, expected {ACCEPTED}; unpack it first."
     if _is_text(head):
-        return f"it holds text{claim}, {ACCEPTED} was expected; write the counts as h5ad."
-    return f"it is of no known format{claim}, {ACCEPTED} was expected; write the counts as h5ad."
+        return f"it holds text{claim}, expected {ACCEPTED}; write the counts as h5ad."
+    return f"its format is unknown{claim}, expected {ACCEPTED}; write the counts as h5ad."
 
 
 def _is_text(head: bytes) -> bool:
@@ -232,7 +232,7 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
         while not _zarr.is_store(root):
             inside = list(root.iterdir())
             if not inside:
-                raise DataError("the zip is empty, a matrix folder was expected; pack it again.")
+                raise DataError("the zip is empty, expected a matrix folder; pack it again.")
             if len(inside) > 1:
                 break
             root = inside[0]
@@ -244,8 +244,8 @@ def _open_zip(place: Path, limits: Limits) -> Opened:
                 return opened
         if not root.is_dir():
             raise DataError(
-                f"the zip holds only {shown(root.name)}, a matrix folder, zarr store or h5ad was "
-                "expected; pack the whole folder."
+                f"the zip holds only {shown(root.name)}, expected a matrix folder, zarr "
+                "store or h5ad; pack the whole folder."
             )
         return _open(root, limits)
 
@@ -262,7 +262,7 @@ def _unknown_hdf5(file: h5py.File) -> str:
     keys = set(file.keys())
     if "mod" in keys:
         return (
-            "it is a MuData file of several modalities, an AnnData was expected; save its RNA "
+            "it is a MuData file of several modalities, expected an AnnData; save its RNA "
             "modality as h5ad."
         )
     listed = ", ".join(shown(key, longest=40) for key in sorted(keys)[:5]) or "nothing"
@@ -284,7 +284,7 @@ def _element(error: BaseException) -> str:
 
 
 def check_all(adata: AnnData) -> None:
-    """Check the structure of every sparse matrix of an AnnData, wherever it stands.
+    """Check the structure of every sparse matrix of an AnnData.
 
     Parameters
     ----------
@@ -306,6 +306,8 @@ def check_all(adata: AnnData) -> None:
 
 def _check_nested(mapping: Mapping[str, Any], where: str) -> None:
     for key, value in mapping.items():
+        if key is None:  # X, in the layers of anndata 0.13
+            continue
         place = f"{where}/{shown(key)}"
         if isinstance(value, Mapping):
             _check_nested(value, place)

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import LAYERS_JOINED, Ambiguous, Layers, Obs, Uns
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown, shown_list
 from splicedvae._core.sparse import add
 from splicedvae.io._counts import Candidate, as_counts
@@ -149,11 +150,11 @@ def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measu
     adata = matrices.adata
     if (asked.spliced is None) != (asked.unspliced is None):
         raise DataError(
-            "one of spliced_layer and unspliced_layer was named, both or neither were "
-            "expected; name the other too."
+            "one of spliced_layer and unspliced_layer was named, expected both or neither; "
+            "name the other too."
         )
     predicted = predicted_layers(adata)
-    names = [name for name in adata.layers if name not in predicted]
+    names = [name for name in named_layers(adata) if name not in predicted]
     _check_named(asked, adata)
     if asked.spliced is not None and asked.unspliced is not None:
         partner = next((p for p in find_pairs(names) if p.spliced == asked.spliced), None)
@@ -207,14 +208,13 @@ def _check_named(asked: Asked, adata: AnnData) -> None:
             continue
         if name not in adata.layers:
             raise DataError(
-                f"there is no layer '{shown(name)}', one of "
-                f"{shown_list(adata.layers) or 'no layers at all'} was expected; "
-                "name one that is there."
+                f"there is no layer '{shown(name)}', expected one of "
+                f"{shown_list(named_layers(adata)) or 'no layers at all'}; name one that is there."
             )
         if name in seen:
             raise DataError(
-                f"'{shown(name)}' was named as {seen[name]} and as {role} layer, two layers "
-                "were expected; name the other one."
+                f"'{shown(name)}' was named as {seen[name]} and as {role} layer, expected "
+                "two layers; name the other one."
             )
         seen[name] = role
 
@@ -267,12 +267,12 @@ def _taken(
     if spliced.shape != unspliced.shape:
         raise DataError(
             f"spliced counts are {spliced.shape[0]:,} x {spliced.shape[1]:,} and unspliced "
-            f"{unspliced.shape[0]:,} x {unspliced.shape[1]:,}, one shape was expected; give "
+            f"{unspliced.shape[0]:,} x {unspliced.shape[1]:,}, expected one shape; give "
             "layers of the same cells and genes."
         )
     matrices.used |= {pair.spliced, pair.unspliced}
     notes.append(
-        f"Spliced and unspliced counts were taken from layers {shown(pair.spliced)} and "
+        f"Spliced and unspliced counts were read from layers {shown(pair.spliced)} and "
         f"{shown(pair.unspliced)}."
     )
     ambiguous = None
@@ -319,13 +319,13 @@ def _place_words(measured: Measured, asked: Asked) -> str:
     told = (
         f"Ambiguous counts of layer {name} are {measured.ambiguous_share:.1%} of {ALL}; they were "
     )
-    because = ", as asked" if asked.place else ""
+    because = ", as requested" if asked.place else ""
     if measured.place == "spliced":
         return (
-            f"{told}added to the spliced counts"
-            f"{because or ', as kb and alevin-fry advise (ambiguous = apart keeps them apart)'}."
+            f"{told}added to the spliced "
+            f"counts{because or ', as kb and alevin-fry recommend (or ambiguous = apart)'}."
         )
     return (
-        f"{told}kept apart, neither spliced nor unspliced"
-        f"{because or ', as with velocyto (ambiguous = spliced adds them to the spliced counts)'}."
+        f"{told}kept separate, neither spliced nor "
+        f"unspliced{because or ', as with velocyto (or ambiguous = spliced)'}."
     )

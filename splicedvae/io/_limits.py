@@ -49,8 +49,8 @@ class Limits:
             return cls()
         if not text.strip().isdigit() or int(text) == 0:
             raise DataError(
-                f"{MAX_BYTES_VARIABLE} is set to '{text[:40]}', a positive number of bytes was "
-                "expected; correct or unset it."
+                f"{MAX_BYTES_VARIABLE} is set to '{text[:40]}', expected a positive number "
+                "of bytes; correct or unset it."
             )
         return cls(max_bytes=int(text))
 
@@ -78,8 +78,8 @@ class Limits:
         if stored is not None and declared > _SMALL and declared > self.max_ratio * stored:
             raise DataError(
                 f"it declares {size_words(declared)} of data but stores only "
-                f"{size_words(stored)}, so it does not hold what it says; write it again from the "
-                "original data."
+                f"{size_words(stored)}, so its content does not match its header; write it "
+                "again from the original data."
             )
 
 

@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._counts import Candidate, candidate
 
@@ -46,15 +47,15 @@ class Matrices:
         return self._seen[source]
 
     def layer(self, name: str) -> Candidate:
-        """Look at a layer."""
+        """Check a layer."""
         return self._candidate(f"layers/{shown(name)}", self.adata.layers[name])
 
     def main(self) -> Candidate | None:
-        """Look at ``X``."""
+        """Check ``X``."""
         return None if self.adata.X is None else self._candidate("X", self.adata.X)
 
     def raw(self, *, like_x: bool) -> Candidate | None:
-        """Look at ``raw.X``, cut to the genes of ``X`` where layers have only these."""
+        """Check ``raw.X``, cut to the genes of ``X`` if layers have only these."""
         raw = self.adata.raw
         if raw is None or raw.X is None:
             return None
@@ -74,8 +75,14 @@ class Matrices:
             self._seen[RAW_X] = found
         return found
 
+    @property
+    def n_more_in_raw(self) -> int:
+        """How many genes ``raw`` has that ``X`` has not."""
+        raw = self.adata.raw
+        return 0 if raw is None else len(raw.var_names.difference(self.adata.var_names))
+
     def named(self, total: str) -> Candidate:
-        """Look at the matrix that a person asked for.
+        """Check the matrix that was requested.
 
         Raises
         ------
@@ -99,6 +106,6 @@ class Matrices:
             return found
         options = ["X", RAW_X] if self.adata.raw is not None else ["X"]
         raise DataError(
-            f"there is no '{shown(total)}' to take total counts from, one of "
-            f"{shown_list([*options, *self.adata.layers])} was expected; name one that is there."
+            f"there is no '{shown(total)}' to read total counts from, expected one of "
+            f"{shown_list([*options, *named_layers(self.adata)])}; name one of them."
         )

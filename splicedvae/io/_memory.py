@@ -1,4 +1,4 @@
-"""What `read` looks at in a file, for counts of an AnnData that stay where they are.
+"""The checks of `read`, for the counts of an AnnData without copying them.
 
 A model is set up on, and asked about, an AnnData that a person holds in memory. Its counts are
 looked at as those of a file are, and the answers are the same sentences.
@@ -14,6 +14,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from splicedvae._core.keys import Counts
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import shown
 from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import candidate
@@ -32,9 +33,9 @@ class CountsSeen:
 
     #: ``"X"`` or ``"layers/<name>"``.
     source: str
-    #: Why the totals are no raw counts, in a sentence; ``None`` where they are.
+    #: Why the totals are not raw counts, in a sentence; ``None`` where they are.
     refusal: str | None
-    #: What the totals contain, judged by measured layers; ``None`` when nothing tells.
+    #: What the totals contain, judged by measured layers; ``None`` if unknown.
     counts: Counts | None = None
     #: Whether the totals are the spliced counts, while there are unspliced ones.
     is_spliced: bool = False
@@ -48,7 +49,7 @@ def is_in_memory(adata: AnnData) -> bool:
     adata
         Cells x genes.
     """
-    matrices = [adata.X, *adata.layers.values()]
+    matrices = [adata.X, *(adata.layers[name] for name in named_layers(adata))]
     return not adata.isbacked and all(
         matrix is None or isinstance(matrix, np.ndarray) or sparse.issparse(matrix)
         for matrix in matrices
@@ -58,7 +59,7 @@ def is_in_memory(adata: AnnData) -> bool:
 def see_counts(
     adata: AnnData, *, layer: str | None, spliced_layer: str, unspliced_layer: str
 ) -> CountsSeen:
-    """Look at the counts of an AnnData as `read` looks at those of a file.
+    """Check the counts of an AnnData as `read` checks those of a file.
 
     Parameters
     ----------
@@ -85,14 +86,13 @@ def see_counts(
     if totals.gaps is not None:
         return CountsSeen(
             source,
-            f"{source} holds NaN (missing values of a join), raw integer counts were expected; "
+            f"{source} holds NaN (missing values of a join), expected raw integer counts; "
             "pass `splicedvae.io.from_anndata(adata).adata`, where they are 0.",
         )
     if totals.values.kind not in _COUNTS:
         return CountsSeen(
             source,
-            f"{source} {totals.values.words}, raw integer counts were expected; "
-            f"{totals.values.advice}.",
+            f"{source} {totals.values.words}, expected raw integer counts; {totals.values.advice}.",
         )
     measured = {spliced_layer, unspliced_layer} - predicted_layers(adata)
     if len(measured) < 2 or not measured <= set(adata.layers):

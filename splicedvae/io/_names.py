@@ -1,4 +1,4 @@
-"""What a layer or matrix file is, told from its name.
+"""The role of a layer or matrix file, inferred from its name.
 
 Velocyto, STARsolo, alevin-fry, kallisto | bustools and people each have their own words for the
 same three matrices.
@@ -86,7 +86,7 @@ class Pair:
     unspliced: str
     ambiguous: str | None
     #: Whether the tool that uses these words adds ambiguous counts to the spliced ones; ``None``
-    #: where the words do not tell.
+    #: if the words do not say.
     joined: bool | None = field(default=None, compare=False)
 
 
@@ -129,7 +129,7 @@ def find_pairs(names: Iterable[str]) -> list[Pair]:
 
 
 def half_pair(names: Iterable[str]) -> str | None:
-    """Name of a layer that is spliced or unspliced and stands alone, if there is one."""
+    """Name of a spliced or unspliced layer without counterpart, if there is one."""
     for name in names:
         tokens = _tokens(str(name))
         for spliced, unspliced, _ in _STYLES[:4]:
@@ -141,5 +141,5 @@ def half_pair(names: Iterable[str]) -> str | None:
 
 
 def total_names(names: Iterable[str]) -> list[str]:
-    """Names that usually stand for raw total counts, in the order given."""
+    """Usual names of raw total counts, in the order given."""
     return [str(name) for name in names if "_".join(_tokens(str(name))) in _TOTALS]

@@ -22,6 +22,7 @@ from splicedvae._core.gene_identity import (
     texts_of,
 )
 from splicedvae._core.keys import Ambiguous, Layers, Uns, Var
+from splicedvae._core.layers import named_layers
 from splicedvae._core.messages import about, file_name, keeping, shown, shown_list
 from splicedvae._core.native import native
 from splicedvae._core.notes import Note
@@ -30,6 +31,7 @@ from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._layers import partly_predicted
+from splicedvae.io._memory import is_in_memory
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
@@ -74,7 +76,7 @@ def read(
     path
         File or folder.
     total
-        Where raw total counts stand: ``"X"``, ``"raw.X"``, the name of a layer,
+        Where raw total counts are: ``"X"``, ``"raw.X"``, the name of a layer,
         ``"spliced + unspliced"`` or ``"spliced + unspliced + ambiguous"``. ``None`` searches X,
         raw.X and layers under the usual names; where X holds only some of the measured layers,
         such as the spliced one, the sum of all of them is taken.
@@ -138,7 +140,8 @@ def from_anndata(
     Parameters
     ----------
     adata
-        Cells x genes. It is never changed, and the result shares no counts with it.
+        Cells x genes, in memory, backed or of dask arrays. It is never changed, and the result
+        shares no counts with it.
     name
         What the data are called in messages.
     total, spliced_layer, unspliced_layer, ambiguous_layer, ambiguous
@@ -155,7 +158,7 @@ def from_anndata(
     """
     notes: list[str] = []
     with about(shown(name)), keeping(notes):
-        if adata.isbacked:
+        if not is_in_memory(adata):
             adata = adata.to_memory()
         check_all(adata)
         return _result(
@@ -179,12 +182,12 @@ def _result(
 ) -> ReadResult:
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise DataError(
-            f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, at least one of each was "
-            "expected; check the filtering before it was written."
+            f"it holds {adata.n_obs:,} cells and {adata.n_vars:,} genes, expected at least "
+            "one of each; check the filtering before it was written."
         )
     adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
-    names = tuple(str(key) for key in adata.layers if key not in predicted)
+    names = tuple(str(key) for key in named_layers(adata) if key not in predicted)
     found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
     _keep_predicted(out, notes)
@@ -250,7 +253,7 @@ def assemble(
     var = adata.var if found.var is None else found.var
     if found.var is not None:
         notes.append(
-            f"raw.X has {len(found.var):,} genes and X {adata.n_vars:,}; all of raw's were taken."
+            f"raw.X has {len(found.var):,} genes and X {adata.n_vars:,}; all of raw's were used."
         )
     obs = _frame(adata.obs, "obs", notes)
     var = _frame(var, "var", notes)
@@ -259,8 +262,8 @@ def assemble(
     uns = copying.deepcopy(dict(adata.uns)) if copy else dict(adata.uns)
     if len(adata.obsp) or len(adata.varp):
         notes.append(
-            f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) were left "
-            "out; neighbours are computed anew."
+            f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) "
+            "were left out; neighbors are recomputed."
         )
     if "neighbors" in uns:
         del uns["neighbors"]
@@ -291,7 +294,7 @@ def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool
     """Keep the package's own layers; give the names of those that were left out."""
     keep = OWN_LAYERS | predicted_layers(adata)
     dropped = []
-    for key in adata.layers:
+    for key in named_layers(adata):
         if key in found.used_layers or f"layers/{key}" == found.total_source:
             continue
         stale = found.var is not None or (key in _MEASURED and key not in predicted_layers(adata))
@@ -328,7 +331,9 @@ def _frame(frame: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
         out[column] = out[column].map(_text).where(~missing, None)
         mixed.append(column)
     if mixed:
-        notes.append(f"Columns of {where} with mixed values ({shown_list(mixed)}) became text.")
+        notes.append(
+            f"Columns of {where} with mixed values ({shown_list(mixed)}) were converted to text."
+        )
     if any(not isinstance(column, str) for column in out.columns):
         out.columns = [str(column) for column in out.columns]
     return out
@@ -349,7 +354,7 @@ def _name_genes(var: pd.DataFrame, notes: list[str]) -> None:
         column = _naming_column(var)
         if column is not None:
             notes.append(
-                f"Genes were only numbered, so their names were taken from var {shown(column)}."
+                f"Genes were only numbered, so their names were read from var {shown(column)}."
             )
             names = texts_of(var[column])
     # A name is missing, not a gene called nan, where several genes have it.
@@ -364,7 +369,7 @@ def _name_genes(var: pd.DataFrame, notes: list[str]) -> None:
         names[places] = [f"{UNNAMED}{place}" for place in places] if ids is None else ids[places]
         places = np.flatnonzero(names == "")
         names[places] = [f"{UNNAMED}{place}" for place in places]
-        source = "were numbered" if ids is None else f"took them from var {ids_in}"
+        source = "were numbered" if ids is None else f"read them from var {ids_in}"
         notes.append(f"{int(nameless.sum()):,} genes had no name and {source}.")
     index = pd.Index(names, dtype=object)
     if not index.is_unique and not nameless.all():
@@ -413,8 +418,8 @@ def _unique(
         taken.add(f"{name}-{number}")
         names[place] = f"{name}-{number}"
     told = (
-        f"{len(repeated):,} names of {what} occurred before (such as {shown(repeated[0])}) and "
-        "got a number after them."
+        f"{len(repeated):,} names of {what} are duplicates (such as {shown(repeated[0])}) "
+        "and got a number after them."
     )
     notes.append(Note(told, "names-repeated"))
     return pd.Index(names, dtype=object)

@@ -1,7 +1,7 @@
 """Which matrix of an AnnData holds total counts, which spliced and which unspliced.
 
-Names propose, numbers decide: a layer called "counts" that holds fractions is no count matrix,
-and an ``X`` that holds only some of a cell's molecules, such as the spliced ones, is no total.
+Names propose, numbers decide: a layer called "counts" that holds fractions is not a count matrix,
+and an ``X`` that holds only some of a cell's molecules, such as the spliced ones, is not a total.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Ambiguous
+from splicedvae._core.layers import named_layers
 from splicedvae._core.sparse import add, equal
 from splicedvae.io._counts import Candidate, as_counts
 from splicedvae.io._layers import (
@@ -85,7 +86,7 @@ def recognise(adata: AnnData, notes: list[str], *, asked: Asked, copy: bool) -> 
     Raises
     ------
     DataError
-        There are no raw counts, what was named is not there, or layers do not fit.
+        There are no raw counts, a named matrix is missing, or layers do not fit.
     """
     matrices = Matrices(adata, copy)
     layers = measured_layers(matrices, asked, notes)
@@ -110,8 +111,8 @@ def recognise(adata: AnnData, notes: list[str], *, asked: Asked, copy: bool) -> 
         found.are_sum = equals == (ALL if layers.place == "spliced" else SUM)
     if found.total.nnz == 0:
         raise DataError(
-            f"its totals ({source}) hold nothing but zeros, counts were expected; check what wrote "
-            "the file."
+            f"its totals ({source}) hold only zeros, expected counts; check the program "
+            "that wrote the file."
         )
     return found
 
@@ -125,7 +126,7 @@ def _as_asked(
     if words is None:
         taken = matrices.named(total)
         values = as_counts(taken, notes, named=True)
-        notes.append(f"Total counts were taken from {taken.source}, as asked.")
+        notes.append(f"Total counts were read from {taken.source}, as requested.")
         return values, taken.source
     if layers is None or (words == ALL and layers.names.ambiguous is None):
         raise DataError(
@@ -133,7 +134,7 @@ def _as_asked(
             "with spliced_layer and unspliced_layer"
             f"{' and ambiguous_layer' if words == ALL else ''}, or choose another total."
         )
-    notes.append(f"Total counts are {words}, as asked.")
+    notes.append(f"Total counts are {words}, as requested.")
     if words == ALL:
         return layers.all, layers.all_words
     return add(layers.final_spliced, layers.unspliced), SUM if layers.place != "spliced" else ALL
@@ -153,12 +154,17 @@ def _search(
         # X = S + U was made on purpose where ambiguous counts are neither; else a tool made it.
         if layers is not None and part is not None and (part, layers.place) != (SUM, "apart"):
             notes.append(
-                f"{found.source} equals the {part} counts, so {layers.all_words} was taken "
+                f"{found.source} equals the {part} counts, so {layers.all_words} was used "
                 "as total counts."
             )
             return layers.all, layers.all_words
         because = f", because {_words(refused[0])}" if refused else ""
-        notes.append(f"Total counts were taken from {found.source}{because}.")
+        notes.append(f"Total counts were read from {found.source}{because}.")
+        if found.source != RAW_X and matrices.n_more_in_raw:
+            notes.append(
+                f"raw has {matrices.n_more_in_raw:,} genes more than X; name raw.X as total to "
+                "take it, if it holds counts."
+            )
         return values, found.source
     if layers is not None:
         because = _words(refused[0]) if refused else "no other matrix is there"
@@ -167,7 +173,7 @@ def _search(
     decimals = next((found for found in refused if found.has_decimals), None)
     if decimals is not None:
         values = as_counts(decimals, notes)
-        notes.append(f"Total counts were taken from {decimals.source}, as no matrix is whole.")
+        notes.append(f"Total counts were read from {decimals.source}, as no matrix is whole.")
         return values, decimals.source
     raise DataError(_none_found(matrices, refused))
 
@@ -177,15 +183,13 @@ def _words(found: Candidate) -> str:
 
 
 def _none_found(matrices: Matrices, refused: list[Candidate]) -> str:
-    """Say that there are no totals, and what to do."""
+    """Return a sentence that there are no totals, and what to do."""
     what = ", ".join([*map(_words, refused), *matrices.left_out]) or "there is no X"
     if refused and matrices.adata.raw is None:
         what += " and there is no raw.X"
     told = next((found for found in refused if found.values.kind in ("fractional", "nan")), None)
     advice = "save them there or name their layer as total" if told is None else told.values.advice
-    return (
-        f"{what}; raw integer counts were expected in X, raw.X or a layer such as counts; {advice}."
-    )
+    return f"{what}; expected raw integer counts in X, raw.X or a layer such as counts; {advice}."
 
 
 def _proposed(matrices: Matrices, layers: Measured | None) -> list[Candidate]:
@@ -198,12 +202,12 @@ def _proposed(matrices: Matrices, layers: Measured | None) -> list[Candidate]:
     raw = matrices.raw(like_x=layers is not None)
     if raw is not None:
         proposed.append(raw)
-    names = total_names(matrices.adata.layers)
+    names = total_names(named_layers(matrices.adata))
     return [*proposed, *(matrices.layer(name) for name in names if name not in matrices.used)]
 
 
 def _part_of(values: sparse.csr_matrix, layers: Measured) -> str | None:
-    """Name the layers whose sum a matrix is, where others hold molecules beside; else ``None``."""
+    """Name the layers that a matrix is the sum of, if others hold more molecules; else ``None``."""
     parts = {
         "spliced": layers.spliced,
         "unspliced": layers.unspliced,
@@ -220,7 +224,7 @@ def _part_of(values: sparse.csr_matrix, layers: Measured) -> str | None:
 def _contents(
     total: sparse.csr_matrix, source: str, layers: Measured, notes: list[str]
 ) -> tuple[Counts | None, str | None]:
-    """Whether totals contain introns: exactly where they can tell, else by sums of genes.
+    """Whether totals contain introns: exactly if possible, else by sums of genes.
 
     The second value is what they equal exactly, as `SUM` and `ALL` say it, if anything.
     """
@@ -254,8 +258,8 @@ def _contents(
     apart = distances[best] / max(1.0, float(of_genes.sum()))
     if apart > _ALIKE:
         notes.append(
-            f"The totals differ from both {SUM} and spliced alone by {apart:.0%} or more, so it is "
-            "not known whether they contain introns."
+            f"The totals differ from both {SUM} and spliced alone by {apart:.0%} or more, "
+            "so it is unknown whether they contain introns."
         )
         return None, None
     notes.append(

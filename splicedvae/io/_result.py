@@ -37,7 +37,7 @@ class ReadResult:
     spliced_source: str | None
     #: As for `spliced_source`.
     unspliced_source: str | None
-    #: What the totals contain, judged by the measured layers; ``None`` when nothing tells.
+    #: What the totals contain, judged by the measured layers; ``None`` if unknown.
     counts: Counts | None
     #: Names of the layers of the file that may hold measured counts, in its order.
     layers: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Counts with decimals become whole: up or down at random, in proportion to the decimals.
 
 Rounding to the nearest would take away most of the counts below one half. The draw is fixed by the
-names of cell and gene, so that a value is rounded alike in any order of the file and each time.
+names of cell and gene, so that a value is rounded the same way in any order of the file and each
+time.
 """
 
 from __future__ import annotations

@@ -44,20 +44,20 @@ class Values:
 
     @property
     def words(self) -> str:
-        """Why these are no counts, to stand after the name of the matrix."""
+        """Why these are not counts, as the rest of a sentence that names the matrix."""
         value = f"{self.example:.4g}"
         if self.kind == "counts":
             return "holds whole numbers"
         if self.kind == "empty":
-            return "holds nothing but zeros"
+            return "holds only zeros"
         if self.kind == "estimated":
             return f"holds estimated counts such as {value}"
         if self.kind == "corrected":
             return f"holds counts with decimals such as {value} (ambient RNA removed?)"
         if self.kind == "fractional":
-            return f"holds fractional values such as {value} (ambient RNA removed, or normalised?)"
+            return f"holds fractional values such as {value} (ambient RNA removed, or normalized?)"
         if self.kind == "normalised":
-            guess = "log-normalised?" if self.example < 15 else "normalised?"
+            guess = "log-normalized?" if self.example < 15 else "normalized?"
             return f"holds fractional values such as {value} ({guess})"
         if self.kind == "negative":
             return f"holds negative values such as {value} (scaled?)"
@@ -65,26 +65,24 @@ class Values:
             return "holds NaN (missing values)"
         if self.kind == "infinite":
             return "holds infinite values"
-        return f"holds {value}, more than one molecule count can be"
+        return f"holds {value}, more than a molecule count can be"
 
     @property
     def advice(self) -> str:
         """What to do where these are not taken for counts."""
         if self.kind == "fractional":
             return (
-                "name it if these are counts from ambient removal (SoupX, DecontX) or estimation, "
-                "to have them rounded, else give the counts from before normalisation"
+                "name it if these are counts from ambient removal (SoupX, DecontX) or "
+                "estimation, to have them rounded, else give the counts from before "
+                "normalization"
             )
         if self.kind == "nan":
-            return (
-                "join samples with fill_value=0 or join='inner', and give 0 where nothing was "
-                "counted"
-            )
-        return "give the counts from before normalisation"
+            return "join samples with fill_value=0 or join='inner', and give 0 for missing counts"
+        return "give the counts from before normalization"
 
 
 class Look:
-    """What kind of numbers stand in a matrix, found a block at a time."""
+    """The kind of numbers in a matrix, found a block at a time."""
 
     def __init__(self) -> None:
         self._decided: Values | None = None
@@ -99,7 +97,7 @@ class Look:
         return self._decided is not None
 
     def add(self, matrix: sparse.csr_matrix) -> None:
-        """Look at the next cells, canonical and so without zeros."""
+        """Check the next cells, canonical and so without zeros."""
         for start in range(0, matrix.data.size, _BLOCK):
             if self._decided is None:
                 self._add(matrix.data[start : start + _BLOCK])
@@ -143,7 +141,7 @@ class Look:
 
 
 def look_at(matrix: sparse.csr_matrix) -> Values:
-    """Say what kind of numbers stand in a matrix.
+    """Return the kind of numbers in a matrix.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How long a run will take, said before it is started.
+"""Estimate how long a run will take before it starts.
 
 The measured seconds of its stages (`_stages`) are summed for the size of the data. They are of two
 cores of one computer, so they are multiplied by how much slower or faster earlier runs on this
@@ -30,9 +30,9 @@ from splicedvae.runs.stages import (
 )
 from splicedvae.runs.status import read_worker
 
-#: Newest finished runs of this computer that are asked for their speed.
+#: Newest finished runs of this computer used for its speed.
 MOST_RUNS: Final = 5
-#: Runs that are looked through for them, so that a full folder costs little.
+#: Runs that are searched for them, so that a full folder costs little.
 LOOKED_AT: Final = 40
 #: Smallest and largest share of the estimate that a run may take in the end: on a computer that is
 #: not known yet, and on one that has finished runs of about that length.
@@ -63,7 +63,7 @@ class Estimate:
         of another computer.
     streams
         The best guess of the seconds to the first streams, which are shown while the run continues;
-        None where they are not asked for.
+        None where they are not requested.
     """
 
     seconds: float
@@ -207,7 +207,7 @@ def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:
             expected = sum(stage_seconds(work).values())
             taken = float(made["seconds"])
         except (RunError, KeyError, TypeError, ValueError, AttributeError):
-            # Made before sizes were noted, or damaged: it says nothing of this computer's speed.
+            # Made before sizes were noted, or damaged: it gives no speed of this computer.
             continue
         if _likely(taken, expected):
             yield taken, expected

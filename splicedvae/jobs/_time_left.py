@@ -1,7 +1,7 @@
 """How much of a run is done and how long the rest takes, from the speed it shows itself.
 
 The speed of a training's epochs says how long that training takes, and, by the weights, how long
-the later stages do. A short stage, such as reading the file, says nothing about a long one, so
+the later stages do. A short stage, such as reading the file, is not informative on a long one, so
 there is no estimate until a long stage has shown its speed.
 """
 
@@ -58,7 +58,7 @@ class TimeLeft:
         self._weights.update({name: weights[name] for name in self._names if name in weights})
 
     def begin(self, name: str) -> None:
-        """Begin a stage; the one before it is over.
+        """Start a stage, which ends the previous one.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 A snapshot is taken between two epochs, with the state of torch's random number generators, so that
 the order of the next minibatches, dropout and the noise of the latent states are those that would
-have come. It is written at times, and when a stop is asked for.
+have come. It is written at times, and when a stop is requested.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _load_weights(module: torch.nn.Module, tensors: dict[str, torch.Tensor], fil
 
 
 def random_state() -> dict[str, torch.Tensor]:
-    """Return the states of the generators a training asks: torch's, on the CPU and each GPU."""
+    """Return the states of a training's random generators: torch's, on the CPU and each GPU."""
     state = {"cpu": torch.random.get_rng_state()}
     for device in range(torch.cuda.device_count()):
         state[f"cuda_{device}"] = torch.cuda.get_rng_state(device)
@@ -96,7 +96,7 @@ def set_random_state(state: dict[str, torch.Tensor]) -> None:
 
 
 def keep_finished(checkpoints: Checkpoints, training: str, model: Any, record: Record) -> None:
-    """Write the weights of a finished training in place of its checkpoint.
+    """Replace the checkpoint of a finished training by its weights.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Starting, stopping and resuming runs.
 
-A run is worked on by a process of its own, in a session of its own: it survives the page, the
+A run has its own process, in its own session: it survives the page, the
 tab and the server, and a signal to its group reaches whatever it started.
 """
 
@@ -24,9 +24,10 @@ import psutil
 
 from splicedvae._core.errors import RunError
 from splicedvae.runs import files
+from splicedvae.runs.answering import open_models
 from splicedvae.runs.config import RunConfig
 from splicedvae.runs.edit import clean_name, prepare_folder, remove_folder
-from splicedvae.runs.find import DEMO, list_runs, open_run, runs_folder
+from splicedvae.runs.find import DEMO, list_runs, runs_folder
 from splicedvae.runs.lock import locked
 from splicedvae.runs.run import UNFINISHED, Run, lost, resumable
 from splicedvae.runs.status import (
@@ -45,7 +46,7 @@ SPIN_COUNT: Final = "1000"
 
 
 def start(config: RunConfig, *, name: str | None = None) -> Run:
-    """Have a run worked on by a process of its own, and return at once.
+    """Start a run in its own process, and return at once.
 
     Parameters
     ----------
@@ -70,14 +71,7 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     if not Path(config.data).exists():
         raise RunError("The data file of the run is no longer there: upload or choose it again.")
     if config.model_run is not None:
-        model_run = open_run(config.model_run)
-        if not model_run.is_finished:
-            raise RunError(
-                f"The run {model_run.name!r} is {model_run.status.state}, so it has no "
-                "model for predictions: wait until it has finished, or choose another."
-            )
-        if model_run.path.parent != runs_folder() and config.model_run != DEMO:
-            config = dataclasses.replace(config, model_run=str(model_run.path.absolute()))
+        config = dataclasses.replace(config, model_run=_ready_to_answer(config.model_run))
     folder = runs_folder() / config.digest()
     with locked(runs_folder()):
         if folder.exists() and not _may_begin_anew(folder):
@@ -92,6 +86,21 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
         process = _spawn(folder)
         write_worker(folder, process.pid)
     return Run(folder)
+
+
+def _ready_to_answer(name: str) -> str:
+    """Return a reference to models that a worker finds, or refuse those that are not ready."""
+    found = open_models(name)
+    if found.run is None:
+        return found.reference
+    if not found.run.is_finished:
+        raise RunError(
+            f"The run {found.name!r} is {found.run.status.state}, so it has no model to ask: wait "
+            "until it is finished, or choose another."
+        )
+    if found.run.path.parent != runs_folder() and name != DEMO:
+        return str(found.run.path.absolute())
+    return name
 
 
 def _keep_note(old: Path, new: Path) -> None:
@@ -110,7 +119,7 @@ def resume(run: Run) -> Run:
 
     Returns
     -------
-    The run, worked on by a process of its own. Trainings that were finished are not repeated.
+    The run, in its own process. Trainings that were finished are not repeated.
 
     Raises
     ------
@@ -243,7 +252,7 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    """Signal a worker's group; a worker without a group of its own is signaled alone."""
+    """Signal a worker's group; a worker without its own group is signaled alone."""
     try:
         if hasattr(os, "killpg") and os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)

@@ -121,12 +121,12 @@ class Journal:
             file.write(f"{stamp} {text}\n")
 
     def check(self) -> None:
-        """Raise if the end of the run was asked for."""
+        """Raise if the end of the run was requested."""
         if self._stop is not None:
             self._stop.check()
 
     def stage(self, name: str) -> None:
-        """Begin a stage.
+        """Start a stage.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class Journal:
         self._write()
 
     def set_work(self, work: Work) -> None:
-        """Take up how much there is to do, once the data were read: stages get their weights by it.
+        """Record how much there is to do, once the data were read: stages get their weights by it.
 
         Stages that this work does not have are left out.
 
@@ -237,7 +237,7 @@ class Journal:
             files.write_json(self._folder / files.NOTES, {"notes": notes})
 
     def close(self, state: State, message: str = "") -> Status:
-        """Write the last status; afterwards nothing changes it.
+        """Write the final status.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Ending a run cleanly when a person asks for it.
+"""Stop a run cleanly on request.
 
 SIGTERM (the page's stop button) and SIGINT (Ctrl-C) raise `StopRequested` wherever the work is.
 An exception raised inside a callback of another library can be swallowed there, so the request
@@ -16,11 +16,11 @@ from types import FrameType
 
 
 class StopRequested(BaseException):
-    """A person asked for the end of the run. Not an ``Exception``: nothing may handle it."""
+    """A person requested a stop. Not an ``Exception``, so that no handler catches it."""
 
 
 class StopSignal:
-    """Whether the end was asked for."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -40,7 +40,7 @@ class StopSignal:
             raise StopRequested
 
     def check(self) -> None:
-        """Raise `StopRequested` if the end was asked for."""
+        """Raise `StopRequested` if the end was requested."""
         if self.requested:
             raise StopRequested
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from splicedvae._core.gene_identity import GeneIdentity, name_numbers
 from splicedvae._core.gene_match import GeneMatch, Rule, match_genes
 from splicedvae._core.gene_names import naming_style
 from splicedvae._core.keys import Var
+from splicedvae._core.orthologs import Orthologs, has_orthologs, translated
 from splicedvae._core.species import guess_species
 
 #: Below this share of a model's genes its latent space means nothing for the query.
@@ -46,6 +47,12 @@ class GeneAlignment:
         Sentences' parts that say by what genes were found, each with how many.
     position
         Place of each of the model's genes in the query, -1 where it is missing; shape (n_model,).
+    orthologs
+        In words between which species genes were mapped; empty where genes are of one species.
+    n_mapped
+        Model genes that have a one-to-one ortholog in the query's species.
+    counts_share
+        Share of the query's counts that the found genes hold; ``None`` where not known.
     """
 
     n_model: int
@@ -59,6 +66,9 @@ class GeneAlignment:
     position: NDArray[np.intp] = field(
         default_factory=lambda: np.empty(0, dtype=np.intp), repr=False, compare=False
     )
+    orthologs: str = ""
+    n_mapped: int = 0
+    counts_share: float | None = field(default=None, compare=False)
 
     @property
     def is_identity(self) -> bool:
@@ -94,6 +104,13 @@ class GeneAlignment:
         if len(by) > 1:
             how = ": " + ", ".join(f"{n:,} {words}" for words, n in by)
         parts = [f"{self.n_found:,} of the model's {self.n_model:,} genes were found{how}"]
+        if self.orthologs:
+            parts.append(
+                f"they were mapped through {self.orthologs}, which {self.n_mapped:,} of the "
+                "model's genes have"
+            )
+        if self.counts_share is not None:
+            parts.append(f"they hold {self.counts_share:.0%} of the data's counts")
         if self.missing:
             shown = ", ".join(self.missing[:3]) + (", ..." if len(self.missing) > 3 else "")
             parts.append(f"{len(self.missing):,} missing ones were set to zero ({shown})")
@@ -139,10 +156,11 @@ def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
     # The words without their example say the style.
     alike = ours.split(" (")[0] == theirs.split(" (")[0]
     if None not in species and species[0] != species[1]:
+        way = "use a model trained on that species"
+        if has_orthologs(*species):
+            way = f"map the genes through orthologs (--orthologs {species[1]}), or {way}"
         return (
-            f"the model has {ours} ({species[0]}) and the data {theirs} ({species[1]}), so map the "
-            "data's genes to the model's names (orthologs for another species) or use a model "
-            "trained on that species."
+            f"the model has {ours} ({species[0]}) and the data {theirs} ({species[1]}), so {way}."
         )
     if alike:
         return (
@@ -159,6 +177,19 @@ def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
         f"the model has {ours} and the data {theirs}, and no column of var has the model's names, "
         "so map the data's genes to the model's names (orthologs for another species) or use a "
         "model trained on that species."
+    )
+
+
+def _raw_advice(model: GeneIdentity, adata: AnnData, n_found: int) -> str:
+    """Point to ``raw`` where it has more of the model's genes; nothing where it has not."""
+    if adata.raw is None:
+        return ""
+    in_raw = match_genes(model, adata.raw.var).n_found
+    if in_raw <= n_found:
+        return ""
+    return (
+        f"its raw has {in_raw:,} of them, so pass `adata.raw.to_adata()`, or name raw.X as total "
+        "where the data are read from a file, if raw holds counts."
     )
 
 
@@ -181,6 +212,7 @@ def align_genes(
     *,
     layers: Sequence[str] = (),
     min_fraction: float = MIN_FRACTION,
+    orthologs: Orthologs | None = None,
 ) -> tuple[AnnData, GeneAlignment]:
     """Bring an AnnData to a model's genes: same names, same order, missing ones zero.
 
@@ -198,6 +230,8 @@ def align_genes(
         Layers to bring along where the query has them.
     min_fraction
         Share of the model's genes that must be found.
+    orthologs
+        Between which species genes are mapped; ``None`` where both are of one species.
 
     Returns
     -------
@@ -215,12 +249,14 @@ def align_genes(
     """
     model = genes if isinstance(genes, GeneIdentity) else GeneIdentity.of_names(genes)
     target, n = model.names, len(model.names)
-    if _same(model, adata.var):
+    if orthologs is None and _same(model, adata.var):
         alignment = GeneAlignment(
             n, n, 0, False, (), found_by=(("by name", n),), position=np.arange(n)
         )
         return adata, alignment
-    match = match_genes(model, adata.var, enough=min_fraction)
+    wanted = model if orthologs is None else translated(model, orthologs)
+    n_mapped = int(((wanted.identifiers != "") | (wanted.symbols != "")).sum())
+    match = match_genes(wanted, adata.var, enough=min_fraction)
     found = match.position >= 0
     twice = adata.var_names[adata.var_names.duplicated()]
     unclear = twice.intersection(target[~found])
@@ -234,9 +270,11 @@ def align_genes(
         raise GenesError(
             f"{match.n_found:,} of the model's {n:,} genes ({100 * match.n_found / n:.1f}%) "
             f"are in the data, expected at least {100 * min_fraction:.0f}%; "
-            f"{_advice(model, adata.var)}"
+            f"{_raw_advice(model, adata, match.n_found) or _advice(model, adata.var)}"
         )
     alignment = _told(model, adata, match)
+    if orthologs is not None:
+        alignment = replace(alignment, orthologs=str(orthologs), n_mapped=n_mapped)
     selection = alignment.selection(adata.n_vars)
 
     def pick(matrix: object) -> csr_matrix:
@@ -245,8 +283,11 @@ def align_genes(
         picked.sort_indices()
         return picked
 
+    picked = None if adata.X is None else pick(adata.X)
+    if picked is not None:
+        alignment = replace(alignment, counts_share=share_of(picked.sum(), adata.X.sum()))
     aligned = AnnData(
-        X=None if adata.X is None else pick(adata.X),
+        X=picked,
         obs=adata.obs.copy(),
         var=model.frame(),
         obsm={key: value.copy() for key, value in adata.obsm.items()},
@@ -254,6 +295,11 @@ def align_genes(
         layers={name: pick(adata.layers[name]) for name in layers if name in adata.layers},
     )
     return aligned, alignment
+
+
+def share_of(part: float, whole: float) -> float | None:
+    """Return the share that counts are of others, None where there are none."""
+    return float(part) / float(whole) if whole > 0 else None
 
 
 def _told(model: GeneIdentity, adata: AnnData, match: GeneMatch) -> GeneAlignment:

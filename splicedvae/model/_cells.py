@@ -1,4 +1,4 @@
-"""Cells as a model sees them: what is registered of each, and their totals a block at a time.
+"""Cells as model input: their registered fields, and their totals in blocks.
 
 Everything that is predicted or summed over cells goes through here, whether the totals lie in
 memory or on disk, so that both ways give the same numbers.

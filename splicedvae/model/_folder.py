@@ -1,4 +1,4 @@
-"""A model as weights.safetensors and model.json: data only, nothing that runs when read."""
+"""A model as weights.safetensors and model.json: data only, no code is executed when read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FORMAT = 3
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
+#: Tensors with at least so many numbers, as matrices over genes are, can be written with 16 bits.
+LARGE = 4096
 #: Parts of scvi-tools' registry that a model needs to answer on new data.
 _REGISTRY_PARTS = ("scvi_version", "model_name", "setup_args", "field_registries")
 
@@ -55,7 +57,39 @@ def _from_json(value: Any) -> Any:
     return value
 
 
-def write(model: SplicedVAE, folder: Path, details: dict[str, Any]) -> None:
+def _unused(model: SplicedVAE) -> tuple[str, ...]:
+    """Return beginnings of names of weights that no answer of a model depends on.
+
+    scvi-tools makes an encoder of library sizes, and heads of the decoder for dropout and for
+    dispersions of single cells, whether a model uses them or not.
+    """
+    module = model.module
+    unused = []
+    if module.use_observed_lib_size:
+        unused.append("l_encoder.")
+    if module.gene_likelihood != "zinb":
+        unused.append("decoder.px_dropout_decoder.")
+    if module.dispersion != "gene-cell":
+        unused.append("decoder.px_r_decoder.")
+    return tuple(unused)
+
+
+def _small(model: SplicedVAE, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Leave out what no answer depends on, and write large tensors with 16 bits."""
+    kept = {}
+    for name, tensor in weights.items():
+        if name.startswith(_unused(model)):
+            continue
+        if tensor.dtype == torch.float32 and tensor.numel() >= LARGE:
+            half = tensor.to(torch.float16)
+            # Numbers of a range that 16 bits do not have stay as they are.
+            kept[name] = half if bool(torch.isfinite(half).all()) else tensor
+        else:
+            kept[name] = tensor
+    return kept
+
+
+def write(model: SplicedVAE, folder: Path, details: dict[str, Any], *, small: bool = False) -> None:
     """Write a trained model to a folder, each file in one move.
 
     Parameters
@@ -66,6 +100,9 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any]) -> None:
         Where to; made if need be.
     details
         What travels with it.
+    small
+        Whether to leave out weights that no answer depends on and to write large ones with 16
+        bits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = {
@@ -86,8 +123,17 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any]) -> None:
         for name, tensor in model.module.state_dict().items()
     }
     with replacing(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        save_file(_small(model, weights) if small else weights, temporary)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=1, allow_nan=False))
+
+
+def _left_out(model: SplicedVAE, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return zeros for the weights that a small model was written without."""
+    return {
+        name: torch.zeros_like(tensor)
+        for name, tensor in model.module.state_dict().items()
+        if name not in weights and name.startswith(_unused(model))
+    }
 
 
 def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
@@ -134,7 +180,7 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
     try:
         model = cls(registry=registry, **options)
         weights = load_file(folder / WEIGHTS)
-        model.module.load_state_dict(weights)
+        model.module.load_state_dict(weights | _left_out(model, weights))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"The weights of the model folder '{folder.name}' do not fit its description "

@@ -1,4 +1,4 @@
-"""An AnnData that a person holds, looked at before a model is set up on it or asked about it."""
+"""Check a user's AnnData before a model is set up on it or predicts from it."""
 
 from __future__ import annotations
 
@@ -106,14 +106,9 @@ def looked_at(
         adata, layer=layer, spliced_layer=spliced_layer, unspliced_layer=unspliced_layer
     )
     if seen.refusal is not None:
-        elsewhere = (
-            " `splicedvae.io.from_anndata` also looks for counts in raw.X and layers."
-            if adata.raw is not None or len(adata.layers)
-            else ""
-        )
         raise DataError(
             "The total counts hold fractional, negative or non-finite values: "
-            f"{seen.refusal}{elsewhere}"
+            f"{seen.refusal}{_elsewhere(adata)}"
         )
     if not seen.is_spliced or contents == "exonic" or layer is not None:
         return adata, seen.counts
@@ -125,6 +120,20 @@ def looked_at(
     made = adata.copy()
     made.X = csr_matrix(adata.layers[spliced_layer]) + csr_matrix(adata.layers[unspliced_layer])
     return made, "with-introns"
+
+
+def _elsewhere(adata: AnnData) -> str:
+    """Say whether the reader finds counts in ``raw`` or layers; nothing where there are none."""
+    if adata.raw is None and not named_layers(adata):
+        return ""
+    try:
+        found = io.from_anndata(adata)
+    except DataError:
+        return " The reader finds none in raw.X and layers either."
+    return (
+        f" The reader finds counts of {found.adata.n_vars:,} genes in {found.total_source}: pass "
+        "`splicedvae.io.from_anndata(adata).adata`."
+    )
 
 
 def with_known_batches(adata: AnnData, batch_key: str, known: Sequence[object]) -> AnnData:

@@ -18,7 +18,7 @@ RATIO_EPS = 1e-8
 
 
 class RatioTrainingPlan(TrainingPlan):
-    """scvi-tools' training plan with a learning rate of its own for the ratio head.
+    """scvi-tools' training plan with its own learning rate for the ratio head.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class RatioTrainingPlan(TrainingPlan):
     def get_optimizer_creator(
         self,
     ) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
-        """Return what makes an optimizer with the head in a group of its own."""
+        """Return what makes an optimizer with the head in its own group."""
         create = super().get_optimizer_creator()
         head = {
             id(parameter) for expert in self.module.ratio_heads for parameter in expert.parameters()

@@ -226,7 +226,7 @@ class RatioMixin(BaseModelClass):
         Raises
         ------
         GenesError
-            If too few of the model's genes are found, or one asked for is unknown.
+            If too few of the model's genes are found, or one requested is unknown.
         DataError
             If ``n_samples`` or ``credible_level`` is out of range.
         """

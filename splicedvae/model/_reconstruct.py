@@ -14,6 +14,7 @@ from scvi.model.base import BaseModelClass
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Obsm
+from splicedvae._core.orthologs import Orthologs
 from splicedvae._core.writable import make_writable
 from splicedvae.model._streaming import (
     Compression,
@@ -35,6 +36,7 @@ class ReconstructionMixin(BaseModelClass):
         counts: Counts | None = None,
         batch_size: int | None = None,
         adapt: bool | None = None,
+        orthologs: Orthologs | None = None,
     ) -> AnnData:
         """Predict spliced and unspliced counts, ready for scVelo.
 
@@ -52,6 +54,8 @@ class ReconstructionMixin(BaseModelClass):
         adapt
             Whether to keep only what is known of other cells (`get_adaptation`); ``None`` does so
             if the cells are out of distribution (`get_novelty`), with a warning.
+        orthologs
+            As for `align`.
 
         Returns
         -------
@@ -73,7 +77,7 @@ class ReconstructionMixin(BaseModelClass):
             )
         refuse_minified(adata, "be divided")
         adata, contents = self._looked_at(adata)
-        aligned, alignment = self.align(adata)
+        aligned, alignment = self.align(adata, orthologs=orthologs)
         if aligned is adata:
             aligned = adata.copy()
         changed = make_writable(aligned)
@@ -118,6 +122,7 @@ class ReconstructionMixin(BaseModelClass):
         adapt: bool | None = None,
         compression: Compression | None = None,
         account: Mapping[str, Any] | None = None,
+        orthologs: Orthologs | None = None,
     ) -> ReconstructedFile:
         """Do as `reconstruct` does from a file to a file, for cells that do not fit in memory.
 
@@ -148,6 +153,8 @@ class ReconstructionMixin(BaseModelClass):
             little more time than none.
         account
             More entries for ``uns["splicedvae"]["predicted"]``.
+        orthologs
+            As for `align`.
 
         Returns
         -------
@@ -172,4 +179,5 @@ class ReconstructionMixin(BaseModelClass):
             adapt=adapt,
             compression=compression,
             account=account,
+            orthologs=orthologs,
         )

@@ -11,11 +11,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import anndata
 import h5py
 import numpy as np
 from anndata import AnnData
@@ -26,8 +25,10 @@ from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.files import replacing
 from splicedvae._core.keys import Counts, Layers, Obsm, Uns
-from splicedvae._core.writable import make_writable
-from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae._core.layers import named_layers
+from splicedvae._core.orthologs import Orthologs
+from splicedvae._core.writable import make_writable, zarr_format
+from splicedvae.model._alignment import GeneAlignment, align_genes, share_of
 from splicedvae.model._cells import Cells, canonical
 from splicedvae.model._fields import contents_in
 from splicedvae.reconstruction import mark_predicted, reconstruct_counts
@@ -72,12 +73,13 @@ def reconstruct_to(
     adapt: bool | None,
     compression: Compression | None,
     account: Mapping[str, Any] | None,
+    orthologs: Orthologs | None = None,
 ) -> ReconstructedFile:
     """Do the work of `SplicedVAE.reconstruct_to`, which says what is given and returned."""
     out = _checked(Path(out))
     model._check_if_trained(warn=False)
     with _opened(model, source) as (shell, blocks, opened, contents):
-        result, cells, found, alignment = _aligned(model, shell, blocks)
+        result, cells, found, alignment, sums = _aligned(model, shell, blocks, orthologs)
         changed = make_writable(result, zarr=out.suffix == ".zarr")
         for note in changed:
             warnings.warn(note, UserWarning, stacklevel=3)
@@ -85,6 +87,9 @@ def reconstruct_to(
         told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=3)
+        if not alignment.is_identity:
+            # The cells were looked at as a whole to find how new they are.
+            alignment = replace(alignment, counts_share=share_of(*sums))
         how: Counts = counts or contents or "with-introns"
         names = mark_predicted(
             result,
@@ -111,7 +116,7 @@ def reconstruct_to(
                 writer.append(f"layers/{names[1]}", unspliced)
                 writer.append(f"layers/{Layers.RATIO}", ratio)
                 latents.append(block.latent)
-            write_elem(root, f"obsm/{Obsm.LATENT}", np.concatenate(latents))
+            write_elem(root["obsm"], Obsm.LATENT, np.concatenate(latents))
     return ReconstructedFile(
         out, result.n_obs, result.n_vars, marked, opened.notes if opened else ()
     )
@@ -185,7 +190,7 @@ def _without_x(adata: AnnData) -> AnnData:
         uns=dict(adata.uns),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
-        layers=dict(adata.layers),
+        layers={name: adata.layers[name] for name in named_layers(adata)},
         obsp=dict(adata.obsp),
         varp=dict(adata.varp),
         raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
@@ -193,18 +198,21 @@ def _without_x(adata: AnnData) -> AnnData:
 
 
 def _aligned(
-    model: SplicedVAE, shell: AnnData, blocks: Blocks
-) -> tuple[AnnData, Cells, np.ndarray, GeneAlignment]:
+    model: SplicedVAE, shell: AnnData, blocks: Blocks, orthologs: Orthologs | None
+) -> tuple[AnnData, Cells, np.ndarray, GeneAlignment, list[float]]:
     """Bring cells to the model's genes and register them.
 
     Returns
     -------
-    The result without counts; the cells; which of the model's genes the data has; what was done.
+    The result without counts; the cells; which of the model's genes the data has; what was done;
+    and the counts of the cells read so far: in the model's genes, and in all.
     """
     setup = model.registry_["setup_args"]
     layer, genes = setup["layer"], model.gene_identity
     names = [layer, setup["spliced_layer"], setup["unspliced_layer"]]
-    aligned, alignment = align_genes(shell, genes, layers=[name for name in names if name])
+    aligned, alignment = align_genes(
+        shell, genes, layers=[name for name in names if name], orthologs=orthologs
+    )
     found = alignment.found
     selection = None if alignment.is_identity else alignment.selection(shell.n_vars)
     # Registration uses only obs; there are no counts.
@@ -217,15 +225,20 @@ def _aligned(
     )
     manager = model.get_anndata_manager(model._validate_anndata(registered), required=True)
 
+    sums = [0.0, 0.0]
+
     def on_genes() -> Iterator[csr_matrix]:
         for block in blocks():
-            yield block if selection is None else canonical(block @ selection)
+            chosen = block if selection is None else canonical(block @ selection)
+            sums[0] += float(chosen.sum())
+            sums[1] += float(block.sum())
+            yield chosen
 
     result = aligned[:, found].copy()
     for key in [key for key in result.uns if key.startswith("_scvi")]:
         del result.uns[key]
     result.obs = result.obs.loc[:, ~result.obs.columns.str.startswith("_scvi")]
-    return result, Cells.registered(manager, on_genes), found, alignment
+    return result, Cells.registered(manager, on_genes), found, alignment, sums
 
 
 @contextmanager
@@ -237,7 +250,7 @@ def _store(path: Path) -> Iterator[Any]:
         return
     import zarr
 
-    group = zarr.open_group(str(path), mode="w", zarr_format=anndata.settings.zarr_write_format)
+    group = zarr.open_group(str(path), mode="w", zarr_format=zarr_format())
     yield group
     zarr.consolidate_metadata(group.store)
 
@@ -269,5 +282,7 @@ class _Appender:
         width = min(_CHUNK, max(first.nnz, len(first.indptr)))
         if place in self._root:
             del self._root[place]
-        write_elem(self._root, place, first, dataset_kwargs={**self._options, "chunks": (width,)})
+        folder, _, name = place.rpartition("/")
+        group = self._root[folder] if folder else self._root
+        write_elem(group, name, first, dataset_kwargs={**self._options, "chunks": (width,)})
         self._open[place] = sparse_dataset(self._root[place])

@@ -62,7 +62,7 @@ class NoveltySums:
         # Batches are those of training by name, so each is compared with its own mean.
         share = np.bincount(batch, minlength=len(self._means)) / self._n_cells
         centre = share @ self._means
-        # A gene that is not there at all says nothing of the cells.
+        # A missing gene gives no information on the cells.
         present = self._molecules > 0
         mean = self._first / self._n_cells
         shift = np.where(present, mean - centre, 0.0)

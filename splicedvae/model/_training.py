@@ -1,4 +1,4 @@
-"""How the model is trained, and what is fitted once it is."""
+"""Training of the model, and parameters fitted after training."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from splicedvae.module import (
 
 #: Entries with counts used to fit the overdispersion and the experts' amplitude.
 MAX_FITTED_ENTRIES = 1_000_000
-#: Options of the trainer that ask something of each step, so that steps are taken one by one.
+#: Trainer options that act on each step, so that steps are run one by one.
 _NEEDS_PLAIN_STEPS = frozenset(
     {"accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "strategy"}
 )

@@ -10,8 +10,9 @@ from scvi.model.base import BaseModelClass
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.novelty import NOVEL
+from splicedvae._core.orthologs import Orthologs
 from splicedvae.model._adaptation import Adaptation
-from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._alignment import GeneAlignment, align_genes, share_of
 from splicedvae.model._cells import Cells
 from splicedvae.model._fields import (
     contents_in,
@@ -26,13 +27,17 @@ from splicedvae.reconstruction import Counts
 class TransferMixin(BaseModelClass):
     """Alignment, novelty and adaptation of cells that the model was not trained on."""
 
-    def align(self, adata: AnnData) -> tuple[AnnData, GeneAlignment]:
+    def align(
+        self, adata: AnnData, *, orthologs: Orthologs | None = None
+    ) -> tuple[AnnData, GeneAlignment]:
         """Bring the genes of an AnnData to the model's, by identifier or name.
 
         Parameters
         ----------
         adata
             AnnData, cells x any genes, with total counts where the model was set up to look.
+        orthologs
+            Between which species genes are mapped; ``None`` where both are of one species.
 
         Returns
         -------
@@ -51,7 +56,11 @@ class TransferMixin(BaseModelClass):
         layer = setup["layer"]
         layers = [setup["spliced_layer"], setup["unspliced_layer"]]
         names = [*([layer] if layer else []), *layers]
-        return align_genes(adata, self.gene_identity, layers=names)
+        aligned, done = align_genes(adata, self.gene_identity, layers=names, orthologs=orthologs)
+        if layer is not None and aligned is not adata:
+            totals = aligned.layers[layer].sum(), adata.layers[layer].sum()
+            done = replace(done, counts_share=share_of(*totals))
+        return aligned, done
 
     def _check_layer(self, adata: AnnData) -> None:
         layer = self.registry_["setup_args"]["layer"]
@@ -103,7 +112,7 @@ class TransferMixin(BaseModelClass):
         Returns
         -------
         From 0 to 1; above `NOVEL`, 0.25, the cells are out of distribution, and
-        what the model says of their ratios is hardly more than its genes' means. Not a number for
+        its predicted ratios are hardly better than each gene's mean. Not a number for
         a model without components.
 
         Raises

@@ -1,6 +1,6 @@
-"""The predicted ratio at the counted entries of a minibatch alone.
+"""The predicted ratio at the entries of a minibatch with counts.
 
-About one entry in eight of a minibatch has counts, and only there is a ratio asked for. The
+About one entry in eight of a minibatch has counts, and only there a ratio is needed. The
 products with the slopes stay dense, as small matrix products are faster than gathering slopes; all
 that follows (logarithms, exponentials, roots) is taken at the entries. The numbers are those of
 `RatioHead.moments`, which training uses and a test compares with.

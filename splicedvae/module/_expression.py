@@ -1,4 +1,4 @@
-"""The negative binomial of expression, without log-gammas where nothing was counted.
+"""The negative binomial of expression, without log-gammas at zero counts.
 
 At a count of zero log-gamma(x + theta) - log-gamma(theta) - log-gamma(x + 1) is exactly zero, and
 most counts are zero: leaving these terms out gives the same likelihood and gradient for a part

@@ -65,7 +65,7 @@ class _NegativeBinomialLoss(torch.autograd.Function):
         return grad * weights[:, None], of_theta * theta, None, None, None, None
 
 
-#: Counts up to this one have a product in place of log-gammas.
+#: Counts up to this one have a product instead of log-gammas.
 _SMALL = 3
 
 

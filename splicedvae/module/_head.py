@@ -263,7 +263,7 @@ class RatioHead(nn.Module):
 
         Returns
         -------
-        A scalar; exactly zero, with zero gradient, where nothing was counted.
+        A scalar; exactly zero, with zero gradient, without counts.
         """
         s, n, genes = entries.spliced, entries.counted, entries.genes
         logits = entries.of(mean)

@@ -6,8 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splicedvae.pipeline._asking import Novelty, TrainedOn, fit_of, novelty, trained_on
+from splicedvae.pipeline._asking import (
+    Novelty,
+    TrainedOn,
+    cells_seen,
+    fit_of,
+    known_cells_note,
+    novelty,
+    orthologs_asked,
+    orthologs_between,
+    trained_on,
+)
+from splicedvae.pipeline._candidates import BEST, Candidate, candidates, compared
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
+from splicedvae.pipeline._storing import CardWords, store_run
+from splicedvae.pipeline._triage import KnownOrder, TriageResult, triage
+from splicedvae.pipeline.stability import Stability, velocity_stability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,16 +30,31 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run, RunConfig, Status
 
 __all__ = [
+    "BEST",
+    "Candidate",
+    "CardWords",
+    "KnownOrder",
     "Novelty",
     "RatioIntervals",
+    "Stability",
     "TrainedOn",
+    "TriageResult",
+    "candidates",
+    "cells_seen",
+    "compared",
     "evaluate_on",
     "execute",
     "fit_of",
     "gene_moments",
+    "known_cells_note",
     "novelty",
+    "orthologs_asked",
+    "orthologs_between",
     "ratio_intervals",
+    "store_run",
     "trained_on",
+    "triage",
+    "velocity_stability",
 ]
 
 
@@ -62,7 +91,7 @@ def execute(
         If the folder holds another run or none that can be resumed, memory or disk run out, or
         something unforeseen happens, the details of which are in the log.
     KeyboardInterrupt
-        If SIGINT or SIGTERM asked for the end; the status is then ``"stopped"``.
+        If SIGINT or SIGTERM requested a stop; the status is then ``"stopped"``.
     """
     # torch takes seconds to import, and a page that lists runs does not need it.
     from splicedvae.pipeline._execute import execute as work

@@ -36,6 +36,7 @@ from splicedvae._core.files import replacing
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._core.labels import batch_labels
+from splicedvae._core.orthologs import Orthologs
 from splicedvae._core.records import own_record
 from splicedvae.evaluation import select_genes, split_cells, split_groups
 from splicedvae.jobs.control import available_threads, ready_to_resume
@@ -43,12 +44,13 @@ from splicedvae.jobs.journal import Journal
 from splicedvae.jobs.stopping import StopRequested, stop_signals
 from splicedvae.model import Adaptation, SplicedVAE
 from splicedvae.pipeline import _prediction, _training, _truth, _velocities, assessment
+from splicedvae.pipeline._asking import cells_seen, known_cells_note, trained_on
 from splicedvae.pipeline._velocity_stages import VelocityStages, batches_of, clear_outlines
 from splicedvae.runs import files, stages, verdict
+from splicedvae.runs.answering import ModelSource, need_trained, open_models
 from splicedvae.runs.checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs.config import RunConfig, code_version, need_layers
 from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.find import open_run
 from splicedvae.runs.run import HISTORY_COLUMNS, Run
 from splicedvae.runs.stages import Work, stage_seconds
 from splicedvae.runs.status import Status, read_status, write_worker
@@ -117,7 +119,7 @@ def execute(
             raise KeyboardInterrupt from None
         except SplicedVAEError as error:
             if error.__cause__ is not None:
-                # The sentence says what to do; where it came from concerns who mends the code.
+                # The sentence says what to do; the traceback is for developers.
                 journal.log(traceback.format_exc())
             journal.close("failed", str(error))
             raise
@@ -170,7 +172,7 @@ def _take_folder(folder: Path, config: RunConfig) -> None:
         prepare_folder(folder, config)
         return
     run = Run(folder)
-    # The id also holds the code version, which may have moved on since the run was asked for.
+    # The id also holds the code version, which may have moved on since the run was requested.
     if run.config != config:
         raise RunError(
             f"The folder {folder.name!r} holds another run ({run.name!r}): choose a new folder."
@@ -224,7 +226,7 @@ class _Input:
 
 
 def _read(config: RunConfig, journal: Journal) -> _Input:
-    """Read the file again and check that it is the one the run was asked about."""
+    """Read the file again and check that it is the file of the run."""
     journal.stage(stages.STAGE_READ)
     result = io.read(
         config.data,
@@ -299,7 +301,7 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
 
 
 def _identified(var: pd.DataFrame, sha256: str, journal: Journal) -> pd.DataFrame:
-    """Return what says which gene is which; genes that are only numbered are known in their file.
+    """Return the identity of genes; genes that are only numbered are valid in their file.
 
     Parameters
     ----------
@@ -483,25 +485,25 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     taken = _read(config, journal)
     journal.stage(stages.STAGE_LOAD)
     assert config.model_run is not None
-    trained = open_run(config.model_run)
-    models = {
-        source: trained.model(source)
-        for source in Sources.RATIO_LAYERS
-        if (trained.path / files.MODEL / source).is_dir()
-    }
+    trained = open_models(config.model_run)
+    models = {source: trained.model(source) for source in trained.sources}
     if Sources.SPLICEDVAE not in models:
         raise RunError(
             f"The run {trained.name!r} has no SplicedVAE model: choose one that was trained."
         )
-    seen = assessment.trained_on(trained, taken.cells)
+    if trained.stored is not None:
+        journal.note(trained.stored.told, "model-stored")
+    seen = cells_seen(trained, taken.cells)
     if seen.any():
-        journal.note(
-            f"{int(seen.sum()):,} of these cells were used to train the models and have "
-            "better predictions than new cells; they are left out of the evaluation.",
-            "cells-known-to-model",
-        )
+        journal.note(_told_of_seen(trained, int(seen.sum())), "cells-known-to-model")
     journal.stage(stages.STAGE_PREDICT)
-    cells, totals, found = _align(models[Sources.SPLICEDVAE], taken.cells, config, journal)
+    cells, totals, found = _align(
+        models[Sources.SPLICEDVAE],
+        taken.cells,
+        config,
+        journal,
+        trained_on(trained).species.species,
+    )
     journal.set_work(
         Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum()), measured=taken.measured)
     )
@@ -511,9 +513,9 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
         journal.note(told, "intercepts-adapted")
     _predict(models, totals, cells, journal, adaptations)
     cells = cells[:, found].copy()
-    means = trained.predictions.var
-    if Var.GENE_MEAN in means:
-        cells.var[Var.GENE_MEAN] = means[Var.GENE_MEAN].reindex(cells.var_names).to_numpy()
+    means = trained.gene_means
+    if means is not None:
+        cells.var[Var.GENE_MEAN] = means.reindex(cells.var_names).to_numpy()
     _write_predictions(folder, cells, whole=False)
     velocities = VelocityStages.begin(
         config,
@@ -527,8 +529,16 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     assessed = pd.DataFrame()
     if taken.measured:
         journal.stage(stages.STAGE_MEASURED)
-    if taken.measured and not seen.all():
-        train, test = assessment.training_cells(trained)[:, cells.var_names], cells[~seen].copy()
+    if taken.measured and trained.run is None:
+        journal.note(
+            "A stored model comes without its training cells, so the measured counts of this file "
+            "are no test of it beside the baselines: a run can be tested with `splicedvae "
+            "evaluate`.",
+            "evaluation-left-out",
+        )
+    elif taken.measured and not seen.all():
+        train = assessment.training_cells(need_trained(trained))[:, cells.var_names]
+        test = cells[~seen].copy()
         note = assessment.groups_note(train, test)
         if note is not None:
             journal.note(note, "groups-unknown")
@@ -559,21 +569,35 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     _write_predictions(folder, cells)
 
 
+def _told_of_seen(trained: ModelSource, n_seen: int) -> str:
+    """Say that the model knows cells of the file from its training."""
+    if trained.stored is not None:
+        return known_cells_note(n_seen)
+    return (
+        f"{n_seen:,} of these cells were used to train the models and have better predictions than "
+        "new cells; they are left out of the evaluation."
+    )
+
+
 def _known_of_models(
-    trained: Run, models: Mapping[str, SplicedVAE], novelty: float
+    trained: ModelSource, models: Mapping[str, SplicedVAE], novelty: float
 ) -> dict[str, dict[str, Any]]:
     """Report each model's novelty for the cells, and its results on its own held-out cells."""
+    verdicts = trained.verdicts()
     known: dict[str, dict[str, Any]] = {}
     for source in models:
         known[source] = {} if not np.isfinite(novelty) else {verdict.NOVELTY: novelty}
-        if source in trained.velocity_account:
-            answer = verdict.velocity_verdict(trained, source).answer
-            known[source][verdict.TRAINED] = answer
+        if source in verdicts:
+            known[source][verdict.TRAINED] = verdicts[source]
     return known
 
 
 def _align(
-    model: SplicedVAE, cells: AnnData, config: RunConfig, journal: Journal
+    model: SplicedVAE,
+    cells: AnnData,
+    config: RunConfig,
+    journal: Journal,
+    model_species: str | None,
 ) -> tuple[AnnData, AnnData, NDArray[np.bool_]]:
     """Bring the file's genes and batches to the model's.
 
@@ -581,8 +605,12 @@ def _align(
     -------
     Cells x model genes with their layers; the same with totals alone; which genes were found.
     """
-    aligned, alignment = model.align(cells)
-    journal.note(str(alignment), "genes-aligned")
+    orthologs = None
+    if config.orthologs is not None:
+        orthologs = Orthologs(data=config.orthologs, model=model_species or "unknown")
+    aligned, alignment = model.align(cells, orthologs=orthologs)
+    code = "genes-aligned" if orthologs is None else "genes-mapped"
+    journal.note(str(alignment), code)
     aligned = aligned.copy()
     found = alignment.found
     if Layers.TRUE_VELOCITY in cells.layers:
@@ -707,8 +735,17 @@ def _write_provenance(
             "stages": journal.seconds,
             "work": None if journal.work is None else journal.work.to_dict(),
             "resumed": list(resumed),
+            "model": _model_account(config),
         },
     )
+
+
+def _model_account(config: RunConfig) -> dict[str, str] | None:
+    """Return which stored model answered, with its card; None where a run did or none was asked."""
+    if config.model_run is None:
+        return None
+    found = open_models(config.model_run)
+    return None if found.stored is None else dict(found.account())
 
 
 def _version(package: str) -> str | None:

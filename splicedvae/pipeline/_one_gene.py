@@ -1,4 +1,4 @@
-"""What a page of one gene asks of a run: its moments, and how sure the model is of its ratio.
+"""Data for the page of one gene: its moments, and the intervals of its ratio.
 
 A velocity file holds moments of all genes, a gigabyte for many cells; one gene's are read without
 the others. Intervals are not kept in a run: they are drawn from its model, for as many cells as a
@@ -21,7 +21,7 @@ from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Layers, Obs, Sources
 from splicedvae._core.novelty import NOVEL
 from splicedvae.runs import files
-from splicedvae.runs.find import open_run
+from splicedvae.runs.answering import open_models
 from splicedvae.runs.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ N_SAMPLES: Final = 60
 
 @dataclass(frozen=True)
 class RatioIntervals:
-    """How sure a model is of its ratios.
+    """Intervals of a model's ratios.
 
     Attributes
     ----------
@@ -154,8 +154,8 @@ def ratio_intervals(
     from splicedvae.pipeline._prediction import totals_only
 
     predictions = run.predictions
-    trained = run if run.config.kind == "train" else open_run(str(run.config.model_run))
-    model = trained.model(Sources.SPLICEDVAE)
+    own = run.config.kind == "train"
+    model = (run if own else open_models(str(run.config.model_run))).model(Sources.SPLICEDVAE)
     whole = totals_only(predictions)
     _name_batches(model, whole, predictions)
     chosen = np.arange(predictions.n_obs) if cells is None else np.asarray(cells)
@@ -165,7 +165,7 @@ def ratio_intervals(
     with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         # The run's own notes say which genes were missing.
         warnings.simplefilter("ignore", UserWarning)
-        adaptation = None if trained is run else model.adaptation_for(whole)
+        adaptation = None if own else model.adaptation_for(whole)
         if adaptation is not None:
             raise RunError(
                 "The cells are out of distribution for the model (novelty "

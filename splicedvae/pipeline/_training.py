@@ -224,7 +224,7 @@ class _Trainings:
         if self._watched is not None and isinstance(model, SplicedVAE):
             callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
         if not isinstance(model, SplicedVAE):
-            # The baseline learns as fast and as long as SplicedVAE does.
+            # The baseline has the same schedule as SplicedVAE.
             callbacks.append(LearningRateDecay())
         # Last, so that the checkpoint includes the report of the epoch.
         callbacks.append(keeper)
@@ -274,7 +274,8 @@ class _Trainings:
             raise watch.divergence()
 
 
-def _head_options(config: RunConfig) -> dict[str, Any]:
+def head_options(config: RunConfig) -> dict[str, Any]:
+    """Return the options of the ratio's head that a configuration asks for."""
     options: dict[str, Any] = {
         "ratio_likelihood": config.ratio_likelihood,
         "ratio_head": config.ratio_head,
@@ -356,7 +357,7 @@ def train_models(
         unspliced_layer=Layers.UNSPLICED,
         batch_key=config.batch_key,
     )
-    joint = SplicedVAE(cells, n_latent=config.n_latent, **_head_options(config))
+    joint = SplicedVAE(cells, n_latent=config.n_latent, **head_options(config))
     trainings.run(joint, "splicedvae", Sources.SPLICEDVAE, head=False)
 
     journal.stage(STAGE_SCVI)
@@ -372,7 +373,7 @@ def train_models(
         cells,
         spliced_layer=Layers.SPLICED,
         unspliced_layer=Layers.UNSPLICED,
-        **_head_options(config),
+        **head_options(config),
     )
     trainings.run(baseline, "scvi_head", Sources.SCVI, head=True)
     return {Sources.SPLICEDVAE: joint, Sources.SCVI: baseline}

@@ -1,7 +1,7 @@
-"""The velocities of a run: one ground, a velocity for each source, and how they agree.
+"""The velocities of a run: shared genes and graph, a velocity per source, and agreement.
 
 Streams are drawn over all cells. The agreement with the measured velocity is computed among
-held-out cells alone, with neighbors and moments of their own, because a smoothed measurement
+held-out cells alone, with their own neighbors and moments, because a smoothed measurement
 of a cell contains the measurements of its neighbors, on which the models were trained.
 """
 
@@ -64,7 +64,7 @@ MIN_HELD_OUT = 50
 
 @dataclass
 class Velocities:
-    """The velocities over all cells, and the account of how each came about."""
+    """The velocities over all cells, and the record of how each was computed."""
 
     #: Prepared cells: shared genes, graph and embedding; None if preparing was refused.
     ground: AnnData | None
@@ -232,7 +232,7 @@ def evidence(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Test whether the measured counts carry a velocity at all.
 
-    Where they do, it is asked once more within groups of cells: those of the file, or of k-means on
+    If they do, it is tested again within groups of cells: those of the file, or of k-means on
     the principal components where it has none. Cell types at rest, each with ratios of its own,
     vary between groups alone.
 

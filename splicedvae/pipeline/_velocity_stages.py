@@ -170,7 +170,7 @@ class VelocityStages:
                 obs[name] = spread[name].to_numpy(dtype=np.float32)
 
     def complete(self, cells: AnnData) -> None:
-        """Add all that is said of a velocity besides its arrows, and write the velocities whole.
+        """Add the details of each velocity, and write the complete velocities.
 
         Parameters
         ----------

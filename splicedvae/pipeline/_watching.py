@@ -1,4 +1,4 @@
-"""Held-out cells looked at while a model trains; nothing is chosen by what they show.
+"""Monitor held-out cells while a model trains; nothing is chosen with them.
 
 A look neither changes a weight nor draws a random number that the training would draw, so a run
 gives the same results with and without. Looks are spaced so that they take little of the time.
@@ -76,7 +76,7 @@ class Watched:
         return int(self._cells.n_obs)
 
     def tensors(self, model: SplicedVAE) -> list[dict[str, torch.Tensor]]:
-        """Hand the cells' totals to a model once, as minibatches that are kept.
+        """Register the cells' totals with a model once, as stored minibatches.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ def _own_randomness() -> Any:
 
 
 class HeldOutCurves(Callback):
-    """Judge the watched cells every few epochs, and in the last.
+    """Evaluate the monitored cells every few epochs, and in the last.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class HeldOutCurves(Callback):
         self._begun = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count the time that looks may take a share of.
+        """Start the clock for the share of time spent on monitoring.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class HeldOutCurves(Callback):
         self._begun = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look, if it is time and looks have not taken too much of it.
+        """Evaluate, if it is due and monitoring is within its share of time.
 
         Parameters
         ----------

@@ -217,7 +217,7 @@ def assess(
 def expression_and_latent(
     models: Mapping[str, SplicedVAE], totals: AnnData, obs: pd.DataFrame, *, seed: int
 ) -> pd.DataFrame:
-    """Judge the other half of the models on held-out cells: expression and the latent space.
+    """Evaluate expression and the latent space of the models on held-out cells.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ def _labels(obs: pd.DataFrame, column: str) -> list[str] | None:
 
 
 def with_batch(model: SplicedVAE, cells: AnnData, batch_key: str | None) -> AnnData:
-    """Bring the batches of some data under the name that a model asks for, as text.
+    """Copy the batches of some data to the column that a model needs, as text.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def build_demo(folder: Path | str, *, progress: Callable[[Status], None] | None 
 
 
 def shrink(folder: Path) -> None:
-    """Make a finished run small enough to ship, and free of what is this machine's alone.
+    """Make a finished run small enough to ship, and remove machine-specific data.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     Raises
     ------
     RunError
-        If the work could not even begin; the status holds the message.
+        If the run could not start; the status holds the message.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(folder: Path, message: str) -> None:
-    """Write why a run could not begin; what goes wrong later is in the status already."""
+    """Write why a run could not start; later errors are in the status already."""
     from splicedvae.runs.status import Status, read_status, write_status
 
     if (folder / CONFIG).exists() and not read_status(folder).is_final:

@@ -41,7 +41,7 @@ def reliability_curves(
         ``molecules``, ``entries``.
     within
         The same of deviations from each gene's mean, in bins of the predicted deviation; no rows
-        where nothing varies within genes.
+        without variation within genes.
     dark
         Whether the page behind the figure is dark.
 

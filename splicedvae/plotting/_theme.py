@@ -137,7 +137,7 @@ def category_colors(
         Category names in their order. Adding one at the end changes no other's color.
     given
         Colors that are already decided, by name, such as those stored in a file; others
-        do not take them as long as the palette lasts.
+        do not use them as long as other colors are left.
 
     Returns
     -------

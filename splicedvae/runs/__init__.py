@@ -1,5 +1,6 @@
 """What a run is: a folder with its configuration, status and results, and how it is found."""
 
+from splicedvae.runs.answering import ModelSource, model_sources, need_trained, open_models
 from splicedvae.runs.checkpoint import TRAININGS, Record
 from splicedvae.runs.config import FORMAT, RunConfig, code_version, need_layers
 from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
@@ -12,6 +13,7 @@ __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
+    "ModelSource",
     "Record",
     "Run",
     "RunConfig",
@@ -22,7 +24,10 @@ __all__ = [
     "demo_run",
     "find_run",
     "list_runs",
+    "model_sources",
     "need_layers",
+    "need_trained",
+    "open_models",
     "open_run",
     "rename",
     "resumable",

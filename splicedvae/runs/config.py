@@ -19,6 +19,7 @@ from splicedvae import __version__
 from splicedvae._core.errors import DataError, RunError, SplicedVAEError
 from splicedvae._core.settings import RunFields, described
 from splicedvae.runs import files
+from splicedvae.store import is_stored_model, read_stored
 from splicedvae.velocity import VelocitySettings
 
 #: Version of the run folder's layout, written in ``config.json``.
@@ -26,7 +27,7 @@ FORMAT: Final = 1
 
 #: Packages whose source only displays results; all others determine them.
 _SHOWING: Final = ("plotting", "views", "report", "dashboard", "cli")
-#: Settings of the velocity that are those of the run unless others are asked for.
+#: Settings of the velocity that are those of the run unless others are requested.
 FOLLOWING: Final = ("n_top_genes", "min_shared_counts", "seed")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -142,6 +143,9 @@ class RunConfig(RunFields):
         values = self.to_dict()
         for name in ("data", "name"):
             del values[name]
+        if self.orthologs is None:
+            # Runs from before there was a choice keep their ids.
+            del values["orthologs"]
         if self.model_run is not None:
             values["model_run"] = _id_of(self.model_run)
         values["code"] = code_version()
@@ -181,7 +185,12 @@ def _velocity_settings(values: Any) -> VelocitySettings:
 
 
 def _id_of(model_run: str) -> str:
-    """Return the id of a run named by id or folder; a name that leads nowhere stays as it is."""
+    """Return the id of a run, or the digest of a stored model, named by id or folder.
+
+    A name that leads nowhere stays as it is.
+    """
+    if is_stored_model(Path(model_run)):
+        return read_stored(model_run).reference
     file = Path(model_run) / files.CONFIG
     if file.is_file():
         return str(files.read_json(file, "the configuration").get("id", model_run))

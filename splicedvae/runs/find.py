@@ -16,7 +16,7 @@ from splicedvae.runs.run import Run
 
 #: Environment variable that names the folder of runs.
 RUNS_VARIABLE: Final = "SPLICEDVAE_RUNS"
-#: Name by which the shipped run is asked for.
+#: Name by which the shipped run is requested.
 DEMO: Final = "demo"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 

@@ -1,4 +1,4 @@
-"""A run's folder as an object: each part is read when it is asked for.
+"""A run's folder as an object: each part is read on access.
 
 Pages and the report read nothing else, so everything they show is in the folder.
 """
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def created(self) -> float:
-        """When the run was asked for, in seconds since 1970."""
+        """When the run was requested, in seconds since 1970."""
         return float(self._record().get("created") or 0.0)
 
     @property
@@ -279,7 +279,7 @@ class Run:
         return np.asarray(self.predictions.X.sum(axis=1), dtype=np.float64).ravel()
 
     def _outline_file(self, source: str) -> Path:
-        """Return the velocity, or its outline as long as it is incomplete."""
+        """Return the velocity, or its outline while it is incomplete."""
         first = self._path / files.OUTLINES / f"{source}.h5ad"
         whole = self._path / files.VELOCITY / f"{source}.h5ad"
         return first if first.exists() and not whole.exists() else self._velocity_file(source)

@@ -109,7 +109,7 @@ class Status:
             )
         except (TypeError, ValueError) as error:
             raise RunError(
-                "The status of the run holds text where a number was expected: the run "
+                "The status of the run holds text instead of a number: the run "
                 "folder is damaged, restart the run."
             ) from error
 

@@ -35,7 +35,7 @@ def velocity_facts(run: Run, source: str) -> VelocityFacts:
     try:
         metrics = run.metrics
     except RunError:
-        # Nothing was measured, or an evaluation was not asked for.
+        # Nothing was measured, or an evaluation was not requested.
         metrics = None
     return facts_in(metrics, run.velocity_account[source], run.depths, source)
 

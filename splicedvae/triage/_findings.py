@@ -1,7 +1,7 @@
 """What a reviewer would raise about a data set, judged from its counts and names alone.
 
 Every sentence has a number and an advice, and a weight: what forbids a velocity, what makes it
-doubtful, and what is only to be known. Where a threshold is not a convention of the field but our
+doubtful, and remarks. Where a threshold is not a convention of the field but our
 own, its comment says so.
 """
 

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 Answer = Literal["yes", "doubtful", "no"]
 
-#: Least share of a model's genes that a file must have to be asked about.
+#: Minimum share of a model's genes that a file must have for a prediction.
 FEW_GENES: Final = 0.5
+
+#: What to do where no model is worth asking.
+WAY_ON: Final = (
+    "The way on: count these cells again with introns, or train a model on cells of the same "
+    "species and tissue that have spliced and unspliced counts."
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,12 @@ class ModelFit:
     novelty: float | None = None
     #: Novelty above which predictions are hardly better than each gene's mean.
     novel_above: float = NOVEL
+    #: Share of the file's counts that the genes found hold, and of the counts of training;
+    #: ``None`` where not known.
+    counts_share: float | None = None
+    training_share: float | None = None
+    #: In words between which species genes were mapped; ``None`` where they were not.
+    orthologs: str | None = None
 
     @property
     def share(self) -> float:
@@ -47,7 +59,7 @@ class ModelFit:
 
     @property
     def fits(self) -> bool:
-        """Whether the model can be asked at all."""
+        """Whether the model can predict for the file."""
         return self.share >= FEW_GENES
 
 
@@ -106,32 +118,34 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
             (
                 "There are no spliced and unspliced counts, and no trained model is "
                 "available to predict them.",
+                WAY_ON,
             ),
         )
+    through = "" if fit.orthologs is None else f", found through {fit.orthologs}"
+    held = "" if fit.counts_share is None else f"; they hold {fit.counts_share:.0%} of its counts"
     missing = (
         "There are no spliced and unspliced counts, and the best model here has "
-        f"{fit.n_genes:,} genes, of which this file has {fit.n_found:,} ({fit.share:.0%})"
+        f"{fit.n_genes:,} genes, of which this file has "
+        f"{fit.n_found:,} ({fit.share:.0%}{through}){held}"
     )
     if not fit.fits:
-        return Verdict("no", (f"{missing}, but at least {FEW_GENES:.0%} are needed to predict.",))
-    if fit.other_species:
-        return Verdict(
-            "no",
-            (
-                f"The best model here was trained on {fit.model_species} genes, and this file "
-                f"looks like {fit.file_species}: train one on a data set of that species.",
-            ),
-        )
-    unchecked = "A prediction cannot be checked on this file"
+        few = f"{missing}, but at least {FEW_GENES:.0%} are needed to predict."
+        return Verdict("no", (few, WAY_ON))
+    against = []
     if fit.novelty is not None and fit.novelty > fit.novel_above:
-        return Verdict(
-            "no",
-            (
-                "The cells are out of distribution for the model (novelty "
-                f"{fit.novelty:.2f}; above {fit.novel_above:.2f} its predictions are hardly "
-                "better than each gene's mean).",
-            ),
+        against.append(
+            "The cells are out of distribution for the model (novelty "
+            f"{fit.novelty:.2f}; above {fit.novel_above:.2f} its predictions are hardly better "
+            "than each gene's mean)."
         )
+    if fit.other_species and (fit.orthologs is None or fit.novelty is None or against):
+        against.append(
+            f"The best model here was trained on {fit.model_species} genes, and this file looks "
+            f"like {fit.file_species}: ratios differ between species."
+        )
+    if against:
+        return Verdict("no", (*against, f"{missing}.", WAY_ON))
+    unchecked = "A prediction cannot be checked on this file"
     counts = [words for words in own.reasons if Note.of(words).code != "layers-missing"]
     if fit.novelty is None:
         return Verdict(
@@ -149,7 +163,9 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
         f"{fit.novel_above:.2f}).",
         f"{unchecked}.",
     )
-    return Verdict("doubtful" if counts else "yes", told)
+    if fit.other_species:
+        told = (*told, f"The model is of {fit.model_species}, and ratios differ between species.")
+    return Verdict("doubtful" if counts or fit.other_species else "yes", told)
 
 
 def _measured(summary: DataSummary) -> str:

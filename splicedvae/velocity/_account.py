@@ -16,7 +16,7 @@ from splicedvae.velocity._settings import VelocitySettings
 
 @dataclass(frozen=True)
 class VelocityAccount:
-    """One velocity's origin, and everything that differs from what was asked for.
+    """One velocity's origin, and everything that differs from what was requested.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class VelocityAccount:
     layers
         The layers read: spliced and unspliced, or the velocity alone.
     settings
-        As asked for.
+        As requested.
     mode_used
         scVelo's model that was fitted; ``"given"`` for a velocity that was not fitted.
     n_cells
@@ -61,7 +61,7 @@ class VelocityAccount:
 
     @property
     def mode_requested(self) -> VelocityMode:
-        """The model that was asked for."""
+        """The model that was requested."""
         return self.settings.mode
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ embedding (``benchmarks/balance.py``). The slope through the cells of extreme co
 noise flattens it. Here each layer is scaled by the size that the gene's mean ratios let expect for
 the cell's total counts, and the slope is the ratio of the sums, so that both give exactly zero.
 
-What is taken away in return: a velocity is relative to the gene's mean over the cells at hand, so
+The cost: a velocity is relative to the gene's mean over the cells at hand, so
 that a gene on its way up in all cells seems to rest.
 """
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from splicedvae._core.counts import count_matrix, normalise
 from splicedvae._core.errors import DataError, VelocityError
 from splicedvae._core.keys import Layers, Obs, Obsp, Sources, Uns, Var
+from splicedvae._core.layers import named_layers
 from splicedvae._core.records import own_root
 from splicedvae._core.shares import FEW_GENES, effective_genes, shares_of
 from splicedvae.velocity._account import VelocityAccount
@@ -315,7 +316,7 @@ def _assemble(ground: AnnData, work: AnnData) -> AnnData:
         result.obsm[name] = ground.obsm[name].copy()
     for name in (Obsp.DISTANCES, Obsp.CONNECTIVITIES):
         result.obsp[name] = work.obsp[name].copy()
-    for name in work.layers:
+    for name in named_layers(work):
         result.layers[name] = work.layers[name]
     result.uns = _copied(ground.uns)
     result.uns[Uns.ROOT] = own_root(result.uns)

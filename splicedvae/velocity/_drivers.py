@@ -54,7 +54,7 @@ def driver_genes(
         length of a cell's velocity as the graph compares it (where it compares square roots, of
         the sum of sizes), mean over the cells that move; and
         ``velocity_pseudotime_correlation``, Spearman's r of its smoothed spliced counts with the
-        velocity pseudotime, missing where there is none.
+        velocity pseudotime, missing if there is none.
     clusters
         A row for each cluster and gene, the largest scores first: ``group``, ``gene``, ``score``
         (Welch's t of the gene's velocity in the cluster against that in all other cells, with the
@@ -179,7 +179,7 @@ def _by_group(
 def _rank_correlation(
     values: NDArray[np.floating], time: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Spearman's r of each column with the time; missing where either is constant."""
+    """Spearman's r of each column with the time; missing if either is constant."""
     known = np.isfinite(time)
     correlation = np.full(values.shape[1], np.nan)
     if known.sum() < MIN_CELLS:

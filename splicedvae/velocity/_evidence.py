@@ -118,7 +118,7 @@ def velocity_evidence(
 
     A small p-value does not say that arrows point the right way: ratios vary with a cell's state
     through batches, stress, the cell cycle and nuclei among cells too. An unspliced share that
-    differs from cell to cell in all genes is removed by the sizes as long as it does not
+    differs from cell to cell in all genes is removed by the sizes if it does not
     follow the state.
 
     Parameters

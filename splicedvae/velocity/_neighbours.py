@@ -1,4 +1,4 @@
-"""What a velocity takes from the neighbor graph alone: found once for all sources of a ground."""
+"""Results of the neighbor graph only, computed once for all sources."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The common ground of all velocities: one choice of genes, one neighbor graph, one embedding.
 
-Two velocities can be compared only if they differ in nothing but the spliced and unspliced
+Two velocities can be compared only if they differ only in the spliced and unspliced
 counts. Everything else therefore comes from the total counts, which all sources share.
 """
 
@@ -21,6 +21,7 @@ from scipy.sparse.linalg import ArpackError
 from splicedvae._core.counts import cell_sizes, count_matrix, gene_sums, normalise, shared_counts
 from splicedvae._core.errors import DataError, VelocityError
 from splicedvae._core.keys import Layers, Obs, Obsm, Obsp, Uns
+from splicedvae._core.layers import named_layers
 from splicedvae._core.records import own_record, own_root
 from splicedvae._core.umap_learn import load_umap
 from splicedvae.velocity._settings import VelocitySettings
@@ -138,7 +139,7 @@ def prepare(
 
     ground = _bare_copy(adata, chosen)
     ground.X = sparse.csr_matrix(logged[:, chosen], dtype=np.float32)
-    for name in adata.layers:
+    for name in named_layers(adata):
         if name not in _NOT_COUNTS:
             ground.obs[Obs.INITIAL_SIZE + name] = np.asarray(
                 adata.layers[name].sum(axis=1), dtype=np.float64
@@ -201,7 +202,7 @@ def check_prepared(adata: AnnData) -> None:
 
 
 def check_graph(adata: AnnData) -> None:
-    """Refuse a neighbor graph that lost edges when cells were taken away after `prepare`.
+    """Refuse a neighbor graph that lost edges when cells were removed after `prepare`.
 
     Raises
     ------
@@ -311,8 +312,8 @@ def _bare_copy(adata: AnnData, genes: NDArray[np.intp]) -> AnnData:
         .loc[:, [not str(name).startswith("velocity") for name in adata.var]]
         .copy(),
     )
-    for name, value in adata.layers.items():
-        copy.layers[name] = value[:, genes].copy()
+    for name in named_layers(adata):
+        copy.layers[name] = adata.layers[name][:, genes].copy()
     for name, value in adata.obsm.items():
         if not str(name).startswith("velocity") and name not in {Obsm.PCA, Obsm.UMAP}:
             copy.obsm[name] = value.copy()

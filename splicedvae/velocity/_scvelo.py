@@ -1,4 +1,4 @@
-"""The one door to scVelo, so that using it changes nothing else in the process.
+"""The only access to scVelo, without side effects on the process.
 
 Importing scVelo 0.3.4 silences every Python warning for good, and its functions print to
 standard output. What a reader needs to know of its messages is checked by this package

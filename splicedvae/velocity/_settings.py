@@ -1,4 +1,4 @@
-"""One set of settings for every velocity of a comparison: sources differ in nothing else."""
+"""One set of settings for all velocities of a comparison."""
 
 from __future__ import annotations
 

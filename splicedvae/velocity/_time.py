@@ -48,7 +48,7 @@ def velocity_time(result: AnnData) -> pd.DataFrame:
     Returns
     -------
     One row a cell with ``root_cells`` and ``end_points`` from 0 to 1 (likeliest), and
-    ``velocity_pseudotime`` from 0 to 1; missing where it is not known. ``attrs["notes"]`` says why.
+    ``velocity_pseudotime`` from 0 to 1; missing if it is not known. ``attrs["notes"]`` says why.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def velocity_uncertainty(
     Every draw gets sizes, moments and slopes of its own on the common genes, neighbors and
     embedding, as a source of `compute_velocity` does. What is measured is the model's own
     uncertainty, as the intrinsic one of veloVI is (Gayoso et al. 2024, *Nature Methods* 21, 50):
-    a model that is sure of what is wrong shows little of it.
+    a confident but biased model shows little of it.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class RatioVariation:
     Attributes
     ----------
     mean
-        Mean ratio, shape (n_genes,); 0 where nothing was counted.
+        Mean ratio, shape (n_genes,); 0 without counts.
     sd
         Standard deviation over the entries with counts, shape (n_genes,).
     counted

@@ -27,7 +27,7 @@ SKILL: Final = "skill on held-out cells"
 
 
 def driver_groups(run: Run, source: str) -> tuple[str, ...]:
-    """Return what driver genes of a velocity can be asked for: all cells, then clusters.
+    """Return the groups with driver genes of a velocity: all cells, then clusters.
 
     Parameters
     ----------

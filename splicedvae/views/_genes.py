@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from splicedvae import plotting
-from splicedvae._core.errors import DataError, RunError
+from splicedvae._core.errors import DataError, RunError, StoreError
 from splicedvae._core.keys import Layers, Obs, Sources, Var
 from splicedvae.evaluation import (
     gene_ceilings,
@@ -22,7 +22,7 @@ from splicedvae.evaluation import (
     skill_with_error,
 )
 from splicedvae.pipeline import gene_moments
-from splicedvae.runs import open_run
+from splicedvae.runs import open_models
 from splicedvae.views._colors import cell_colors, default_color
 from splicedvae.views._parts import (
     categories,
@@ -379,7 +379,7 @@ def gene_time_figure(
     Returns
     -------
     One figure. Ratios are known where a cell has counts of the gene. Pooled ratios are over all
-    cells asked for, single ones over those of `drawn_cells`.
+    cells requested, single ones over those of `drawn_cells`.
 
     Raises
     ------
@@ -742,10 +742,13 @@ def _training_words(run: Run, gene: str) -> str:
     if not run.config.model_run:
         return ""
     try:
-        trained = open_run(run.config.model_run)
-        value = _number(_numbers_of(trained, gene), Sources.SPLICEDVAE, "skill")
-    except RunError:
-        return " The run that trained its model no longer exists."
+        trained = open_models(run.config.model_run)
+    except (RunError, StoreError):
+        return " The model of this prediction no longer exists."
+    if trained.run is None:
+        # A card has numbers of all genes together alone.
+        return ""
+    value = _number(_numbers_of(trained.run, gene), Sources.SPLICEDVAE, "skill")
     if not np.isfinite(value):
         return ""
     better = "better than" if value > 0 else "no better than"

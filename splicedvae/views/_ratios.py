@@ -188,7 +188,7 @@ def coverage_figure(
 
 
 def gain_table(run: Run) -> pd.DataFrame:
-    """Say how much of what is possible beyond the gene mean each predictor reaches.
+    """Compute each predictor's gain over the gene mean as a share of the possible gain.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ class Setting:
     Attributes
     ----------
     name
-        As in `splicedvae.runs.RunConfig`; those of the velocity begin with ``velocity:``.
+        As in `splicedvae.runs.RunConfig`; those of the velocity start with ``velocity:``.
     value
         What it was, as text.
     usual

@@ -1,4 +1,4 @@
-"""Velocities of a run side by side, and how each came about."""
+"""Velocities of a run side by side, and how each was computed."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ def stream_figure(
 def _caption(run: Run, source: str, basis: str, on: str) -> str:
     said = verdict(run, source).short
     if on != COMMON and basis == _COMMON_BASIS:
-        said = f"common embedding;  {said}"
+        said = f"common embedding; {said}"
     return said
 
 

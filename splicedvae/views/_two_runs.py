@@ -1,6 +1,6 @@
 """Two runs side by side: settings that differ, results, and whether they are comparable.
 
-Numbers of two runs can be set against each other only where both were judged on the same held-out
+Numbers of two runs are comparable only if both were evaluated on the same held-out
 cells of the same data; elsewhere they are shown without a difference, and a sentence says why.
 """
 
@@ -52,7 +52,7 @@ _PREDICTORS: Final = (
 
 
 def compared_settings(first: Run, second: Run) -> pd.DataFrame:
-    """Say in what two runs differ that they were asked for.
+    """List the settings in which two runs differ.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _held_out(run: Run) -> set[str] | None:
 
 
 def _apart(first: Run, second: Run) -> list[str]:
-    """Say why the numbers of two runs cannot be set against each other; nothing if they can."""
+    """Return why the numbers of two runs are not comparable; empty if they are."""
     said = []
     if first.config.data_sha256 != second.config.data_sha256:
         said.append(

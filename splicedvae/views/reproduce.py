@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from splicedvae.runs import Run
 
 #: Settings that are not options of the command.
-_ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "velocity")
+_ELSEWHERE: Final = ("data", "data_sha256", "kind", "model_run", "orthologs", "velocity")
 #: Settings that the command would judge by the file if they were not named.
 _JUDGED: Final = ("cluster_key", "counts")
 #: Options of ``train`` and of ``velocity`` for the settings of the velocity; the number of threads
@@ -38,6 +38,7 @@ _PREDICT: Final = (
     "ambiguous",
     "counts",
     "batch_key",
+    "orthologs",
 )
 
 
@@ -56,7 +57,7 @@ def command_line(run: Run) -> str:
 
     Returns
     -------
-    For a shell, with file names in place of paths and only the settings that the command would
+    For a shell, with file names instead of paths and only the settings that the command would
     not choose itself. A run of kind ``"predict"`` takes two commands, which write its
     predictions and their velocity into files.
     """

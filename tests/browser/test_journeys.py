@@ -256,7 +256,7 @@ def test_totals_are_predicted_with_the_trained_model(
     page.goto(f"{server.url}/data")
     ready(page)
     upload(page, totals_file)
-    expect(page.get_by_text("nothing can be trained here")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("cannot be used for training")).to_be_visible(timeout=SLOW)
     model = page.get_by_role("combobox", name="Model")
     expect(model).to_have_value(re.compile("cells with both: .* genes"))
     page.get_by_role("button", name="Predict with this model").click()

@@ -146,7 +146,7 @@ def test_every_format_through_the_uploader(
         expect(verdict.get_by_text("were measured")).to_be_visible()
         expect(page.get_by_role("button", name="Train SplicedVAE and scVI")).to_be_visible()
     else:
-        expect(page.get_by_text("nothing can be trained here")).to_be_visible()
+        expect(page.get_by_text("cannot be used for training")).to_be_visible()
         ways_on = re.compile("Predict with this model|How to get a model that fits")
         expect(page.get_by_text(ways_on).first).to_be_visible(timeout=SLOW)
     assert page.get_by_test_id("stException").count() == 0

@@ -87,7 +87,25 @@ def _numbered(adata: AnnData, file: Path) -> None:
     _write(adata, file)
 
 
-@pytest.mark.parametrize("change", [_cellxgene, _nullable, _reserved, _records, _numbered])
+def _ambient_removed(adata: AnnData, file: Path) -> None:
+    """Ambient RNA taken off X as SoupX does it, whole layers of velocyto beside it."""
+    counts = adata.X.toarray()
+    unspliced = counts // 3
+    adata.layers[Layers.SPLICED] = csr_matrix(counts - unspliced)
+    adata.layers[Layers.UNSPLICED] = csr_matrix(unspliced)
+    adata.X = csr_matrix(_without_soup(counts))
+    _write(adata, file)
+
+
+def _without_soup(counts: np.ndarray) -> np.ndarray:
+    soup = counts.sum(axis=0) / counts.sum()
+    left = np.clip(counts - 0.08 * counts.sum(axis=1, keepdims=True) * soup, 0, None)
+    return np.round(left * (counts > 0), 3).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "change", [_cellxgene, _nullable, _reserved, _records, _numbered, _ambient_removed]
+)
 @pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
 def test_a_file_of_another_tool_predicts_what_the_clean_file_predicts(
     command: Command, trained, totals: Path, tmp_path: Path, change: Change, suffix: str
@@ -104,13 +122,51 @@ def test_a_file_of_another_tool_predicts_what_the_clean_file_predicts(
     assert result.exit_code == 0, result.output
     found = ad.read_h5ad(out) if suffix == ".h5ad" else ad.read_zarr(out)
     assert list(found.var_names) == list(expected.var_names)
-    for name in (Layers.SPLICED, Layers.UNSPLICED, Layers.RATIO):
-        ours = csr_matrix(found[expected.obs_names].layers[name])
+    beside = Layers.PREDICTED_SPLICED in found.layers
+    for name, apart in (
+        (Layers.SPLICED, Layers.PREDICTED_SPLICED),
+        (Layers.UNSPLICED, Layers.PREDICTED_UNSPLICED),
+        (Layers.RATIO, Layers.RATIO),
+    ):
+        ours = csr_matrix(found[expected.obs_names].layers[apart if beside else name])
         assert abs(ours - csr_matrix(expected.layers[name])).max() < 1e-6
     told = json.loads(result.stdout)
     assert "genes were found" in told["account"]["genes"]
     if change is _cellxgene:
         assert "by name in var feature_name" in told["account"]["genes"]
+
+
+@pytest.mark.parametrize("where", ["X", "counts"])
+@pytest.mark.parametrize("named", [False, True])
+def test_totals_with_decimals_are_rounded_alike_in_any_order(
+    command: Command, trained, totals: Path, tmp_path: Path, where: str, named: bool
+) -> None:
+    adata = ad.read_h5ad(totals)
+    adata.varm.clear()
+    clean = _without_soup(adata.X.toarray())
+    if where == "counts":
+        adata.layers["counts"] = csr_matrix(clean)
+        clean = np.log1p(clean / clean.sum(axis=1, keepdims=True) * 1e4)
+    adata.X = csr_matrix(clean)
+    rng = np.random.default_rng(1)
+    mixed = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
+    made = []
+    for number, one in enumerate((adata, mixed)):
+        _write(one, tmp_path / f"{number}.h5ad")
+        out = tmp_path / f"out{number}.h5ad"
+        options = ["--total", where] if named else []
+        result = command("predict", trained[0], tmp_path / f"{number}.h5ad", "--out", out, *options)
+        assert result.exit_code == 0, result.output
+        assert "the same way each time" in result.stderr.replace("\n", " ")
+        made.append(ad.read_h5ad(out))
+    first, other = made[0], made[1][made[0].obs_names]
+    counts = adata[:, first.var_names].layers["counts"] if where == "counts" else None
+    given = adata[:, first.var_names].X if counts is None else counts
+    assert abs(first.X - given).max() < 1
+    assert first.X.sum() == pytest.approx(given.sum(), rel=0.01)
+    assert (first.X != other.X).nnz == 0
+    for name in (Layers.SPLICED, Layers.UNSPLICED, Layers.RATIO):
+        assert abs(csr_matrix(first.layers[name]) - csr_matrix(other.layers[name])).max() < 1e-6
 
 
 def test_a_velocity_is_written_with_annotation_that_files_cannot_hold(

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from splicedvae import datasets, io, pipeline, runs, views
 from splicedvae._core.keys import Obs
+from splicedvae._core.layers import named_layers
 from splicedvae.dashboard import pages
 
 GENES = pages.GENES.script
@@ -100,7 +101,7 @@ def predicted(runs_folder: Path) -> str:
     """A finished run on totals alone, of the demo's genes."""
     runs_folder.mkdir(parents=True)
     cells = datasets.simulate(n_cells=60, n_genes=180, seed=7)
-    for name in list(cells.layers):
+    for name in named_layers(cells):
         del cells.layers[name]
     del cells.obs[Obs.TRUE_TIME]
     file = runs_folder.parent / "totals.h5ad"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from anndata import AnnData
+from app_pages import open_page
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import pipeline, runs
+from splicedvae import pipeline, runs, store
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Obs
 from splicedvae.dashboard import pages, uploads
@@ -39,7 +40,7 @@ def opened(cells: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 def told(app: AppTest) -> str:
-    kinds = (app.markdown, app.info, app.warning, app.error)
+    kinds = (app.markdown, app.info, app.warning, app.error, app.success)
     return "\n".join(str(item.value) for kind in kinds for item in kind).replace("\\", "")
 
 
@@ -91,6 +92,48 @@ def test_the_demo_is_no_model_for_real_genes(
     cells = totals_of(simulate(n_cells=210, n_genes=60, seed=4))
     cells.var_names = [f"GENE{number}A" for number in range(60)]
     app = opened(cells, tmp_path, monkeypatch)
-    assert "the demo model knows simulated genes only" in told(app)
+    assert "No model here fits this file" in told(app)
     assert "How to get a model that fits" in told(app)
     assert "predict" not in [button.key for button in app.button]
+
+
+def test_a_stored_model_is_proposed_and_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLICEDVAE_MODELS", str(tmp_path / "models"))
+    demo = runs.demo_run()
+    made = pipeline.store_run(
+        demo, tmp_path / "made", name="lineage", words=pipeline.CardWords(title="A lineage")
+    )
+    store.add_model(made.path)
+    app = opened(totals_of(demo.predictions), tmp_path, monkeypatch)
+    assert "Proposed: lineage" in told(app).replace("*", "")
+    assert "of the counts of this file" in told(app)
+    app.button(key="compare-cells").click().run()
+    assert not app.exception
+    assert "Novelty of the cells: 0." in told(app)
+    asked = []
+    monkeypatch.setattr("splicedvae.jobs.start", lambda config: asked.append(config) or demo)
+    app.button(key="predict").click().run()
+    assert not app.exception
+    (config,) = asked
+    assert config.model_run.startswith("lineage@")
+    assert config.counts == made.card.counts
+
+
+def test_the_page_of_models_adds_shows_and_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLICEDVAE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    made = pipeline.store_run(runs.demo_run(), tmp_path / "made", name="lineage")
+    store.add_model(made.path)
+    app = open_page("pages/model/models.py")
+    assert "lineage" in told(app)
+    assert "Not for" in "\n".join(str(item.value) for item in app.caption)
+    numbers = next(item.value for item in app.dataframe if "number" in item.value)
+    assert "SplicedVAE" in numbers.columns
+    assert "noise ceiling" in numbers.columns
+    app.button(key="remove-yes-lineage").click().run()
+    assert not app.exception
+    assert "lineage" not in [model.name for model in store.list_models()]

@@ -87,7 +87,7 @@ def test_transformed_values_offered_as_counts_are_refused(fault: str) -> None:
     dense = data.X.toarray()
     logged = np.log1p(dense / dense.sum(axis=1, keepdims=True) * 1e4)
     data.X = logged if fault == "logged" else (logged - logged.mean(0)) / (logged.std(0) + 1e-3)
-    words = "log-normalised" if fault == "logged" else "scaled"
+    words = "log-normalized" if fault == "logged" else "scaled"
     with pytest.raises(DataError, match=words):
         from_anndata(data)
 
@@ -224,7 +224,7 @@ def test_names_of_two_kinds_and_twice() -> None:
     data.var_names = names
     summary = looked(data)
     raised(summary, "24% of the genes are named by Ensembl identifiers")
-    raised(summary, "occurred before")
+    raised(summary, "are duplicates")
 
 
 def test_two_species_are_doubted() -> None:

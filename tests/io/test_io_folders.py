@@ -143,7 +143,7 @@ def test_notes_survive_an_error(tmp_path, counts):
     velocyto(run / "Velocyto" / "filtered", counts)
     totals(run / "Gene" / "filtered", counts)
     (run / "Velocyto" / "filtered" / "features.tsv").write_text("one\n")
-    with pytest.raises(DataError, match="equal numbers were expected") as caught:
+    with pytest.raises(DataError, match="expected equal numbers") as caught:
         read(run)
     assert any("Velocyto/filtered was taken" in note for note in caught.value.notes)
     said = CliRunner().invoke(app, ["inspect", str(run)])

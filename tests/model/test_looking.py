@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -12,7 +13,7 @@ from anndata import AnnData
 from scipy.sparse import csc_matrix, csr_matrix
 
 from splicedvae import SplicedVAE, datasets, io
-from splicedvae._core.errors import DataError
+from splicedvae._core.errors import DataError, GenesError
 from splicedvae._core.keys import Layers, Uns
 
 
@@ -139,15 +140,76 @@ def test_any_form_of_counts_in_memory_is_trained_on(cells, model, query, form):
     assert abs(found.layers[Layers.RATIO] - expected.layers[Layers.RATIO]).max() < 1e-3
 
 
-def test_counts_that_are_not_in_memory_are_refused_for_training(cells, tmp_path):
-    cells.write_h5ad(tmp_path / "train.h5ad")
-    backed = ad.read_h5ad(tmp_path / "train.h5ad", backed="r")
-    with pytest.raises(DataError, match="to_memory"):
-        SplicedVAE.setup_anndata(backed)
-    lazy = cells.copy()
-    lazy.X = pytest.importorskip("dask.array").from_array(cells.X.toarray())
-    with pytest.raises(DataError, match="to_memory"):
-        SplicedVAE.setup_anndata(lazy)
+def not_in_memory(adata: AnnData, form: str, folder: Path) -> AnnData:
+    """The same cells with counts in their file, or to be computed later."""
+    if form == "backed":
+        adata.write_h5ad(folder / "cells.h5ad")
+        return ad.read_h5ad(folder / "cells.h5ad", backed="r")
+    arrays = pytest.importorskip("dask.array", reason="dask is no dependency of the package")
+    lazy = adata.copy()
+    lazy.X = arrays.from_array(adata.X.toarray(), chunks=(20, adata.n_vars))
+    for name in (Layers.SPLICED, Layers.UNSPLICED):
+        lazy.layers[name] = arrays.from_array(adata.layers[name].toarray())
+    return lazy
+
+
+@pytest.mark.parametrize("form", ["backed", "dask"])
+def test_counts_that_are_not_in_memory_are_refused_for_training(cells, tmp_path, form):
+    """With what to do: brought into memory they are trained on as any others."""
+    other = not_in_memory(cells[:150].copy(), form, tmp_path)
+    with pytest.raises(DataError, match=r"backed or dask arrays.*`adata = adata.to_memory\(\)`"):
+        SplicedVAE.setup_anndata(other)
+    other = other.to_memory()
+    SplicedVAE.setup_anndata(other)
+    assert abs(csr_matrix(other.X) - cells[:150].X).max() == 0
+
+
+@pytest.mark.parametrize("form", ["backed", "dask"])
+def test_counts_that_are_not_in_memory_are_read(cells, tmp_path, form):
+    expected = io.from_anndata(cells).adata
+    found = io.from_anndata(not_in_memory(cells, form, tmp_path)).adata
+    for name in (None, Layers.SPLICED, Layers.UNSPLICED):
+        ours, theirs = (one.X if name is None else one.layers[name] for one in (found, expected))
+        assert (ours != theirs).nnz == 0
+
+
+def of_chosen_genes(query: AnnData, n: int = 15) -> AnnData:
+    """As scanpy's tutorials leave it: logged values of some genes in X, all genes in raw."""
+    out = totals_of(query)
+    out.raw = out.copy()
+    out.X = out.X.log1p()
+    return out[:, :n].copy()
+
+
+def test_counts_in_raw_are_pointed_to_where_x_holds_none(model, query):
+    expected = quietly(model, totals_of(query))
+    adata = of_chosen_genes(query)
+    told = r"X holds .*counts of 40 genes in raw\.X: pass `splicedvae\.io\.from_anndata\(adata\)"
+    for ask in (model.reconstruct, model.get_splicing_ratio, model.get_novelty):
+        with pytest.raises(DataError, match=told):
+            ask(adata)
+    found = quietly(model, io.from_anndata(adata).adata)
+    assert abs(found.layers[Layers.RATIO] - expected.layers[Layers.RATIO]).max() < 1e-6
+    logged = of_chosen_genes(query)
+    full = totals_of(query)
+    full.X = full.X.log1p()
+    logged.raw = full
+    with pytest.raises(DataError, match=r"X holds .*finds none in raw\.X and layers either"):
+        model.reconstruct(logged)
+
+
+def test_genes_in_raw_are_pointed_to_where_x_has_few(model, query):
+    expected = quietly(model, totals_of(query))
+    adata = of_chosen_genes(query)
+    adata.X = query[:, :15].X.copy()
+    with pytest.raises(GenesError, match=r"15 of the model's 40 .*raw has 40 of them.*to_adata"):
+        model.reconstruct(adata)
+    found = quietly(model, adata.raw.to_adata())
+    assert abs(found.layers[Layers.RATIO] - expected.layers[Layers.RATIO]).max() < 1e-6
+    result = io.from_anndata(adata)
+    assert any("raw has 25 genes more than X; name raw.X" in note for note in result.notes)
+    found = quietly(model, io.from_anndata(adata, total="raw.X").adata)
+    assert abs(found.layers[Layers.RATIO] - expected.layers[Layers.RATIO]).max() < 1e-6
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from splicedvae import datasets, io, plotting, views
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Layers, Obs, Sources, Split
+from splicedvae._core.layers import named_layers
 from splicedvae.pipeline import execute, gene_moments, ratio_intervals
 from splicedvae.runs import Run, RunConfig
 
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = datasets.simulate(n_cells=300, n_genes=60, mean_depth=600, seed=3)
     cells.write_h5ad(folder / "cells.h5ad")
     totals = cells[:100].copy()
-    for name in list(totals.layers):
+    for name in named_layers(totals):
         del totals.layers[name]
     del totals.obs[Obs.TRUE_TIME]
     totals.write_h5ad(folder / "totals.h5ad")

@@ -18,6 +18,7 @@ import typer
 from splicedvae import cli, datasets, io, plotting, triage, views
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split
+from splicedvae._core.layers import named_layers
 from splicedvae._core.metrics import METRICS
 from splicedvae.cli._options import pairs_of
 from splicedvae.cli._training import velocity_apart
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells.obs[Obs.CLUSTERS] = cells.obs[Obs.CLUSTERS].cat.rename_categories({"Fate A": HOSTILE})
     cells.write_h5ad(folder / "cells.h5ad")
     totals = cells[:120].copy()
-    for name in list(totals.layers):
+    for name in named_layers(totals):
         del totals.layers[name]
     totals.write_h5ad(folder / "totals only.h5ad")
     return folder

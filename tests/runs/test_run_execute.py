@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 from splicedvae import datasets, io
 from splicedvae._core.errors import DataError, GenesError, RunError, SplicedVAEError
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Var
+from splicedvae._core.layers import drop_layers, named_layers
 from splicedvae.pipeline import evaluate_on, execute, ratio_intervals
 from splicedvae.pipeline.assessment import assess, groups_note, training_cells
 from splicedvae.runs import Run, RunConfig, Status
@@ -31,8 +32,7 @@ def totals_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("totals") / "totals.h5ad"
     cells = datasets.simulate(150, 60, seed=3, truth=False)
     cells = cells[:, list(cells.var_names[::-1][:55])].copy()
-    for name in list(cells.layers):
-        del cells.layers[name]
+    drop_layers(cells)
     cells.write_h5ad(file)
     return file
 
@@ -226,7 +226,9 @@ def test_velocities_share_genes_cells_and_map(finished_run: Run) -> None:
             other.obsm[Obsm.UMAP], finished_run.predictions.obsm[Obsm.UMAP]
         )
         assert other.obsm[Obsm.VELOCITY_UMAP].shape == (320, 2)
-        assert not [name for name in other.layers if name.startswith(("splicedvae_", "scvi_"))]
+        assert not [
+            name for name in named_layers(other) if name.startswith(("splicedvae_", "scvi_"))
+        ]
         account = finished_run.velocity_account[source]
         assert account["state"] == "ok"
         assert account["settings"]["n_neighbors"] == 12

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from splicedvae import velocity as vl
 from splicedvae._core.errors import DataError, VelocityError
+from splicedvae._core.layers import named_layers
 from splicedvae.velocity._scvelo import quiet_scvelo
 
 
@@ -22,7 +23,7 @@ def test_rows_stay_and_the_input_is_not_changed(
     assert list(cells.obs) == list(before.obs)
     assert not cells.uns
     assert not cells.obsm
-    for name in before.layers:
+    for name in named_layers(before):
         difference = cells.layers[name] - before.layers[name]
         assert abs(difference).max() == 0
     np.testing.assert_array_equal(cells.X.toarray(), before.X.toarray())
@@ -63,7 +64,7 @@ def test_the_graph_comes_from_the_totals_alone(
 
 
 def test_totals_alone_are_enough(cells: AnnData, settings: vl.VelocitySettings) -> None:
-    for name in list(cells.layers):
+    for name in named_layers(cells):
         del cells.layers[name]
     ground = vl.prepare(cells, settings=settings)
     assert ground.n_vars == int((np.asarray(cells.X.sum(axis=0)).ravel() >= 5).sum())
@@ -194,7 +195,7 @@ def test_cells_at_the_same_place_are_neighbours(
 def test_too_few_cells(cells: AnnData) -> None:
     with pytest.raises(VelocityError, match="29 cells, expected at least 30"):
         vl.prepare(cells[:29].copy())
-    with pytest.raises(VelocityError, match="40 cells, expected more than the 40 neighbours"):
+    with pytest.raises(VelocityError, match="40 cells, expected more than the 40 neighbors"):
         vl.prepare(
             cells[:40].copy(), settings=vl.VelocitySettings(mode="stochastic", n_neighbors=40)
         )

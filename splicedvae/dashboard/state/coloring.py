@@ -1,6 +1,6 @@
 """The coloring of cells in all embeddings: a column, or a gene's counts or spliced fraction.
 
-Genes have a box of their own, which is there when one is asked for: Streamlit sends all options of
+Genes have a second box, shown when one is requested: Streamlit sends all options of
 a box whenever a page is drawn, and thousands of them cost every page 0.05 s in the browser.
 """
 

@@ -19,7 +19,7 @@ from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import line, moment, plain
 from splicedvae.runs import Run, demo_run, find_run, list_runs
 
-#: The id under which the shipped run is asked for.
+#: The id under which the shipped run is requested.
 DEMO: Final = "demo"
 
 _RUN_STATE: Final = "_chosen_run"

@@ -10,7 +10,7 @@ from splicedvae.views import value_of
 
 
 def gene_mean_sentence(run: Run, coverage: int) -> str | None:
-    """Say how far a constant for each gene gets, without any velocity.
+    """State the metrics of a constant per gene, which gives no velocity.
 
     Parameters
     ----------

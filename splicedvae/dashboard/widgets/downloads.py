@@ -1,4 +1,4 @@
-"""What can be taken home from a run: report, cells, tables."""
+"""Downloads of a run: report, cells, tables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _GENES: Final = 200
 
 
 def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
-    """Let a visitor bring or choose a file.
+    """Let a visitor upload or choose a file.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def choose(chosen: uploads.StoredFile | None) -> uploads.StoredFile | None:
 
 
 def _upload() -> uploads.StoredFile | None:
-    """Keep a new upload that can be read; None where there is none, or it was taken before."""
+    """Save a new upload that can be read; None if there is none, or it was saved before."""
     given = st.file_uploader(
         f"Counts: {UPLOADS}",
         # What a browser offers; `splicedvae.io.read` looks at the content.

@@ -1,8 +1,9 @@
-"""Which trained models there are, what they were trained on, and how they fit a file."""
+"""Which trained models there are, of the store and of runs, and how they fit a file."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,26 +11,50 @@ import pandas as pd
 import streamlit as st
 
 from splicedvae import pipeline, triage
-from splicedvae._core.errors import RunError
+from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard import cache, reading
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import Run
+from splicedvae.runs import ModelSource
+from splicedvae.store import StoredModel, list_models
 
 _COMPARED: Final = "_novelty"
+#: What the kept results of a model are found by: a stored model's digest, or a run's key.
+Key = tuple[str, float]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finished training, and how its model fits the file that is open."""
+    """A model, what it was trained on, and how it fits the file that is open."""
 
-    run: Run
+    source: ModelSource
     known: pipeline.TrainedOn
     fit: triage.ModelFit
 
+    @property
+    def proposal(self) -> pipeline.Candidate:
+        """The same as the command line has it, with its order and its reasons in words."""
+        return pipeline.Candidate(self.source, self.fit)
+
+
+def key_of(source: ModelSource) -> Key:
+    """Return what the kept results of a model are found by."""
+    if source.run is not None:
+        return cache.key_of(source.run)
+    assert source.stored is not None
+    return source.stored.digest, 0.0
+
+
+def stored_models() -> tuple[list[StoredModel], list[str]]:
+    """Return the models of the store, and a sentence for each that cannot be read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = list_models()
+    return found, [str(item.message) for item in caught if item.category is UserWarning]
+
 
 def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate]:
-    """Return the finished trainings, the one that fits a file best first.
+    """Return the models of the store and of finished trainings, the best for a file first.
 
     Parameters
     ----------
@@ -40,46 +65,62 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
 
     Returns
     -------
-    Models of the file's species before others, then by the share of their genes it has. Damaged
-    runs are left out; the list of runs reports them.
+    Models that can be asked before others, then those of the file's species, then by how much of
+    their training counts lies in genes that the file has. Damaged ones are left out; the list of
+    runs and the page of models tell of them.
     """
-    found = [
-        run for run in selection.all_runs()[0] if run.is_finished and run.config.kind == "train"
+    sources = [ModelSource(stored=model) for model in stored_models()[0]]
+    sources += [
+        ModelSource(run=run)
+        for run in selection.all_runs()[0]
+        if run.is_finished and run.config.kind == "train"
     ]
     demo = selection.shipped_run()
     if demo is not None:
-        found.append(demo)
+        sources.append(ModelSource(run=demo))
     fits = []
-    for run in found:
+    for source in sources:
         try:
-            known = _known(cache.key_of(run))
-        except RunError:
+            key = key_of(source)
+            known = _known(key, source)
+            fit = _fit(key, stored.sha256, known, contents)
+        except SplicedVAEError:
             continue
-        fit = pipeline.fit_of(known, contents.genes, contents.summary.species)
-        compared = _compared().get((stored.sha256, cache.key_of(run)))
+        compared = _compared().get((stored.sha256, key))
         if compared is not None:
             fit = dataclasses.replace(fit, novelty=compared.value, novel_above=compared.novel_above)
-        fits.append(Candidate(run, known, fit))
-    return sorted(fits, key=lambda one: (one.fit.other_species, -one.fit.share))
+        fits.append(Candidate(source, known, fit))
+    return sorted(fits, key=lambda one: one.proposal.order)
 
 
 def best(found: list[Candidate]) -> triage.ModelFit | None:
-    """Return the fit for the verdict: the one with the lowest novelty, else the first."""
-    compared = [one.fit for one in found if one.fit.novelty is not None and one.fit.fits]
+    """Return the fit that a verdict speaks of: the least new of those compared, else the first."""
+    return proposed(found).fit if found else None
+
+
+def proposed(found: list[Candidate]) -> Candidate:
+    """Return the model to propose: the least new of those compared, else the first.
+
+    Parameters
+    ----------
+    found
+        Of `candidates`, at least one.
+    """
+    compared = [one for one in found if one.fit.novelty is not None and one.fit.fits]
     if compared:
-        return min(compared, key=lambda fit: fit.novelty or 0.0)
-    return found[0].fit if found else None
+        return min(compared, key=lambda one: one.fit.novelty or 0.0)
+    return found[0]
 
 
-def compare(stored: StoredFile, run: Run, batch_key: str | None) -> None:
+def compare(stored: StoredFile, one: Candidate, batch_key: str | None) -> None:
     """Compare a file's cells with those a model was trained on, and keep what was found.
 
     Parameters
     ----------
     stored
         The file.
-    run
-        The finished training.
+    one
+        The model.
     batch_key
         Column of the cells with batches, if the model needs it.
 
@@ -88,19 +129,31 @@ def compare(stored: StoredFile, run: Run, batch_key: str | None) -> None:
     SplicedVAEError
         If they cannot be compared.
     """
-    _compared()[stored.sha256, cache.key_of(run)] = pipeline.novelty(
-        run, reading.cells(stored), batch_key=batch_key
+    _compared()[stored.sha256, key_of(one.source)] = pipeline.novelty(
+        one.source,
+        reading.cells(stored),
+        batch_key=batch_key,
+        orthologs=pipeline.orthologs_between(one.fit.file_species, one.fit.model_species),
     )
 
 
-def _compared() -> dict[tuple[str, cache.Key], pipeline.Novelty]:
-    kept: dict[tuple[str, cache.Key], pipeline.Novelty] = st.session_state.setdefault(_COMPARED, {})
+def _compared() -> dict[tuple[str, Key], pipeline.Novelty]:
+    kept: dict[tuple[str, Key], pipeline.Novelty] = st.session_state.setdefault(_COMPARED, {})
     return kept
 
 
 @st.cache_resource(max_entries=256, ttl="2h", show_spinner=False)
-def _known(key: cache.Key) -> pipeline.TrainedOn:
-    return pipeline.trained_on(Run(key[0]))
+def _known(key: Key, _source: ModelSource) -> pipeline.TrainedOn:
+    return pipeline.trained_on(_source)
+
+
+@st.cache_resource(max_entries=1024, ttl="2h", show_spinner=False)
+def _fit(
+    key: Key, sha256: str, _known: pipeline.TrainedOn, _contents: reading.Contents
+) -> triage.ModelFit:
+    return pipeline.fit_of(
+        _known, _contents.genes, _contents.summary.species, gene_counts=_contents.gene_counts
+    )
 
 
 def is_simulated(genes: pd.Index) -> bool:

@@ -68,7 +68,7 @@ def payload(
     on
         One of `views.map_choices`.
     lines
-        Stream lines by source, drawn instead where less motion is asked for.
+        Stream lines by source, drawn instead where less motion is requested.
 
     Returns
     -------

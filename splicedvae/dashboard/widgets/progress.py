@@ -1,4 +1,4 @@
-"""A run while it works: stage, time left, curves; polled only as long as it moves.
+"""A running run: stage, time left, curves; polled only until it has ended.
 
 All of it is read from the run's folder, so that a refresh, a second tab and a restarted server
 show the same.
@@ -32,7 +32,7 @@ _STOPPING: Final = "_stopping"
 
 
 def open_streams_of(run: Run) -> None:
-    """Have the streams of a run open by themselves, as long as this visitor watches it."""
+    """Open the streams of a run automatically while this visitor has its page open."""
     st.session_state[_OPENING] = selection.run_id(run)
 
 

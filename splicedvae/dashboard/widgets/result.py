@@ -26,14 +26,14 @@ _COVERAGE: Final = 5
 def frame(
     page: Page, *, greet: bool = False, early: bool = False
 ) -> tuple[cache.CachedRun, str] | None:
-    """Open a page on the chosen run, or say why there is nothing to see.
+    """Open a page on the selected run, or say why it has no results.
 
     Parameters
     ----------
     page
         The page.
     greet
-        Whether the page explains the app instead, as long as the demo is open.
+        Whether the page explains the app instead, while the demo is open.
     early
         Whether the page shows the streams of a run that is still running, too.
 
@@ -159,7 +159,7 @@ def _picked() -> None:
 
 
 def headline(run: Run) -> None:
-    """Show the numbers a lab asks for first."""
+    """Show the headline numbers."""
     cells = run.predictions
     st.caption(
         f"{cells.n_obs:,} cells × {cells.n_vars:,} genes, {cache.cached(_held_out_words, run)}"

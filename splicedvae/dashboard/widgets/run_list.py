@@ -27,7 +27,7 @@ _ORDERS: Final[dict[str, Callable[[Run], Any]]] = {
 
 
 def show(chosen: Run | None) -> None:
-    """Show all runs, the newest first unless another order is asked for.
+    """Show all runs, the newest first unless another order is requested.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A page as a stage: nothing around it, type that the last row reads, keys of a presenter.
+"""Slides: no frame around the page, large type, a presenter's keys.
 
 Streamlit's theme has one size of type for all pages and no way to leave out its header on one of
 them, so that this module alone holds a few lines of CSS. Keys are Streamlit's own shortcuts of
@@ -70,7 +70,7 @@ def controls(at: int, n_slides: int, go_to: Callable[[int], None], more: Mapping
 
     Returns
     -------
-    Whether the end was asked for.
+    Whether a stop was requested.
     """
     first, last = at <= 1, at >= n_slides
     with st.container(horizontal=True, vertical_alignment="center"):

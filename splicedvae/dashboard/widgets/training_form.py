@@ -46,7 +46,7 @@ def doubt(summary: triage.DataSummary) -> str | None:
 
     Returns
     -------
-    A sentence, or None where nothing is known against it.
+    A sentence, or None if there is no known reason.
     """
     if summary.genes_with_shared_counts != 0:
         return None

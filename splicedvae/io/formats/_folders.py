@@ -15,6 +15,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.messages import shown, shown_list
 from splicedvae.io._limits import Limits
 from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
+from splicedvae.io.formats._name_lists import cells_of
 
 _DEEPEST = 5
 _MOST_FILES = 10_000
@@ -80,8 +81,8 @@ def matrix_folders(folder: Path) -> list[Path]:
             seen += len(items)
             if seen > _MOST_FILES:
                 raise DataError(
-                    f"the folder holds more than {_MOST_FILES:,} files, one matrix folder was "
-                    "expected; give the folder that holds the .mtx files."
+                    f"the folder holds more than {_MOST_FILES:,} files, expected one matrix "
+                    "folder; give the folder that holds the .mtx files."
                 )
             if any(MATRIX_FILE.search(item.name) and item.is_file() for item in items):
                 found.append(here)
@@ -114,8 +115,8 @@ def choose_folder(folder: Path, limits: Limits, notes: list[str]) -> Chosen:
     paths = matrix_folders(folder)
     if not paths:
         raise DataError(
-            "the folder holds no Matrix Market (.mtx) file and is no zarr store, one of them was "
-            "expected; give the folder that holds matrix.mtx or spliced.mtx."
+            "the folder holds no Matrix Market (.mtx) file and is not a zarr store, "
+            "expected one of them; give the folder that holds matrix.mtx or spliced.mtx."
         )
     if paths[0] == folder or len(paths) == 1:
         return Chosen(paths[0])
@@ -128,7 +129,7 @@ def choose_folder(folder: Path, limits: Limits, notes: list[str]) -> Chosen:
     taken = _likeliest(sound)
     others = [here.name for here in found if here is not taken]
     notes.append(
-        f"Of several matrices in the folder, {shown(taken.name)} was taken and "
+        f"Of several matrices in the folder, {shown(taken.name)} was used and "
         f"{shown_list(others)} left out."
     )
     called = _beside(taken, full) if taken.is_velocyto and not taken.is_filtered else None
@@ -153,8 +154,9 @@ def _likeliest(found: list[_Found]) -> _Found:
         left = [here for here in left if here.rank == best]
     if len(left) > 1:
         raise DataError(
-            f"the folder holds several matrices ({shown_list(here.name for here in found)}), one "
-            "was expected; give one of these folders."
+            "the folder holds several matrices "
+            f"({shown_list(here.name for here in found)}), expected one; give one of "
+            "these folders."
         )
     return left[0]
 
@@ -169,9 +171,9 @@ def _sound(found: list[_Found], limits: Limits, notes: list[str]) -> list[_Found
             shared = len(cells & listed) / max(1, min(len(cells), len(listed)))
             if cells and shared < _SHARED:
                 notes.append(
-                    f"{shown(here.name)} and {shown(totals.name)} have {shared:.0%} of their "
-                    "barcodes in common, all were expected (STAR without a whitelist writes "
-                    f"wrong ones), so {shown(here.name)} was left out."
+                    f"{shown(here.name)} and {shown(totals.name)} have {shared:.0%} of "
+                    "their barcodes in common, expected all (STAR without a whitelist "
+                    f"writes wrong ones), so {shown(here.name)} was left out."
                 )
                 continue
         sound.append(here)
@@ -199,4 +201,4 @@ def _barcodes(folder: Path, limits: Limits) -> set[str]:
     """Barcodes that a folder lists; none where it has no such file."""
     reader = Reader(limits)
     file = next((item for item in sorted(folder.iterdir()) if CELL_FILE.match(item.name)), None)
-    return set() if file is None else {line.split("\t")[0].strip() for line in reader.lines(file)}
+    return set() if file is None else set(cells_of(reader.names(file)))

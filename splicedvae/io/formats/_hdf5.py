@@ -58,13 +58,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
         text = str(error).lower()
         if "truncated" in text:
             raise DataError(
-                "it is cut off (its end is missing), a complete HDF5 file was expected; copy or "
-                "download it again."
+                "it is cut off (its end is missing), expected a complete HDF5 file; copy "
+                "or download it again."
             ) from error
         if "lock" in text:
             raise DataError(
-                "another program has it open for writing, a file at rest was expected; close it "
-                "there and try again."
+                "another program has it open for writing, expected a file that is not in "
+                "use; close it there and try again."
             ) from error
         raise DataError(
             "it is a damaged HDF5 file, HDF5 cannot read all of its structure; copy or download "
@@ -73,7 +73,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def walk(file: h5py.File, limits: Limits) -> None:
-    """Look at every link, dataset and filter of an open file without reading its arrays.
+    """Check every link, dataset and filter of an open file without reading its arrays.
 
     Parameters
     ----------
@@ -97,35 +97,36 @@ def walk(file: h5py.File, limits: Limits) -> None:
         group, prefix, depth = waiting.pop()
         if depth > limits.max_depth:
             raise DataError(
-                f"its groups are nested more than {limits.max_depth} deep, a count file with a "
-                "few levels was expected; write it again without the nested entries."
+                f"its groups are nested more than {limits.max_depth} deep, expected a count "
+                "file with a few levels; write it again without the nested entries."
             )
         for key in group:
             where = f"{prefix}/{key}".lstrip("/")
             objects += 1
             if objects > limits.max_objects:
                 raise DataError(
-                    f"it holds more than {limits.max_objects:,} groups and arrays, a count file "
-                    "with fewer was expected; remove what is not needed, such as entries of uns."
+                    f"it holds more than {limits.max_objects:,} groups and arrays, expected "
+                    "a count file with fewer; remove what is not needed, such as entries "
+                    "of uns."
                 )
             link = group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise DataError(
-                    f"its entry {shown(where)} is a link to another file, all data was expected "
+                    f"its entry {shown(where)} is a link to another file, expected all data "
                     "in this one; write it again with the data inside."
                 )
             if isinstance(link, h5py.SoftLink):
                 raise DataError(
-                    f"its entry {shown(where)} is a soft link, plain groups and arrays were "
-                    "expected; write it again with the data in place."
+                    f"its entry {shown(where)} is a soft link, expected plain groups and "
+                    "arrays; write it again with the data in place."
                 )
             item = group[key]
             if isinstance(item, h5py.Group):
                 identity = _identity(item)
                 if identity in seen:
                     raise DataError(
-                        f"its group {shown(where)} is reached by more than one way (a cycle of "
-                        "links), a tree was expected; write it again from the original data."
+                        f"its group {shown(where)} is reached by more than one way (a cycle "
+                        "of links), expected a tree; write it again from the original data."
                     )
                 seen.add(identity)
                 _check_sparse_group(item, where)
@@ -155,20 +156,20 @@ def _check_dataset(dataset: h5py.Dataset, where: str) -> int:
     created = dataset.id.get_create_plist()
     if created.get_external_count() > 0:
         raise DataError(
-            f"its array {shown(where)} is stored in another file (external storage), all data was "
-            "expected in this one; write it again with the data inside."
+            f"its array {shown(where)} is stored in another file (external storage), "
+            "expected all data in this one; write it again with the data inside."
         )
     if dataset.is_virtual:
         raise DataError(
-            f"its array {shown(where)} is a virtual dataset drawn from other files, all data was "
-            "expected in this one; write it again with the data inside."
+            f"its array {shown(where)} is a virtual dataset made from other files, expected "
+            "all data in this one; write it again with the data inside."
         )
     for number in range(created.get_nfilters()):
         code = int(created.get_filter(number)[0])
         if code not in _FILTERS or not h5py.h5z.filter_avail(code):
             raise DataError(
-                f"its array {shown(where)} is packed with HDF5 filter {code}, gzip, LZF or none "
-                "was expected; write it again with compression='gzip'."
+                f"its array {shown(where)} is packed with HDF5 filter {code}, "
+                "expected gzip, LZF or none; write it again with compression='gzip'."
             )
     kind = dataset.dtype  # h5py raises TypeError for types that have no numpy counterpart
     width = _OBJECT_BYTES if kind.kind == "O" else max(1, kind.itemsize)
@@ -188,14 +189,14 @@ def _check_sparse_group(group: h5py.Group, where: str) -> None:
     parts = {key: group.get(key, getclass=True) for key in ("data", "indices", "indptr")}
     if any(part is not h5py.Dataset for part in parts.values()):
         raise DataError(
-            f"{shown(where)} is a damaged sparse matrix: arrays were expected in it; write the "
-            "file again from a sound matrix."
+            f"{shown(where)} is a damaged sparse matrix: expected arrays in it; write the "
+            "file again from an intact matrix."
         )
     sizes = np.asarray(shape)
     if sizes.ndim != 1 or sizes.dtype.kind not in "iuf":
         raise DataError(
-            f"{shown(where)} is a damaged sparse matrix: its shape is no list of numbers; write "
-            "the file again from a sound matrix."
+            f"{shown(where)} is a damaged sparse matrix: its shape is not a list of "
+            "numbers; write the file again from an intact matrix."
         )
     arrays = {
         key: SimpleNamespace(shape=group[key].shape or (), dtype=group[key].dtype) for key in parts

@@ -58,8 +58,8 @@ def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
     main = file["matrix"]
     if not isinstance(main, h5py.Dataset) or len(main.shape or ()) != 2:
         raise DataError(
-            "its loom matrix is no two-dimensional array, genes x cells was expected; write the "
-            "file again with loompy."
+            "its loom matrix is not a two-dimensional array, expected genes x cells; write "
+            "the file again with loompy."
         )
     n_genes, n_cells = main.shape
     var = _attributes(file["row_attrs"], n_genes, "row_attrs")
@@ -67,8 +67,8 @@ def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
     genes, ids = _first(var, _GENE_NAMES), _first(var, _GENE_IDS)
     if genes is None and ids is None:
         raise DataError(
-            f"its loom row attributes are {shown_list(var) or 'none'}, gene names were expected in "
-            "one named Gene or Accession; add it and write the file again."
+            f"its loom row attributes are {shown_list(var) or 'none'}, expected gene names "
+            "in one named Gene or Accession; add it and write the file again."
         )
     cells = _first(obs, _CELL_NAMES)
     if cells is None:
@@ -101,14 +101,14 @@ def _first(attributes: dict[str, np.ndarray], names: tuple[str, ...]) -> str | N
 def _attributes(group: Any, length: int, where: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     if not isinstance(group, h5py.Group):
-        raise DataError(f"its loom {where} is no group; write the file again with loompy.")
+        raise DataError(f"its loom {where} is not a group; write the file again with loompy.")
     for key in group:
         item = group[key]
         shape = item.shape if isinstance(item, h5py.Dataset) else None
         if not shape or len(shape) > 2 or shape[0] != length:
             raise DataError(
-                f"its loom attribute {where}/{shown(key)} has shape {shape}, {length:,} entries "
-                "were expected; write the file again with loompy."
+                f"its loom attribute {where}/{shown(key)} has shape {shape}, expected "
+                f"{length:,} entries; write the file again with loompy."
             )
         values = item[()]
         if values.dtype.kind in "OS":
@@ -127,10 +127,10 @@ def _matrix(
     if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape:
         raise DataError(
             f"its loom {shown(where)} has another shape than the main matrix, "
-            f"{shape[0]:,} genes x {shape[1]:,} cells were expected; write the file again."
+            f"expected {shape[0]:,} genes x {shape[1]:,} cells; write the file again."
         )
     if dataset.dtype.kind not in "biuf":
-        raise DataError(f"its loom {shown(where)} holds {dataset.dtype}, numbers were expected.")
+        raise DataError(f"its loom {shown(where)} holds {dataset.dtype}, expected numbers.")
     n_genes, n_cells = shape
     wide = max(1, n_genes * dataset.dtype.itemsize)
     step = max(1, _BLOCK_BYTES // wide)

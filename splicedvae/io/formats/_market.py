@@ -4,7 +4,7 @@ Read here: Cell Ranger and STARsolo (``matrix.mtx`` with barcodes and features),
 Velocyto (``spliced.mtx``, ``unspliced.mtx``, ``ambiguous.mtx``; until 2020 one ``matrix.mtx`` with
 the three counts on each line), kallisto | bustools
 (``cells_x_genes.mature.mtx`` and its like, or ``spliced.mtx`` with its own barcodes and genes) and
-alevin-fry (``quants_mat.mtx``; in USA mode the genes stand three times).
+alevin-fry (``quants_mat.mtx``; in USA mode the genes are listed three times).
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ from scipy import sparse
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Layers
 from splicedvae._core.messages import file_name, shown, shown_list
-from splicedvae.io._features import kinds_of
 from splicedvae.io._limits import Limits
 from splicedvae.io._names import find_pairs, total_names
 from splicedvae.io.formats._folders import Chosen
 from splicedvae.io.formats._market_files import CELL_FILE, MATRIX_FILE, Reader
+from splicedvae.io.formats._name_lists import (
+    NameList,
+    cells_of,
+    genes_of,
+    header_note,
+    refuse_hidden_header,
+)
 
 _GENES = re.compile(
     r"^(?P<stem>.*?)(features?|genes(?P<names>\.names)?|quants_mat_cols)\.(tsv|txt|csv)(\.gz)?$",
@@ -80,23 +86,25 @@ def _read_folder(folder: Path, limits: Limits, notes: list[str]) -> AnnData:
     parts: dict[str | None, _Part] = {}
     stems = [*([total] if total is not None else []), *roles]
     for stem in stems:
-        read = _read_parts(reader, matrices[stem], stem, files, alone=len(matrices) == 1)
+        read = _read_parts(reader, matrices[stem], stem, files, notes, alone=len(matrices) == 1)
         if len(read) == 1:
             parts[roles.get(stem)] = read[0]
         elif stem == total and not roles:
             parts |= dict(zip(_OF_LINE, read, strict=True))
             notes.append(
-                f"{shown(stem)}.mtx holds three counts on each line, as STARsolo's Velocyto wrote "
-                "them until 2020: they were read as spliced, unspliced and ambiguous ones."
+                f"{shown(stem)}.mtx holds three counts per line, as STARsolo's Velocyto "
+                "wrote them until 2020: they were read as spliced, unspliced and ambiguous "
+                "ones."
             )
         else:
             raise DataError(
-                f"{shown(stem)}.mtx holds three counts on each line and other matrices lie beside "
-                "it, one count or one such file was expected; keep one of them in the folder."
+                f"{shown(stem)}.mtx holds three counts per line and there are other "
+                "matrices next to it, expected one count or one such file; keep one of "
+                "them in the folder."
             )
     unused = sorted(set(matrices) - set(stems))
     if unused:
-        notes.append(f"Matrices {shown_list(unused)} were left out: their names say no role.")
+        notes.append(f"Matrices {shown_list(unused)} were left out: their names give no role.")
     cells = _common(list(parts.values()), notes)
     adata = AnnData(
         obs=pd.DataFrame(index=pd.Index(cells, dtype=object)), var=next(iter(parts.values())).var
@@ -130,8 +138,8 @@ def _roles(matrices: dict[str, Path]) -> tuple[dict[str, str], str | None]:
     distinct = list(dict.fromkeys(totals))
     if len(distinct) > 1 or (not distinct and not roles and len(free) > 1):
         raise DataError(
-            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each could "
-            "be the total counts, one was expected; put each sample into a folder of its own."
+            f"the folder holds several matrices ({shown_list(sorted(free))}) of which each "
+            "could be the total counts, expected one; put each sample into its own folder."
         )
     if not distinct and not roles:
         distinct = list(free)
@@ -171,7 +179,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     for part in parts[1:]:
         if not part.var.index.equals(first.var.index):
             raise DataError(
-                "its matrices list different genes, one list for all was expected; count them "
+                "its matrices list different genes, expected one list for all; count them "
                 "with one reference."
             )
     if all(part.cells == first.cells for part in parts):
@@ -184,7 +192,7 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
     shared = set(first.cells).intersection(*(set(part.cells) for part in parts[1:]))
     if not shared:
         raise DataError(
-            "its matrices have no barcode in common, the same cells were expected in all; give "
+            "its matrices have no barcode in common, expected the same cells in all; give "
             "matrices of one sample."
         )
     most = max(len(part.cells) for part in parts)
@@ -196,18 +204,22 @@ def _common(parts: list[_Part], notes: list[str]) -> list[str]:
 
 
 def _read_parts(
-    reader: Reader, file: Path, stem: str, files: list[Path], *, alone: bool
+    reader: Reader, file: Path, stem: str, files: list[Path], notes: list[str], *, alone: bool
 ) -> list[_Part]:
     """Read one file: one matrix, or three where each line holds three counts."""
     cell_file = _names_for(stem, files, CELL_FILE, "barcodes", alone=alone)
     gene_file = _names_for(stem, files, _GENES, "genes", alone=alone)
-    cells = [line.split("\t")[0].strip() for line in reader.lines(cell_file)]
-    var = _genes(reader, gene_file, files)
+    matrices = reader.matrices(file)
     cells_first = re.match(r"cells?_x_", stem, re.IGNORECASE) is not None
-    return [
-        _Part(_oriented(one, len(cells), len(var), file, cells_first=cells_first), cells, var)
-        for one in reader.matrices(file)
-    ]
+    fit = _fit(
+        matrices[0].shape, reader.names(cell_file), reader.names(gene_file), file, cells_first
+    )
+    for listed in (fit.cells, fit.genes):
+        refuse_hidden_header(listed)
+        notes += [note for note in header_note(listed) if note not in notes]
+    cells = cells_of(fit.cells)
+    var = genes_of(fit.genes, _symbols_beside(reader, gene_file, files))
+    return [_Part(fit.oriented(one), cells, var) for one in matrices]
 
 
 def _names_for(
@@ -224,8 +236,8 @@ def _names_for(
             hits.append((len(own) if stem.lower().startswith(own) else -1, file))
     if not hits:
         raise DataError(
-            f"the folder holds {shown(stem)}.mtx but no {what} file, {what}.tsv or .txt was "
-            "expected beside it; add it to the folder."
+            f"the folder holds {shown(stem)}.mtx but no {what} file, expected {what}.tsv or "
+            ".txt next to it; add it to the folder."
         )
     best = max(score for score, _ in hits)
     chosen = [file for score, file in hits if score == best]
@@ -233,40 +245,45 @@ def _names_for(
     return chosen[0]
 
 
-def _genes(reader: Reader, file: Path, files: list[Path]) -> pd.DataFrame:
-    rows = [line.split("\t") for line in reader.lines(file)]
-    ids = [row[0].strip() for row in rows]
-    names = [row[1].strip() if len(row) > 1 and row[1].strip() else row[0].strip() for row in rows]
+def _symbols_beside(reader: Reader, file: Path, files: list[Path]) -> list[str]:
+    """Read kallisto | bustools' file of symbols; nothing where there is none."""
     beside = re.sub(r"genes\.(tsv|txt)", r"genes.names.\1", file.name)
     extra = next((f for f in files if f.name == beside and beside != file.name), None)
-    if extra is not None:
-        listed = [line.strip() for line in reader.lines(extra)]
-        if len(listed) == len(ids):
-            names = [name or gene for name, gene in zip(listed, ids, strict=True)]
-    var = pd.DataFrame({"gene_ids": ids}, index=pd.Index(names, dtype=object))
-    if rows and all(len(row) > 2 for row in rows):
-        third = pd.Series([row[2].strip() for row in rows], index=var.index)
-        # Others than Cell Ranger and STARsolo write biotypes, chromosomes or lengths there.
-        is_kind = kinds_of(third, "feature_types") is not None
-        var["feature_types" if is_kind else "feature_annotation"] = third
-    return var
+    return [] if extra is None else [row[0] for row in reader.names(extra).rows]
 
 
-def _oriented(
-    matrix: sparse.coo_matrix, n_cells: int, n_genes: int, file: Path, *, cells_first: bool
-) -> sparse.csr_matrix:
-    fits = {
-        "cells": matrix.shape == (n_cells, n_genes),
-        "genes": matrix.shape == (n_genes, n_cells),
-    }
-    if not any(fits.values()):
+@dataclass(frozen=True)
+class _Fit:
+    """Lists of names with one line for each row and column of a matrix."""
+
+    cells: NameList
+    genes: NameList
+    #: Whether its rows are the cells.
+    as_cells: bool
+
+    def oriented(self, matrix: sparse.coo_matrix) -> sparse.csr_matrix:
+        return sparse.csr_matrix(matrix if self.as_cells else matrix.T)
+
+
+def _fit(
+    shape: tuple[int, int], cells: NameList, genes: NameList, file: Path, cells_first: bool
+) -> _Fit:
+    """Find which way a matrix stands, by the numbers of names, of which one may be a header."""
+    fits = [
+        _Fit(fitted_cells, fitted_genes, as_cells)
+        for as_cells in ((True, False) if cells_first else (False, True))
+        if (fitted_cells := cells.fitted(shape[0 if as_cells else 1])) is not None
+        and (fitted_genes := genes.fitted(shape[1 if as_cells else 0])) is not None
+    ]
+    if not fits:
+        n_cells, n_genes = shape if cells_first else shape[::-1]
         raise DataError(
-            f"{file_name(file)} is {matrix.shape[0]:,} x {matrix.shape[1]:,} but "
-            f"{n_cells:,} barcodes and {n_genes:,} genes stand beside it, equal numbers were "
-            "expected; give files of one run."
+            f"{file_name(file)} is {shape[0]:,} x {shape[1]:,} but {len(cells):,} barcodes and "
+            f"{len(genes):,} genes are next to it, expected equal "
+            f"numbers{cells.off_by_a_line(n_cells) or genes.off_by_a_line(n_genes)}; give files "
+            "of one run."
         )
-    as_cells = fits["cells"] and (cells_first or not fits["genes"])
-    return sparse.csr_matrix(matrix if as_cells else matrix.T)
+    return next((fit for fit in fits if fit.cells.header is fit.genes.header is None), fits[0])
 
 
 def _read_alevin(reader: Reader, file: Path, files: list[Path]) -> AnnData:
@@ -279,10 +296,11 @@ def _read_alevin(reader: Reader, file: Path, files: list[Path]) -> AnnData:
                 f"the folder holds quants_mat.mtx but no quants_mat_{part}.txt; add it to the "
                 "folder."
             )
-        names[part] = [line.split("\t")[0].strip() for line in reader.lines(hit)]
-    cells, columns = names["rows"], names["cols"]
+        names[part] = reader.names(hit)
     (counts,) = reader.matrices(file, most=1)
-    matrix = _oriented(counts, len(cells), len(columns), file, cells_first=True)
+    fit = _fit(counts.shape, names["rows"], names["cols"], file, cells_first=True)
+    cells, columns = fit.cells.at(0), fit.genes.at(0)
+    matrix = fit.oriented(counts)
     obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
     third = len(columns) // 3
     genes = columns[:third]

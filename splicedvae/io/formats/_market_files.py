@@ -24,10 +24,12 @@ from scipy.io import mmread
 from splicedvae._core.errors import DataError
 from splicedvae._core.messages import file_name, shown
 from splicedvae.io._limits import Limits
+from splicedvae.io.formats._name_lists import NameList
 
 MATRIX_FILE = re.compile(r"\.mtx(\.gz)?$", re.IGNORECASE)
 CELL_FILE = re.compile(
-    r"^(?P<stem>.*?)(barcodes?|cells|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$", re.IGNORECASE
+    r"^(?P<stem>.*?)(barcodes?|cells|cell_metadata|quants_mat_rows)\.(tsv|txt|csv)(\.gz)?$",
+    re.IGNORECASE,
 )
 _BANNER = b"%%matrixmarket"
 _BLOCK = 1 << 20
@@ -96,6 +98,7 @@ class Reader:
         self._limits = limits
         self._left = limits.max_bytes
         self.exhausted: DataError | None = None
+        self._names: dict[Path, NameList] = {}
 
     def spend(self, count: int) -> None:
         """Take bytes off the bound.
@@ -129,10 +132,16 @@ class Reader:
                 f"{file_name(file)} cannot be unpacked or read to its end; copy it again."
             ) from error
         text = b"".join(parts).decode("utf-8", "replace")
-        lines = text.removeprefix("\ufeff").splitlines()
+        lines = re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
         while lines and not lines[-1].strip():
             lines.pop()
         return lines
+
+    def names(self, file: Path) -> NameList:
+        """Read a list of cells or genes, once for all matrices that it goes with."""
+        if file not in self._names:
+            self._names[file] = NameList.of(self.lines(file), file_name(file))
+        return self._names[file]
 
     def matrices(self, file: Path, *, most: int = 3) -> list[sparse.coo_matrix]:
         """Read a Matrix Market file.
@@ -159,9 +168,9 @@ class Reader:
             header = self._header(file, name)
             if header.per_entry not in _FIELDS or header.per_entry > 2 + most:
                 raise DataError(
-                    f"{name} holds {header.per_entry} fields on a line, 3 were expected (row, "
-                    f"column and count){', or 5 with three counts' if most == 3 else ''}; write "
-                    "one file for each matrix."
+                    f"{name} holds {header.per_entry} fields per line, expected 3 (row, "
+                    f"column and count){(', or 5 with three counts' if most == 3 else '')}; "
+                    "write one file for each matrix."
                 )
             if header.per_entry > 3:
                 return self._columns(file, header, name)
@@ -210,9 +219,9 @@ class Reader:
         expected = header.fields + 3 * header.entries
         if count.fields != expected:
             raise DataError(
-                f"{name} holds {count.fields - header.fields:,} fields in {header.entries:,} "
-                f"entries, {3 * header.entries:,} were expected (row, column and count of each); "
-                "write it again with one count on each line."
+                f"{name} holds {count.fields - header.fields:,} fields in "
+                f"{header.entries:,} entries, expected {3 * header.entries:,} (row, column "
+                "and count of each); write it again with one count per line."
             )
         return sparse.coo_matrix(found)
 
@@ -242,9 +251,9 @@ class Reader:
         )
         if not sound:
             raise DataError(
-                f"{name} is a damaged Matrix Market file: {header.entries:,} entries of "
-                f"{header.per_entry} fields within {header.rows:,} x {header.columns:,} were "
-                "expected; copy or write it again."
+                f"{name} is a damaged Matrix Market file: expected {header.entries:,} "
+                f"entries of {header.per_entry} fields within {header.rows:,} x "
+                f"{header.columns:,}; copy or write it again."
             )
         place = (rows.astype(np.int64), columns.astype(np.int64))
         shape = (header.rows, header.columns)
@@ -271,8 +280,8 @@ class Reader:
             rows, columns, entries = (int(number) for number in numbers)
             if max(rows, columns) >= 1 << 31:
                 raise DataError(
-                    f"{name} declares {rows:,} x {columns:,} entries, fewer than 2,147,483,648 in "
-                    "each direction were expected; check what wrote it."
+                    f"{name} declares {rows:,} x {columns:,} entries, expected fewer than "
+                    "2,147,483,648 in each direction; check the program that wrote it."
                 )
             self._limits.check_size(entries * 16)
             first = next((text for text in _lines(stream) if text.strip()), b"")
@@ -294,10 +303,8 @@ def _check_banner(banner: bytes, name: str) -> None:
     words = banner.decode("ascii", "replace").lower().split()
     if words[1:3] != ["matrix", "coordinate"] or words[-1] != "general":
         raise DataError(
-            f"{name} is a Matrix Market file of kind {shown(' '.join(words[1:]))}, "
-            "'matrix coordinate integer general' was expected; write it sparse."
+            f"{name} is a Matrix Market file of kind {shown(' '.join(words[1:]))}, expected "
+            "'matrix coordinate integer general'; write it sparse."
         )
     if words[3] not in ("integer", "real", "unsigned-integer"):
-        raise DataError(
-            f"{name} holds {shown(words[3])} values, numbers were expected; give counts."
-        )
+        raise DataError(f"{name} holds {shown(words[3])} values, expected numbers; give counts.")

@@ -61,8 +61,8 @@ def _read(file: h5py.File) -> AnnData:
     groups = _groups(file)
     if len(groups) != 1:
         raise DataError(
-            f"it holds matrices of {len(groups)} genomes ({shown_list(groups)}), one was expected; "
-            "write the wanted one to a file of its own."
+            f"it holds matrices of {len(groups)} genomes ({shown_list(groups)}), expected "
+            "one; write the wanted one to its own file."
         )
     group = file[groups[0]]
     shape = [int(n) for n in np.asarray(group["shape"][()]).ravel()]
@@ -77,7 +77,7 @@ def _read(file: h5py.File) -> AnnData:
     barcodes = _text(group, "barcodes")
     if ids is None or barcodes is None or len(ids) != shape[0] or len(barcodes) != shape[1]:
         raise DataError(
-            f"its 10x matrix of {shape[0]:,} features x {shape[1]:,} barcodes does not come with "
+            f"its 10x matrix of {shape[0]:,} features x {shape[1]:,} barcodes does not have "
             "as many feature ids and barcodes; write the file again with Cell Ranger."
         )
     if names is None or len(names) != len(ids):

@@ -73,9 +73,9 @@ def check(folder: Path, limits: Limits) -> None:
         objects += 1
         if depth > limits.max_depth or objects > limits.max_objects:
             raise DataError(
-                f"the zarr store holds more than {limits.max_objects:,} groups or nests them more "
-                f"than {limits.max_depth} deep, a count file was expected; write it again without "
-                "the nested entries."
+                f"the zarr store holds more than {limits.max_objects:,} groups or nests "
+                f"them more than {limits.max_depth} deep, expected a count file; write it "
+                "again without the nested entries."
             )
         where = shown(here.relative_to(folder).as_posix())
         kinds: set[str] = set()
@@ -91,8 +91,8 @@ def check(folder: Path, limits: Limits) -> None:
                 kinds.add("group")
         if len(kinds) == 2:
             raise DataError(
-                f"the zarr store's entry {where} is declared as an array and as a group, one of "
-                "them was expected; write the store again."
+                f"the zarr store's entry {where} is declared as an array and as a group, "
+                "expected one of them; write the store again."
             )
         if "array" not in kinds:  # the folders below an array hold its chunks
             waiting += [
@@ -102,8 +102,8 @@ def check(folder: Path, limits: Limits) -> None:
             ]
             if any(below.is_symlink() for below in here.iterdir()):
                 raise DataError(
-                    f"the zarr store's entry {where} holds a symbolic link, plain files were "
-                    "expected; copy the store with the files themselves."
+                    f"the zarr store's entry {where} holds a symbolic link, expected plain "
+                    "files; copy the store with the files themselves."
                 )
     limits.check_size(declared)
 
@@ -119,7 +119,7 @@ def read(place: Path, limits: Limits, notes: list[str]) -> AnnData:
     group = _open_group(place)
     if not _holds_anndata(group):
         raise DataError(
-            "the zarr store holds no obs and var, an AnnData was expected; write it with "
+            "the zarr store holds no obs and var, expected an AnnData; write it with "
             "AnnData.write_zarr."
         )
     adata: AnnData = read_zarr(group)
@@ -146,8 +146,8 @@ def _open_group(folder: Path) -> zarr.Group:
 
 def _json(place: Path, where: str) -> dict[str, Any]:
     damaged = DataError(
-        f"the zarr store's metadata of {where} are damaged, a JSON object was expected; copy the "
-        "store again."
+        f"the zarr store's metadata of {where} are damaged, expected a JSON object; copy "
+        "the store again."
     )
     if place.stat().st_size > _LARGEST_METADATA:
         raise damaged
@@ -165,7 +165,7 @@ def _check_array(content: dict[str, Any], where: str) -> int:
         if codec not in _CODECS:
             raise DataError(
                 f"the zarr store's array {where} is packed with the codec {shown(codec)}, "
-                "zstd, blosc, gzip or none was expected; write it again with one of these."
+                "expected zstd, blosc, gzip or none; write it again with one of these."
             )
     grid = content.get("chunk_grid")
     chunks = content.get("chunks")
@@ -195,7 +195,7 @@ def _codecs(content: dict[str, Any], where: str) -> Iterable[str]:
                 listed += [*(inner.get("codecs") or []), *(inner.get("index_codecs") or [])]
         if not isinstance(name, str):
             raise DataError(
-                f"the zarr store's metadata of {where} name no codec, a name was expected; copy "
+                f"the zarr store's metadata of {where} name no codec, expected a name; copy "
                 "the store again."
             )
         yield name.removeprefix("numcodecs.")
@@ -206,8 +206,8 @@ def _product(shape: Any, where: str) -> int:
         isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape
     ):
         raise DataError(
-            f"the zarr store's array {where} has no valid shape, whole numbers were expected; copy "
-            "the store again."
+            f"the zarr store's array {where} has no valid shape, expected whole numbers; "
+            "copy the store again."
         )
     return math.prod(shape)
 

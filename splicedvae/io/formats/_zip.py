@@ -56,7 +56,7 @@ def unpack(path: Path, target: Path, limits: Limits) -> None:
                 left = _copy(archive, entry, place, left, limits)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
-            "the zip is damaged or cut off, a complete one was expected; pack or copy it again."
+            "the zip is damaged or cut off, expected a complete one; pack or copy it again."
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, DataError):
@@ -72,20 +72,22 @@ def _safe(entry: zipfile.ZipInfo) -> PurePosixPath | None:
     inside = PurePosixPath(name)
     if inside.is_absolute() or ".." in inside.parts or ":" in (inside.parts or ("",))[0]:
         raise DataError(
-            f"the zip's entry {shown(name)} points outside the zip, plain relative names were "
-            "expected; pack the folder again."
+            f"the zip's entry {shown(name)} points outside the zip, expected plain relative "
+            "names; pack the folder again."
         )
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise DataError(
-            f"the zip's entry {shown(name)} is a symbolic link, plain files were expected; pack "
+            f"the zip's entry {shown(name)} is a symbolic link, expected plain files; pack "
             "the files themselves."
         )
     if entry.flag_bits & 1:
-        raise DataError("the zip is encrypted, an open one was expected; pack it without password.")
+        raise DataError(
+            "the zip is encrypted, expected one without password; pack it without password."
+        )
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(
             f"the zip's entry {shown(name)} is packed in an unusual way (method "
-            f"{entry.compress_type}), deflate was expected; pack it again as a plain zip."
+            f"{entry.compress_type}), expected deflate; pack it again as a plain zip."
         )
     if not inside.parts or _JUNK & set(inside.parts):
         return None
