@@ -13,6 +13,7 @@ from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Counts
 from splicedvae._core.labels import batch_labels, label_texts
+from splicedvae._core.layers import named_layers
 
 
 def look_before_setup(
