@@ -122,6 +122,7 @@ def _details(stored: StoredModel) -> None:
                 defuse(_numbers(stored)),
                 hide_index=True,
                 key=f"numbers-{card.name}",
+                placeholder="–",
                 alt="Numbers on held-out cells of the model and of what it is compared with.",
             )
         for reason in card.evaluation.reasons:
