@@ -46,7 +46,7 @@ def test_human_blood_ends_in_do_not_show(server, new_page: NewPage, look, real_d
     expect(page.get_by_text("one-to-one orthologs of human and mouse").first).to_be_visible()
     look(page, "file")
     page.get_by_role("button", name="Compare with its training cells").click()
-    expect(verdict.get_by_text(re.compile(r"novelty 0\.\d+, above"))).to_be_visible(timeout=SLOW)
+    expect(verdict.get_by_text(re.compile(r"novelty 0\.\d+; above"))).to_be_visible(timeout=SLOW)
     at_rest(page)
     page.get_by_role("button", name="Predict with this model").click()
     expect(page.get_by_text("do not show").first).to_be_visible(timeout=SLOW)
