@@ -122,7 +122,8 @@ def _details(stored: StoredModel) -> None:
                 defuse(_numbers(stored)),
                 hide_index=True,
                 key=f"numbers-{card.name}",
-                alt="Numbers of the model and of the baselines on held-out cells.",
+                placeholder="–",
+                alt="Numbers on held-out cells of the model and of what it is compared with.",
             )
         for reason in card.evaluation.reasons:
             st.markdown(f"- {plain(reason, 400)}")
