@@ -123,7 +123,7 @@ def _details(stored: StoredModel) -> None:
                 hide_index=True,
                 key=f"numbers-{card.name}",
                 placeholder="–",
-                alt="Numbers on held-out cells of the model and of what it is compared with.",
+                alt="Numbers of the model and of the baselines on held-out cells.",
             )
         for reason in card.evaluation.reasons:
             st.markdown(f"- {plain(reason, 400)}")

@@ -26,7 +26,7 @@ def test_the_store_has_the_bundled_models(server, new_page: NewPage, look) -> No
         expect(card.get_by_text("Not for:").first).to_be_visible()
         card.get_by_text("Card: data, numbers on held-out cells").click()
         at_rest(page)
-        expect(card.get_by_text("did not see")).to_be_visible()
+        expect(card.get_by_text("held-out cells of a training on")).to_be_visible()
         look(page, f"models-{width}-{scheme}")
 
 
