@@ -38,7 +38,7 @@ class Candidate:
 
 
 def candidate(
-    matrix: Any, source: str, names: tuple[pd.Index, pd.Index], *, copy: bool
+    matrix: Any, source: str, names: tuple[pd.Index, pd.DataFrame], *, copy: bool
 ) -> Candidate:
     """Bring a matrix into canonical form and look at its values.
 
@@ -49,7 +49,7 @@ def candidate(
     source
         Its place in the file.
     names
-        Of its cells and genes.
+        Names of its cells, and ``var``.
     copy
         Whether the given matrix must stay untouched.
 

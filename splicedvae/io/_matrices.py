@@ -40,9 +40,9 @@ class Matrices:
         self._copy = copy
         self._seen: dict[str, Candidate] = {}
 
-    def _candidate(self, source: str, matrix: Any, genes: pd.Index | None = None) -> Candidate:
+    def _candidate(self, source: str, matrix: Any, genes: pd.DataFrame | None = None) -> Candidate:
         if source not in self._seen:
-            names = (self.adata.obs_names, self.adata.var_names if genes is None else genes)
+            names = (self.adata.obs_names, self.adata.var if genes is None else genes)
             self._seen[source] = candidate(matrix, source, names, copy=self._copy)
         return self._seen[source]
 
@@ -60,17 +60,17 @@ class Matrices:
         if raw is None or raw.X is None:
             return None
         if raw.var_names.equals(self.adata.var_names):
-            return self._candidate(RAW_X, raw.X, raw.var_names)
+            return self._candidate(RAW_X, raw.X, raw.var)
         if not like_x:
             self.raw_var = raw.var
-            return self._candidate(RAW_X, raw.X, raw.var_names)
+            return self._candidate(RAW_X, raw.X, raw.var)
         place = raw.var_names.get_indexer(self.adata.var_names) if raw.var_names.is_unique else None
         if place is None or np.any(place < 0):
             return None
-        found = self._candidate(RAW_X, raw.X, raw.var_names)
+        found = self._candidate(RAW_X, raw.X, raw.var)
         if found.matrix.shape[1] != self.adata.n_vars:
             cut = sparse.csr_matrix(found.matrix[:, place])
-            names = (self.adata.obs_names, self.adata.var_names)
+            names = (self.adata.obs_names, self.adata.var)
             found = candidate(cut, RAW_X, names, copy=False)
             self._seen[RAW_X] = found
         return found

@@ -81,7 +81,7 @@ def see_counts(
     """
     source = "X" if layer is None else f"layers/{shown(layer)}"
     matrix = adata.X if layer is None else adata.layers[layer]
-    names = (adata.obs_names, adata.var_names)
+    names = (adata.obs_names, adata.var)
     totals = candidate(matrix, source, names, copy=True)
     if totals.gaps is not None:
         return CountsSeen(

@@ -1,8 +1,8 @@
 """Counts with decimals become whole: up or down at random, in proportion to the decimals.
 
 Rounding to the nearest would take away most of the counts below one half. The draw is fixed by the
-names of cell and gene, so that a value is rounded the same way in any order of the file and each
-time.
+name of the cell and the identity of the gene, so that a value is rounded the same way in any order
+of the file and each time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae.io._decimals import TOLERANCE
 
 #: SplitMix64's constants (Steele et al. 2014, doi:10.1145/2660193.2660195).
@@ -22,23 +23,28 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 class Rounder:
-    """Rounds the counts of cells and genes with these names.
+    """Rounds the counts of some cells and genes.
 
     Parameters
     ----------
-    cells, genes
-        Names, in the order of rows and columns.
+    cells
+        Names, in the order of rows.
+    genes
+        ``var``, in the order of columns: a gene with an identifier is rounded the same under any
+        name.
     """
 
-    def __init__(self, cells: pd.Index, genes: pd.Index) -> None:
+    def __init__(self, cells: pd.Index, genes: pd.DataFrame) -> None:
         self._cells = cells
         self._genes = genes
 
     @cached_property
     def _keys(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        known = GeneIdentity.of(self._genes)
+        genes = np.where(known.identifiers != "", known.identifiers, known.names.astype(str))
         first, second = (
             pd.util.hash_array(np.array([str(name) for name in names], dtype=object))
-            for names in (self._cells, self._genes)
+            for names in (self._cells, genes)
         )
         return first.astype(np.uint64), second.astype(np.uint64)
 

@@ -69,7 +69,7 @@ NORMALISED = {
 
 def kind_of(matrix: np.ndarray) -> str:
     data = anndata.AnnData(matrix)
-    names = (data.obs_names, data.var_names)
+    names = (data.obs_names, data.var)
     return candidate(sparse.csr_matrix(matrix), "X", names, copy=True).values.kind
 
 
@@ -107,6 +107,19 @@ def test_estimated_counts_are_rounded():
     assert kind_of(matrix) == "estimated"
     rounded = from_anndata(of(matrix)).adata.X.toarray()
     assert rounded.sum() == pytest.approx(matrix.sum(), rel=0.005)
+
+
+def test_renamed_genes_with_identifiers_are_rounded_the_same():
+    data = of(CORRECTED["SoupX"])
+    data.var["gene_ids"] = [f"ENSG{number:011d}" for number in range(data.n_vars)]
+    other = data.copy()
+    other.var_names = [f"renamed{number}" for number in range(data.n_vars)]
+    first, second = (from_anndata(one).adata.X.toarray() for one in (data, other))
+    assert (first == second).all()
+    for one in (data, other):
+        del one.var["gene_ids"]
+    first, second = (from_anndata(one).adata.X.toarray() for one in (data, other))
+    assert (first != second).any()
 
 
 def test_unclear_decimals_are_rounded_only_when_named():
