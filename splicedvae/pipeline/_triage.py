@@ -33,7 +33,7 @@ from splicedvae.evaluation import (
 )
 from splicedvae.io import ReadResult
 from splicedvae.pipeline import _prediction, _velocities
-from splicedvae.pipeline._asking import orthologs_between
+from splicedvae.pipeline._asking import cells_seen, known_cells_note, orthologs_between
 from splicedvae.pipeline._candidates import Candidate
 from splicedvae.pipeline.stability import (
     CHANGES,
@@ -228,6 +228,9 @@ def triage(
         assert predictor is not None
         origin = "predicted"
         say(f"prediction by {predictor.source.name}")
+        n_seen = int(cells_seen(predictor.source, cells).sum())
+        if n_seen:
+            notes.append(known_cells_note(n_seen))
         used, halves = _predicted(cells, predictor, summary.cluster_key, batch_key, notes)
         facts = {
             "novelty": _number(predictor.fit.novelty),

@@ -101,6 +101,17 @@ def test_totals_are_predicted_and_judged() -> None:
     assert "splicedvae predict" in found.next_step
 
 
+def test_cells_of_training_are_named() -> None:
+    cells = measured(300)
+    totals = AnnData(X=cells.X, obs=cells.obs[["clusters"]], var=cells.var)
+    found = triage(read(totals), predictor=candidate())
+    assert any("300 of these cells" in note for note in found.notes)
+    assert not any(
+        "of these cells" in note
+        for note in triage(read(totals_only()), predictor=candidate()).notes
+    )
+
+
 def test_out_of_distribution_cells_are_not_to_be_shown() -> None:
     found = triage(read(totals_only()), predictor=candidate(novelty=0.9))
     assert found.verdict.answer == "do not show"
