@@ -26,6 +26,8 @@ from splicedvae.datasets import simulate
 
 PAGES = [page.script for page in pages.PAGES]
 RESULTS = [page.script for page in pages.PAGES if page.section == "results"]
+#: What stands on pages that show no run.
+ELSEWHERE = {pages.INSPECT.script: "No file yet", pages.MODELS.script: "Add a model"}
 RUN = "0123456789abcdef"
 #: What no page may say: a traceback, a folder of the machine, a type of Python's errors.
 FORBIDDEN = re.compile(
@@ -196,7 +198,7 @@ def test_every_page_tells_what_happened_to_a_run(
     elif page == pages.MODELS.script:
         assert "Add a model" in text
     else:
-        assert "No file yet" in text
+        assert ELSEWHERE[page] in text
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -222,8 +224,7 @@ def test_nothing_loaded_and_no_demo(
     app = opened(page)
     text = told_well(app)
     assert not app.error, text
-    expected = {pages.INSPECT.script: "No file yet", pages.TRAIN.script: "No runs yet"}
-    expected[pages.MODELS.script] = "Add a model"
+    expected = {**ELSEWHERE, pages.TRAIN.script: "No runs yet"}
     assert expected.get(page, "upload a file and train a model") in text
 
 
