@@ -47,7 +47,7 @@ demo: environment ## make the demo run anew
 	@$(VENV)/bin/splicedvae demo --out splicedvae/demo
 
 models: environment ## train the bundled models anew, from the counts in SPLICEDVAE_DATA
-	@$(PY) -m splicedvae.pipeline.bundle --data "$(DATA)"
+	@GOMP_SPINCOUNT=1000 $(PY) -m splicedvae.pipeline.bundle --data "$(DATA)"
 
 tables: environment ## make the shipped tables of genes anew, from the tables in SPLICEDVAE_DATA
 	@$(PY) -m splicedvae._core.build_orthologs --data "$(DATA)"

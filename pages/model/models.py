@@ -122,6 +122,7 @@ def _details(stored: StoredModel) -> None:
                 defuse(_numbers(stored)),
                 hide_index=True,
                 key=f"numbers-{card.name}",
+                placeholder="–",
                 alt="Numbers of the model and of the baselines on held-out cells.",
             )
         for reason in card.evaluation.reasons:

@@ -503,10 +503,22 @@ class Baseline(Protocol):
     """A predictor that needs training cells with S/U, and totals alone to predict."""
 
     def fit(self, adata: AnnData, /) -> Self:
-        """Learn from training cells x genes with totals and measured layers."""
+        """Learn from training cells.
+
+        Parameters
+        ----------
+        adata
+            Cells x genes with totals and measured layers.
+        """
 
     def predict(self, adata: AnnData, /) -> NDArray[np.floating]:
-        """Return ratios, shape (n_cells, n_genes), from totals in ``X``."""
+        """Predict ratios, shape (n_cells, n_genes).
+
+        Parameters
+        ----------
+        adata
+            Cells x genes with totals in ``X``.
+        """
 
 
 #: Baselines that every evaluation fits, by source; each is made with a seed.

@@ -23,7 +23,7 @@ from splicedvae.io import _gate
 from splicedvae.io._digest import sha256
 from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
-from splicedvae.io._names import find_pairs
+from splicedvae.io._names import find_pairs, half_pair
 from splicedvae.io._read import OWN_LAYERS, assemble, empty_note, record
 from splicedvae.io._recognise import Asked, predicted_layers, recognise
 from splicedvae.io._stored import NotInBlocksError, StoredMatrix
@@ -194,6 +194,8 @@ def _parts(root: Any) -> SimpleNamespace | None:
             return None
         places["raw.X"] = raw["X"]
     if OWN_LAYERS & set(layers) or predicted_layers(small) & set(layers) or find_pairs(layers):
+        return None
+    if half_pair(layers) is not None:  # X may be its counterpart
         return None
     if not all(StoredMatrix.storable(value) for value in places.values()):
         return None

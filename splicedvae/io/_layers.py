@@ -34,6 +34,9 @@ SUMS = (SUM, ALL)
 #: Error of a sum of two numbers in float32, and the share of sums that must be whole to tell that
 #: both come from one count.
 _ROUNDING, _MOST = 1e-4, 0.9
+#: Where X is taken for the spliced counts: its source, and the share of the unspliced counts that
+#: must be above it (own convention; none is where it holds them).
+_X, _BEYOND = "X", 0.01
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Measured:
     @property
     def spliced_source(self) -> str:
         """Layer or layers of the spliced counts."""
-        own = f"layers/{self.names.spliced}"
+        own = _X if self.names.spliced is _X else f"layers/{self.names.spliced}"
         if self.place != "spliced" or self.ambiguous is None:
             return own
         return f"{own} + layers/{self.names.ambiguous}"
@@ -177,11 +180,14 @@ def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measu
                 "their usual names; name them with spliced_layer and unspliced_layer."
             )
         alone = half_pair(names)
-        if alone is not None:
-            notes.append(
-                f"The layer {shown(alone)} has no counterpart, so the file counts as one "
-                "without spliced and unspliced counts."
-            )
+        if alone is None:
+            return None
+        if alone[1] == "unspliced" and (found := _with_x_spliced(matrices, alone[0], notes)):
+            return found
+        notes.append(
+            f"The layer {shown(alone[0])} has no counterpart, so the file counts as one "
+            "without spliced and unspliced counts."
+        )
         return None
     best = min(pairs, key=lambda pair: _rank(matrices, pair))
     for pair in pairs:
@@ -194,6 +200,26 @@ def measured_layers(matrices: Matrices, asked: Asked, notes: list[str]) -> Measu
     if asked.ambiguous is not None:
         best = Pair(best.spliced, best.unspliced, asked.ambiguous, best.joined)
     return _taken(matrices, best, asked, notes, named=False)
+
+
+def _with_x_spliced(matrices: Matrices, name: str, notes: list[str]) -> Measured | None:
+    """Take X as the spliced counts of a lone unspliced layer, where X cannot hold its counts.
+
+    So alevin-fry's ``load_fry`` gives S + A in X and U in a layer, unless it is asked otherwise.
+    """
+    main, layer = matrices.main(), matrices.layer(name)
+    if main is None or {main.values.kind, layer.values.kind} != {"counts"}:
+        return None
+    more = sparse.csr_matrix(layer.matrix, dtype=np.float64) - main.matrix
+    if more.data[more.data > 0].sum() <= _BEYOND * total_of(layer.matrix):
+        return None
+    spliced, unspliced = as_counts(main, notes), as_counts(layer, notes)
+    matrices.used.add(name)
+    notes.append(
+        f"Layer {shown(name)} has no counterpart and more counts than X in some places, so X holds "
+        "the spliced counts alone, as pyroe's load_fry gives them."
+    )
+    return Measured(spliced, unspliced, None, Pair(_X, name, None), None)
 
 
 def _check_named(asked: Asked, adata: AnnData) -> None:

@@ -128,15 +128,15 @@ def find_pairs(names: Iterable[str]) -> list[Pair]:
     return [pair for _, _, pair in sorted(pairs, key=lambda item: item[:2])]
 
 
-def half_pair(names: Iterable[str]) -> str | None:
-    """Name of a spliced or unspliced layer without counterpart, if there is one."""
+def half_pair(names: Iterable[str]) -> tuple[str, Role] | None:
+    """Name and role of a spliced or unspliced layer without counterpart, if there is one."""
     for name in names:
         tokens = _tokens(str(name))
         for spliced, unspliced, _ in _STYLES[:4]:
             hits = [token for token in tokens if token in spliced | unspliced]
             rest = {token for token in tokens if token not in spliced | unspliced}
             if len(hits) == 1 and rest <= _FILLERS:
-                return str(name)
+                return str(name), "spliced" if hits[0] in spliced else "unspliced"
     return None
 
 

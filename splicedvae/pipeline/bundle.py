@@ -18,7 +18,7 @@ from splicedvae import io
 from splicedvae._core.keys import Obs
 from splicedvae.pipeline._storing import CardWords, store_all_cells
 from splicedvae.runs.config import RunConfig
-from splicedvae.store import CardSource, StoredModel, bundled_folder
+from splicedvae.store import CardSource, StoredModel, bundled_folder, read_stored
 
 _PANCREAS: Final = CardWords(
     species="mouse",
@@ -104,7 +104,7 @@ def bundle(recipe: Recipe, data: Path, out: Path) -> StoredModel:
         target = out / recipe.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(stored.path, target)
-    return stored
+    return read_stored(target)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

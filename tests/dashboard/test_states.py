@@ -193,6 +193,8 @@ def test_every_page_tells_what_happened_to_a_run(
         assert on_results in text
     elif page == pages.TRAIN.script:
         assert on_training in text
+    elif page == pages.MODELS.script:
+        assert "Add a model" in text
     else:
         assert "No file yet" in text
 
@@ -221,6 +223,7 @@ def test_nothing_loaded_and_no_demo(
     text = told_well(app)
     assert not app.error, text
     expected = {pages.INSPECT.script: "No file yet", pages.TRAIN.script: "No runs yet"}
+    expected[pages.MODELS.script] = "Add a model"
     assert expected.get(page, "upload a file and train a model") in text
 
 

@@ -253,7 +253,7 @@ def test_baselines_without_cells_or_counts_say_so() -> None:
         RidgeOnPCA().fit(empty)
     with pytest.raises(DataError, match="hold no counts"):
         GroupMean().fit(empty, groups=list("aabb"))
-    with pytest.raises(DataError, match="chosen by 1 training cells"):
+    with pytest.raises(DataError, match="chosen on 1 training cells"):
         RidgeOnPCA().fit(one)
     assert np.isfinite(RidgeOnPCA(penalty=10).fit(one).predict(one)).all()
 

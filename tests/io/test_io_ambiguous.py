@@ -10,7 +10,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.layers import named_layers
-from splicedvae.io import from_anndata, read
+from splicedvae.io import from_anndata, read, read_backed
 from splicedvae.triage import inspect
 
 WORDS = [
@@ -165,3 +165,34 @@ def test_the_summary_shows_the_share(counts):
     apart = inspect(from_anndata(three_layers(counts), ambiguous="apart"))
     assert any("are ambiguous" in words for words in apart.warnings)
     assert apart.umis_per_cell.median == np.median(np.asarray(counts.X.sum(axis=1)))
+
+
+def lone_unspliced(counts, x: str) -> anndata.AnnData:
+    """As pyroe's ``load_fry`` gives by default: S + A in X, U in a layer, no spliced one."""
+    out = counts.copy()
+    if x == "spliced":
+        out.X = counts.layers["spliced"].copy()
+    del out.layers["spliced"]
+    return out
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_x_is_the_spliced_matrix_where_it_cannot_hold_the_unspliced_counts(tmp_path, counts, kind):
+    file = tmp_path / f"scRNA.{kind}"
+    getattr(lone_unspliced(counts, "spliced"), f"write_{kind}")(file)
+    assert read_backed(file) is None
+    result = read(file)
+    assert (result.spliced_source, result.unspliced_source) == ("X", "layers/unspliced")
+    assert result.total_source == "spliced + unspliced"
+    assert result.counts == "with-introns"
+    assert (result.adata.X != counts.X).nnz == 0
+    for name in ("spliced", "unspliced"):
+        assert (result.adata.layers[name] != counts.layers[name]).nnz == 0
+    assert any("load_fry" in note for note in result.notes)
+
+
+def test_a_lone_unspliced_layer_within_totals_stays_alone(counts):
+    result = from_anndata(lone_unspliced(counts, "total"))
+    assert not result.has_measured_layers
+    assert result.total_source == "X"
+    assert any("has no counterpart" in note for note in result.notes)

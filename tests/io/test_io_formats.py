@@ -393,3 +393,13 @@ def test_digest_of_a_folder_follows_content_and_not_order(tmp_path):
     assert len({sha256(tmp_path / "a"), sha256(tmp_path / "b")}) == 2
     with pytest.raises(DataError):
         sha256(tmp_path / "missing")
+
+
+def test_loom_with_names_under_words_of_its_own(tmp_path, counts):
+    """As anndata writes an index that has a name; kb calls the genes target_name."""
+    path = tmp_path / "adata.loom"
+    counts.obs.index.name, counts.var.index.name = "barcode", "target_name"
+    counts.write_loom(path)
+    result = read(path)
+    check_equal(result, counts)
+    assert any("from the loom attribute target_name" in note for note in result.notes)

@@ -256,6 +256,6 @@ def _table(found: list[Candidate]) -> None:
                 "its training cells”.",
             ),
         },
-        placeholder="not compared",
+        placeholder="–",
         alt="Training data of each trained model, and its fit to this file.",
     )

@@ -19,7 +19,10 @@ from splicedvae.io.formats import _hdf5
 
 _GENE_NAMES = ("Gene", "var_names", "gene_names", "gene_name", "Name", "gene_symbols", "Symbol")
 _GENE_IDS = ("Accession", "gene_ids", "gene_id", "EnsemblID", "ensembl_id")
-_CELL_NAMES = ("CellID", "obs_names", "cell_names", "cell_name", "cell_id", "barcodes", "Barcode")
+_CELL_NAMES = (
+    *("CellID", "obs_names", "cell_names", "cell_name", "cell_id", "barcodes", "Barcode"),
+    *("barcode", "cells", "cell", "index", "_index"),
+)
 _BLOCK_BYTES = 64 * 1024**2
 
 
@@ -66,11 +69,14 @@ def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
     obs = _attributes(file["col_attrs"], n_cells, "col_attrs")
     genes, ids = _first(var, _GENE_NAMES), _first(var, _GENE_IDS)
     if genes is None and ids is None:
+        # anndata writes the index under any name it has, kb's is target_name.
+        genes = _naming(var, notes, "genes")
+    if genes is None and ids is None:
         raise DataError(
             f"its loom row attributes are {shown_list(var) or 'none'}, expected gene names "
             "in one named Gene or Accession; add it and write the file again."
         )
-    cells = _first(obs, _CELL_NAMES)
+    cells = _first(obs, _CELL_NAMES) or _naming(obs, notes, "cells")
     if cells is None:
         notes.append("The loom file has no CellID attribute, so cells were numbered.")
     left = limits.max_bytes
@@ -96,6 +102,19 @@ def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
 
 def _first(attributes: dict[str, np.ndarray], names: tuple[str, ...]) -> str | None:
     return next((n for n in names if n in attributes and attributes[n].ndim == 1), None)
+
+
+def _naming(attributes: dict[str, np.ndarray], notes: list[str], what: str) -> str | None:
+    """Return the only attribute of texts that differ; ``None`` where there are several or none."""
+    naming = [
+        key
+        for key, values in attributes.items()
+        if values.ndim == 1 and values.dtype == object and len(set(values)) == len(values)
+    ]
+    if len(naming) != 1:
+        return None
+    notes.append(f"Names of {what} were taken from the loom attribute {shown(naming[0])}.")
+    return naming[0]
 
 
 def _attributes(group: Any, length: int, where: str) -> dict[str, np.ndarray]:
