@@ -496,7 +496,7 @@ BREAKS: list[tuple[Rule, str, str]] = [
     (pages_stand_in_sections, "pages/compare.py", "X = 1"),
     (pages_stand_in_sections, "pages/results/more/compare.py", "X = 1"),
     (files_are_put_in_place_by_one_function, "splicedvae/io/_x.py", "os.replace(a, b)"),
-    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'occurred before' in note"),
+    (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'are duplicates' in note"),
     (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = 'no layers' not in str(note)"),
     (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = note.startswith('do not trust')"),
     (no_logic_reads_a_sentence, "splicedvae/io/_x.py", "ok = note.endswith(('x', 'more noise'))"),

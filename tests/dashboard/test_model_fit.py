@@ -111,7 +111,7 @@ def test_a_stored_model_is_proposed_and_asked(
     assert "of the counts of this file" in told(app)
     app.button(key="compare-cells").click().run()
     assert not app.exception
-    assert "Novelty of the cells: 0." in told(app)
+    assert "The novelty of the cells is 0." in told(app)
     asked = []
     monkeypatch.setattr("splicedvae.jobs.start", lambda config: asked.append(config) or demo)
     app.button(key="predict").click().run()

@@ -83,7 +83,7 @@ def test_an_empty_velocyto_is_not_taken(tmp_path, counts, zeros_listed):
     result = read(tmp_path / "Solo.out")
     assert same(result.adata.X, counts.X)
     assert any("Velocyto/filtered hold no counts" in note for note in result.notes)
-    assert any("GeneFull/filtered was taken" in note for note in result.notes)
+    assert any("GeneFull/filtered was used" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("kind", ["raw", "filtered"])
@@ -145,8 +145,8 @@ def test_notes_survive_an_error(tmp_path, counts):
     (run / "Velocyto" / "filtered" / "features.tsv").write_text("one\n")
     with pytest.raises(DataError, match="expected equal numbers") as caught:
         read(run)
-    assert any("Velocyto/filtered was taken" in note for note in caught.value.notes)
+    assert any("Velocyto/filtered was used" in note for note in caught.value.notes)
     said = CliRunner().invoke(app, ["inspect", str(run)])
     assert said.exit_code == 1
-    assert "- Of several matrices in the folder, Velocyto/filtered was taken" in said.stderr
+    assert "- Of several matrices in the folder, Velocyto/filtered was used" in said.stderr
     assert said.stderr.splitlines()[-1].startswith("Error: ")

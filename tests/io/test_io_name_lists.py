@@ -144,9 +144,7 @@ def test_a_folder_of_parse_biosciences(tmp_path):
 def test_a_first_line_that_is_no_known_header_is_named(tmp_path, which):
     texts = {"features": lines(IDS, SYMBOLS), "barcodes": lines(CELLS)}
     texts[which] = texts[which].splitlines()[-1] + "\n" + texts[which]
-    with pytest.raises(
-        DataError, match=rf"{which}.tsv has one line more .* line 1, '.*take it out"
-    ):
+    with pytest.raises(DataError, match=rf"{which}.tsv has one line more .* line 1, '.*remove it"):
         read(folder_of(tmp_path / "m", texts["features"], texts["barcodes"]))
 
 

@@ -131,7 +131,7 @@ def test_empty_cells_and_genes():
             data.layers[place] = matrix
     summary = inspect(from_anndata(data))
     assert (summary.empty_cells, summary.empty_genes) == (3, 7)
-    assert warned(summary, "3 cells hold no counts")
+    assert warned(summary, "3 cells have no counts")
     assert warned(summary, "7 genes have no counts in any cell")
 
 

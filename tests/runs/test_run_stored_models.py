@@ -70,7 +70,7 @@ def test_the_id_of_a_run_knows_the_weights(
     by_folder = asking(str(stored.path), simulated_file, small_config)
     other = asking(f"{stored.name}@{'0' * 16}", simulated_file, small_config)
     assert by_name.digest() == by_folder.digest() != other.digest()
-    with pytest.raises(StoreError, match="was asked for"):
+    with pytest.raises(StoreError, match="was requested"):
         pipeline.execute(other, tmp_path / "other")
 
 
@@ -87,7 +87,7 @@ def test_what_is_neither_run_nor_model(stored: StoredModel, tmp_path: Path) -> N
     with pytest.raises(StoreError, match="digest"):
         open_models(stored.name)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="no run folder"):
+    with pytest.raises(RunError, match="not a run folder"):
         open_models(tmp_path / "empty")
 
 

@@ -48,7 +48,7 @@ def test_kinetics_are_more_than_any_permutation() -> None:
         assert found.p_value == 1 / 40
         assert found.score > 0.1
         assert found.above_chance
-        assert "more than chance (p = 0.025, " in found.sentence
+        assert "more than by chance (p = 0.025, " in found.sentence
         assert "so they can support a velocity" in found.sentence
         assert list(found.genes) == ["gene", "score", "p_value", "q_value"]
         assert set(found.genes["gene"]) <= set(ground.var_names)
@@ -73,7 +73,7 @@ def test_the_level_is_held_where_each_gene_has_one_ratio(grounds: list[AnnData])
         assert (genes <= level).mean() == pytest.approx(level, abs=0.25 * level)
     assert sum(evidence.n_genes_above_chance for evidence in found) <= 3
     chance = next(evidence for evidence in found if not evidence.above_chance)
-    assert "no more than chance (p = 0." in chance.sentence
+    assert "no more than by chance (p = 0." in chance.sentence
     assert chance.sentence.endswith("this data set supports no velocity, do not show one.")
 
 

@@ -182,7 +182,7 @@ def test_what_is_no_draw_is_refused(simulated: AnnData) -> None:
         of(pair, (*pair, sizes_of(simulated)[0]), bases=())
     with pytest.raises(DataError, match="'unspliced of draw 1' has the shape"):
         of((pair[0], pair[1][:, 1:]))
-    with pytest.raises(DataError, match="sizes of draw 1 are no 150 sums"):
+    with pytest.raises(DataError, match="sizes of draw 1 are not 150 sums"):
         of((*pair, np.ones(3), np.ones(3)))
     negative = pair[1].copy()
     negative.data[0] = -1
