@@ -12,6 +12,7 @@ from splicedvae.dashboard.widgets import (
     file_shelf,
     file_source,
     file_summary,
+    minute,
     model_fit,
     prediction_form,
     progress,
@@ -35,6 +36,7 @@ def _page() -> None:
         contents = reading.contents(stored)
         found = model_fit.candidates(stored, contents)
         summary = file_summary.show(stored, contents, model_fit.best(found))
+        minute.show(stored, contents, summary, found)
         _next(stored, contents, summary, found)
 
 

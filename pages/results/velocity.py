@@ -14,7 +14,13 @@ from splicedvae._core.keys import Obs, Sources
 from splicedvae.dashboard import cache, cards, pages, theme
 from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.text import defuse, plain
-from splicedvae.dashboard.widgets import downloads, particles, result, save_figure
+from splicedvae.dashboard.widgets import (
+    downloads,
+    particles,
+    result,
+    save_figure,
+    velocity_verdict,
+)
 from splicedvae.report import FigureCall
 from splicedvae.runs import Run
 from splicedvae.views import stream_cautions
@@ -25,22 +31,6 @@ if TYPE_CHECKING:
 _DENSITIES: Final = {"sparse": 0.6, "medium": 1.0, "dense": 1.6}
 _PARTICLES: Final = "particles"
 _STYLES: Final = (views.STREAM, views.ARROWS, views.GRID, _PARTICLES)
-#: Color and icon of a verdict, shown with words that say the same.
-_SIGNS: Final[dict[str, tuple[cards.Color, str]]] = {
-    "refused": ("gray", ":material/block:"),
-    "do not show": ("red", ":material/warning:"),
-    "look closer": ("orange", ":material/help:"),
-    "trust": ("green", ":material/check:"),
-    "known": ("gray", ":material/info:"),
-    "not judged yet": ("gray", ":material/hourglass_empty:"),
-}
-#: Signs of the grounds of a verdict.
-_GROUNDS: Final = {
-    "against": ":material/remove_circle:",
-    "caution": ":material/error:",
-    "unknown": ":material/help:",
-    "for": ":material/add_circle:",
-}
 
 
 def _page() -> None:
@@ -151,7 +141,9 @@ def _worth(run: Run, picked: Sequence[str]) -> None:
             found = cache.cached(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             said = found.short if found.reasons else found.sentence
-            place.caption(f"{_SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}")
+            place.caption(
+                f"{velocity_verdict.SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}"
+            )
 
 
 def _grounds(run: Run, picked: Sequence[str]) -> None:
@@ -160,16 +152,10 @@ def _grounds(run: Run, picked: Sequence[str]) -> None:
         found = cache.cached(views.verdict, run, source)
         if not found.reasons:
             continue
-        color, icon = _SIGNS[found.answer]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{plain(Sources.LABELS.get(source, source))}**", width="content")
-            st.badge(found.answer, color=color, icon=icon)
-        st.markdown(
-            "\n".join(
-                f"- {_GROUNDS[ground.weight]} {plain(ground.sentence, 600)}"
-                for ground in found.reasons
-            )
-        )
+            velocity_verdict.badge(found.answer)
+        velocity_verdict.reasons((one.weight, one.sentence) for one in found.reasons)
 
 
 def _agreement(run: Run, picked: Sequence[str]) -> None:

@@ -31,11 +31,14 @@ class Contents:
         What the file says of its genes: its ``var``.
     gene_counts
         Total counts of each gene, shape (n_genes,).
+    times
+        Columns of ``obs`` that may hold the time of a cell.
     """
 
     summary: triage.DataSummary
     genes: pd.DataFrame
     gene_counts: NDArray[np.float64]
+    times: tuple[str, ...] = ()
 
 
 def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
@@ -92,7 +95,12 @@ def _stamp(stored: StoredFile) -> tuple[int, int]:
 def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str | None) -> Contents:
     result = _read(sha256, path, stamp)
     gene_counts = np.asarray(result.adata.X.sum(axis=0), dtype=np.float64).ravel()
-    return Contents(triage.inspect(result, cluster_key=cluster_key), result.adata.var, gene_counts)
+    return Contents(
+        triage.inspect(result, cluster_key=cluster_key),
+        result.adata.var,
+        gene_counts,
+        tuple(triage.time_candidates(result.adata)),
+    )
 
 
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)

@@ -1,6 +1,7 @@
 """Who works on a run: starting, stopping and resuming it, its progress and time left."""
 
 from splicedvae.jobs._estimate import Estimate, estimate, estimate_rest
+from splicedvae.jobs._triage import triage_file
 from splicedvae.jobs.control import reconcile, resume, start, stop
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "resume",
     "start",
     "stop",
+    "triage_file",
 ]

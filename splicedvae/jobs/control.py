@@ -178,12 +178,6 @@ def _may_begin_anew(folder: Path) -> bool:
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
     """Start the worker of a run, and a thread that waits for it so that no zombie is left."""
-    package_parent = str(Path(__file__).parents[2])
-    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        environment.setdefault(variable, str(available_threads()))
-    environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     with (folder / files.LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "splicedvae.pipeline.worker", str(folder)],
@@ -192,10 +186,21 @@ def _spawn(folder: Path) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=folder,
-            env=environment,
+            env=environment(),
         )
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
     return process
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that computes: this package, and as many threads."""
+    package_parent = str(Path(__file__).parents[2])
+    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        given.setdefault(variable, str(available_threads()))
+    given.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    return given
 
 
 def available_threads() -> int:

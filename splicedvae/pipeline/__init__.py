@@ -21,7 +21,7 @@ from splicedvae.pipeline._candidates import BEST, Candidate, candidates, compare
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.pipeline._storing import CardWords, store_run
 from splicedvae.pipeline._triage import KnownOrder, TriageResult, triage
-from splicedvae.pipeline.stability import Stability, velocity_stability
+from splicedvae.pipeline.stability import CHANGES, Stability, velocity_stability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEST",
+    "CHANGES",
     "Candidate",
     "CardWords",
     "KnownOrder",

@@ -1,7 +1,7 @@
 """What is in a file, and what can be done with it: facts, findings, a verdict."""
 
 from splicedvae._core.species import SpeciesGuess, guess_species
-from splicedvae.triage._columns import batch_candidates, cluster_candidates
+from splicedvae.triage._columns import batch_candidates, cluster_candidates, time_candidates
 from splicedvae.triage._findings import NOT_LOOKED_FOR
 from splicedvae.triage._summary import ClusterRow, DataSummary, Histogram, Quartiles, inspect
 from splicedvae.triage._verdict import FEW_GENES, Answer, ModelFit, Verdict, judge_with_model
@@ -22,4 +22,5 @@ __all__ = [
     "guess_species",
     "inspect",
     "judge_with_model",
+    "time_candidates",
 ]

@@ -1,6 +1,8 @@
-"""Which columns of ``obs`` group cells into clusters, and which into batches."""
+"""Which columns of ``obs`` hold clusters, which batches, and which the time of a cell."""
 
 from __future__ import annotations
+
+import re
 
 import pandas as pd
 from anndata import AnnData
@@ -45,6 +47,8 @@ _BATCHES = (
     "replicate",
     "SampleID",
 )
+#: Words in names of columns with the time of a cell.
+_TIMES = ("time", "hour", "day", "minute", "stage", "age", "dpf", "hpf")
 _FEWEST, _MOST = 2, 100
 
 
@@ -88,6 +92,33 @@ def batch_candidates(adata: AnnData) -> list[str]:
     return sorted(
         (name for name in found if name.lower() in order), key=lambda n: order.index(n.lower())
     )
+
+
+def time_candidates(adata: AnnData) -> list[str]:
+    """Columns of ``obs`` that could hold the time of a cell, such as hours of a time course.
+
+    Parameters
+    ----------
+    adata
+        Data; only ``obs`` is looked at.
+
+    Returns
+    -------
+    Names of columns whose name has a word for time and whose values are at least two different
+    numbers, or text of such, in the order of the file.
+    """
+    found = []
+    for name in map(str, adata.obs.columns):
+        words = re.split(r"[^a-z]+", name.lower())
+        if not any(word.rstrip("s") in _TIMES or word.endswith("time") for word in words):
+            continue
+        column = adata.obs[name]
+        if isinstance(column, pd.DataFrame):
+            continue
+        numbers = pd.to_numeric(column.astype(str), errors="coerce")
+        if numbers.notna().mean() > 0.5 and numbers.nunique(dropna=True) >= _FEWEST:
+            found.append(name)
+    return found
 
 
 def _rank(name: str) -> tuple[int, int]:
