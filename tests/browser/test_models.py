@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata
 import pytest
 from browser_pages import at_rest, ready
 from playwright.sync_api import Page, expect
@@ -30,27 +31,62 @@ def test_the_store_has_the_bundled_models(server, new_page: NewPage, look) -> No
         look(page, f"models-{width}-{scheme}")
 
 
-def test_human_blood_ends_in_do_not_show(server, new_page: NewPage, look, real_data: Path) -> None:
+def hidden(file: Path, folder: Path) -> Path:
+    """Write the cells of a file without their S/U."""
+    cells = anndata.read_h5ad(file)
+    out = folder / f"totals_{file.name}"
+    columns = [name for name in ("clusters", "hours") if name in cells.obs]
+    anndata.AnnData(X=cells.X, obs=cells.obs[columns].copy(), var=cells.var).write_h5ad(out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "judged"),
+    [
+        ("human_pbmc_400cells_totals_only.h5ad", False, "do not show"),
+        (
+            "human_myoblast_271cells_timecourse_pseudocounts_totals_only.h5ad",
+            False,
+            "do not show",
+        ),
+        ("mouse_pancreas_e15.h5ad", True, "look closer"),
+    ],
+)
+def test_totals_from_upload_to_verdict(
+    server,
+    new_page: NewPage,
+    look,
+    real_data: Path,
+    tmp_path: Path,
+    name: str,
+    fits: bool,
+    judged: str,
+) -> None:
     # High enough for the whole page: what is below the screen is not in a picture.
     page = new_page(1400, 2600)
     page.goto(f"{server.url}/data")
     ready(page)
-    file = real_data / "human_pbmc_400cells_totals_only.h5ad"
+    file = hidden(real_data / name, tmp_path)
     page.locator("input[type=file]").set_input_files(str(file))
     expect(page.get_by_role("heading", name=file.name)).to_be_visible(timeout=SLOW)
     ready(page)
     verdict = page.locator(".st-key-verdict")
-    expect(verdict.get_by_text("ratios differ between species")).to_be_visible(timeout=SLOW)
-    expect(verdict.get_by_text("The way on")).to_be_visible()
-    expect(page.get_by_text("No model here was trained for these cells")).to_be_visible()
-    expect(page.get_by_text("one-to-one orthologs of human and mouse").first).to_be_visible()
-    look(page, "file")
+    if fits:
+        expect(page.get_by_text("Proposed:")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("mouse-pancreas-e15-more-genes (mouse)").first).to_be_visible()
+    else:
+        expect(verdict.get_by_text("ratios differ between species")).to_be_visible(timeout=SLOW)
+        expect(verdict.get_by_text("The way on")).to_be_visible()
+        expect(page.get_by_text("No model here is made for these cells")).to_be_visible()
+        through = page.get_by_text("one-to-one orthologs of human and mouse")
+        expect(through.first).to_be_visible()
     page.get_by_role("button", name="Compare with its training cells").click()
-    expect(verdict.get_by_text(re.compile(r"novelty 0\.\d+; above"))).to_be_visible(timeout=SLOW)
+    words = r"novelty 0\.\d+, below" if fits else r"novelty 0\.\d+; above"
+    expect(verdict.get_by_text(re.compile(words))).to_be_visible(timeout=SLOW)
     at_rest(page)
+    look(page, "file")
     page.get_by_role("button", name="Predict with this model").click()
-    expect(page.get_by_text("do not show").first).to_be_visible(timeout=SLOW)
-    page.goto(re.sub(r"/(train|velocity)", "/velocity", page.url))
-    ready(page)
-    expect(page.get_by_text("do not show").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Velocity").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(judged).first).to_be_visible(timeout=SLOW)
+    at_rest(page)
     look(page, "velocity")
