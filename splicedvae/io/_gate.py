@@ -267,7 +267,7 @@ def _unknown_hdf5(file: h5py.File) -> str:
         )
     listed = ", ".join(shown(key, longest=40) for key in sorted(keys)[:5]) or "nothing"
     return (
-        f"it is an HDF5 file that holds {listed}; expected an AnnData (obs, var, X), loom "
+        f"it is an HDF5 file that holds {listed}, expected an AnnData (obs, var, X), loom "
         "or 10x matrix; write the counts as h5ad."
     )
 

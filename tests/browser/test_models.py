@@ -77,7 +77,7 @@ def test_totals_from_upload_to_verdict(
     else:
         expect(verdict.get_by_text("ratios differ between species")).to_be_visible(timeout=SLOW)
         expect(verdict.get_by_text("The way on")).to_be_visible()
-        expect(page.get_by_text("No model here is made for these cells")).to_be_visible()
+        expect(page.get_by_text("No model here was trained for these cells")).to_be_visible()
         through = page.get_by_text("one-to-one orthologs of human and mouse")
         expect(through.first).to_be_visible()
     page.get_by_role("button", name="Compare with its training cells").click()

@@ -92,7 +92,7 @@ def test_other_hdf5_files(tmp_path):
     path = tmp_path / "model.h5"
     with h5py.File(path, "w") as out:
         out["weights"] = np.zeros(3)
-    refused(path, "holds weights; an AnnData")
+    refused(path, "holds weights, expected an AnnData")
     with h5py.File(path, "w") as out:
         out.create_group("mod")
     refused(path, "MuData")

@@ -355,7 +355,7 @@ def test_nameless_and_numbered_genes_get_names_from_var(counts):
     counts.var_names = ["nan", "nan", *names[2:]]
     result = from_anndata(counts)
     assert list(result.adata.var_names[:3]) == ["ENSG00000000000", "ENSG00000000001", "Gene2"]
-    assert told(result, "2 genes had no name and took them from var gene_ids")
+    assert told(result, "2 genes had no name and read them from var gene_ids")
     counts.var_names = [str(i) for i in range(20)]
     counts.var["gene_symbols"] = pd.Categorical(names)
     result = from_anndata(counts)
