@@ -378,7 +378,7 @@ def test_content_counts_rather_than_the_name(tmp_path, counts):
     (tmp_path / "cells.h5ad").rename(tmp_path / "cells.loom")
     result = read(tmp_path / "cells.loom")
     check_equal(result, counts)
-    assert any("ends in .loom but it is h5ad" in note for note in result.notes)
+    assert any("ends in .loom, but it is h5ad" in note for note in result.notes)
 
 
 def test_digest_of_a_folder_follows_content_and_not_order(tmp_path):

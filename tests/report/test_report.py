@@ -200,7 +200,7 @@ def test_a_prediction_without_measured_counts_is_reported(predicted: Run, folder
         views.ratio_density(predicted, Sources.SPLICEDVAE)
     first, second = command_line(predicted).split("\n")
     assert parsed(first)["data"].name == "totals only.h5ad"
-    assert parsed(first)["run"] == "trained"
+    assert parsed(first)["name"] == "trained"
     assert parsed(second)["data"] == parsed(first)["out"]
 
 
@@ -269,7 +269,7 @@ def test_the_command_of_a_report_asks_for_the_same_run(
     asked = parsed(command)
     assert asked["data"] == Path("cells.h5ad")
     for name, value in config.to_dict().items():
-        if name in {"data", "data_sha256", "kind", "model_run", "velocity"}:
+        if name in {"data", "data_sha256", "kind", "model_run", "orthologs", "velocity"}:
             continue
         understood = asked[name] or None if name in {"cluster_key", "n_top_genes"} else asked[name]
         if name == "transitions":

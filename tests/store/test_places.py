@@ -31,7 +31,7 @@ def test_a_folder_is_added_found_and_removed(store: Path, made: StoredModel) -> 
     models.remove_model(made.name)
     assert models.list_models() == []
     assert not list(store.iterdir())
-    with pytest.raises(StoreError, match="There is no model"):
+    with pytest.raises(StoreError, match="There is no added model"):
         models.remove_model(made.name)
 
 
@@ -130,7 +130,7 @@ def test_what_is_no_model_is_refused(store: Path, tmp_path: Path) -> None:
     for source, said in (
         (tmp_path / "letter.zip", "damaged"),
         (tmp_path / "nothing", "no model at"),
-        (tmp_path, "no stored model"),
+        (tmp_path, "not a stored model"),
     ):
         with pytest.raises(StoreError, match=said):
             models.add_model(source)
