@@ -110,7 +110,12 @@ from splicedvae.views._two_runs import (
     compared_settings,
 )
 from splicedvae.views._verdicts import Verdict, verdict
-from splicedvae.views.cautions import reading_cautions, run_cautions, stream_cautions
+from splicedvae.views.cautions import (
+    known_cells,
+    reading_cautions,
+    run_cautions,
+    stream_cautions,
+)
 from splicedvae.views.reproduce import command_line, python_call
 
 __all__ = [
@@ -175,6 +180,7 @@ __all__ = [
     "gene_time_figure",
     "interval_figure",
     "judged_cells",
+    "known_cells",
     "latent_figure",
     "latent_maps",
     "map_choices",

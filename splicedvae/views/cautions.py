@@ -119,9 +119,27 @@ def reading_cautions(run: Run) -> list[str]:
     return [_cells(run), SMOOTHNESS]
 
 
+def known_cells(run: Run) -> str | None:
+    """Return what a prediction says of cells that its model was trained on.
+
+    Parameters
+    ----------
+    run
+        A run of kind ``"predict"``.
+
+    Returns
+    -------
+    A sentence, or None where no cell is known to the model.
+    """
+    return next((note for note in run.notes if note.code == "cells-known-to-model"), None)
+
+
 def _cells(run: Run) -> str:
     cells = run.predictions
     if Obs.SPLIT not in cells.obs:
+        known = known_cells(run)
+        if known is not None:
+            return known
         return (
             f"None of the {cells.n_obs:,} cells was used in training; the models were "
             "trained on other data."

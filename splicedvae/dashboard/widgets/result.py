@@ -185,6 +185,8 @@ def headline(run: Run) -> None:
 def _held_out_words(run: Run) -> str:
     obs = run.predictions.obs
     if Obs.SPLIT not in obs:
+        if views.known_cells(run) is not None:
+            return "some of them known to the model from its training"
         return "none of them used in training"
     return f"{int((obs[Obs.SPLIT].astype(str) == Split.HELD_OUT).sum()):,} cells held out"
 
