@@ -387,7 +387,11 @@ def _of_halves(facts: VelocityFacts) -> tuple[Reason, ...]:
     told += f", among {facts.n_judged:,} cells"
     if facts.halves_genes < MIN_HALVES:
         return (Reason("caution", "two halves hardly agree", f"{told}. It is mostly noise."),)
-    return (Reason("for", f"split-half cosine {facts.halves_genes:z.2f}", f"{told}."),)
+    # The words are shown with the embedding, so its number comes first.
+    short = f"split-half cosine {facts.halves_genes:z.2f} in gene space"
+    if np.isfinite(facts.halves_map):
+        short = f"split-half cosine {facts.halves_map:z.2f} (gene space {facts.halves_genes:z.2f})"
+    return (Reason("for", short, f"{told}."),)
 
 
 def _of_direction(facts: VelocityFacts) -> Reason | None:

@@ -95,7 +95,7 @@ def test_a_map_that_nothing_could_be_judged_on_is_no_ground_against() -> None:
 
 def test_the_measured_velocity_is_judged_by_its_halves_and_its_evidence() -> None:
     measured = replace(GOOD, origin="measured", novelty=np.nan, trained=None)
-    assert judge_velocity(measured).short == "trust: split-half cosine 0.40"
+    assert judge_velocity(measured).short == "trust: split-half cosine 0.70 (gene space 0.40)"
     assert judge_velocity(replace(measured, halves_genes=0.01)).answer == "look closer"
     assert judge_velocity(replace(measured, evidence_p=0.5)).answer == "do not show"
     assert judge_velocity(replace(measured, evidence_p=np.nan)).answer == "look closer"
