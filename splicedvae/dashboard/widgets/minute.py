@@ -167,4 +167,4 @@ def _stability(table: pd.DataFrame) -> None:
             alt.Tooltip("cosine:Q", title="cosine", format=".2f"),
         ],
     )
-    st.altair_chart(chart.properties(height=150), key="stability")
+    st.altair_chart(chart.properties(height=alt.Step(38)), key="stability")
