@@ -59,7 +59,7 @@ def report(table: pd.DataFrame, command: str) -> str:
         f"{stability.MIN_STABLE} of which `splicedvae triage` warns.",
         "",
         "| kind | sets | " + " | ".join(stability.CHANGES.values()) + " | any below |",
-        "| --- | --- | " + "--- | " * (len(stability.CHANGES) + 1),
+        "| --- | --- |" + " --- |" * (len(stability.CHANGES) + 1),
     ]
     order = sorted(table["kind"].unique(), key=lambda kind: (kind not in WITH, kind))
     for kind in order:
