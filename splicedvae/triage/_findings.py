@@ -317,9 +317,14 @@ def _batches(summary: DataSummary, obs: pd.DataFrame) -> Iterator[Doubt]:
     if summary.batch_key is None:
         return
     batches = obs[summary.batch_key]
+    advice = (
+        "name it as batch key when training"
+        if summary.has_measured_layers
+        else "arrows between batches show the batches"
+    )
     yield Doubt(
         f"The cells come from {batches.nunique():,} batches (obs column "
-        f"{shown(summary.batch_key)}): name it as batch key when training.",
+        f"{shown(summary.batch_key)}): {advice}.",
         "remark",
     )
     missing = sum(label is None for label in label_texts(batches))
