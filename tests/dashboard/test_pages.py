@@ -248,7 +248,7 @@ def test_an_unreadable_run_is_left_out_and_told(runs_folder: Path) -> None:
 def test_an_address_that_means_nothing_is_told(runs_folder: Path, query: dict[str, str]) -> None:
     app = open_page(VELOCITY, **query)
     (remark,) = [
-        item.value for item in app.warning if "ignored" in item.value or "usual" in item.value
+        item.value for item in app.warning if "ignored" in item.value or "default is shown" in item.value
     ]
     assert "![x](http" not in remark
 
@@ -256,7 +256,7 @@ def test_an_address_that_means_nothing_is_told(runs_folder: Path, query: dict[st
 def test_a_coverage_of_the_address_that_means_nothing_is_told(runs_folder: Path) -> None:
     app = open_page(RESULTS["diagnostics"], coverage="-1")
     assert len(app.warning) == 1, told(app)
-    assert "usual" in app.warning[0].value
+    assert "default is shown" in app.warning[0].value
 
 
 def test_whole_clusters_are_selected_and_cleared(runs_folder: Path) -> None:

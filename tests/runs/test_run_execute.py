@@ -427,7 +427,7 @@ def test_strange_cells_are_told_of_and_brought_back(finished_run: Run, tmp_path:
     )
     run = execute(config, tmp_path / "run")
     assert any("out of distribution" in note and "do not trust" in note for note in run.notes)
-    with pytest.raises(RunError, match=r"out-of-distribution.*intervals hold too few counts"):
+    with pytest.raises(RunError, match=r"out of distribution.*intervals hold too few counts"):
         ratio_intervals(run, np.arange(5), n_samples=4)
     _, notes = evaluate_on(finished_run, io.read(file))
     assert any("out of distribution" in note for note in notes)
