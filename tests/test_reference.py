@@ -22,6 +22,7 @@ PACKAGES = (
     "plotting",
     "report",
     "runs",
+    "store",
     "triage",
     "velocity",
 )
