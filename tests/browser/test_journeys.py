@@ -138,7 +138,7 @@ def test_values_of_the_address_that_mean_nothing_are_told(server, new_page: NewP
     ready(page)
     said = page.get_by_test_id("stAlert").all_inner_texts()
     assert len(said) >= 4, said
-    assert sum("ignored" in text or "usual" in text for text in said) >= 4, said
+    assert sum("ignored" in text or "default is shown" in text for text in said) >= 4, said
     assert page.get_by_test_id("stException").count() == 0
     assert len(traces(page, "streams")) > 3
 

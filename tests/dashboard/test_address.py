@@ -104,7 +104,7 @@ def test_a_control_of_the_address_that_means_nothing_is_told(
 ) -> None:
     app = open_page(page, run="demo", **{name: "![x](http://h/p)"})
     (said,) = warnings_of(app)
-    assert "usual" in said
+    assert "default is shown" in said
     assert "![x](http" not in said
 
 
@@ -130,7 +130,7 @@ def test_clusters_of_a_file_are_part_of_the_link(runs_folder: Path, tmp_path: Pa
     assert app.selectbox(key="clusters").value == "sorted"
     assert not warnings_of(app)
     (said,) = warnings_of(open_page(DATA, data=stored.id, clusters="nothing"))
-    assert "usual" in said
+    assert "default is shown" in said
 
 
 def test_the_list_of_runs_is_found_and_sorted_by_a_link(
@@ -142,7 +142,7 @@ def test_the_list_of_runs_is_found_and_sorted_by_a_link(
     assert app.segmented_control(key="order-runs").value == "name"
     assert any("No run has this" in str(item.value) for item in app.caption)
     (said,) = warnings_of(open_page(TRAIN, **{"order-runs": "luck"}))
-    assert "usual" in said
+    assert "default is shown" in said
 
 
 def test_the_link_to_copy_leads_to_the_same_view(runs_folder: Path) -> None:

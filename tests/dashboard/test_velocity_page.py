@@ -67,7 +67,7 @@ def drawn(app: AppTest) -> list[str]:
 
 def test_styles_and_maps_stand_in_the_address(run_id: str) -> None:
     app = open_page(run=run_id, style="grid", basis="each model's own", density="sparse")
-    assert not app.warning or "usual" not in app.warning[0].value
+    assert not app.warning or "default is shown" not in app.warning[0].value
     said = told(app)
     assert "Positions in different embeddings cannot be compared" in said
     assert "the cosine to the measured velocity is" in said
@@ -109,4 +109,4 @@ def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
 
 def test_values_of_the_address_that_mean_nothing_are_told(run_id: str) -> None:
     app = open_page(run=run_id, style="comic", basis="<b>")
-    assert sum("usual" in item.value for item in app.warning) == 2
+    assert sum("default is shown" in item.value for item in app.warning) == 2
