@@ -122,7 +122,7 @@ def test_train_writes_a_run_and_nothing_but_json_to_stdout(trained: Trained, cel
 
 def test_every_setting_of_a_run_can_be_given_to_train(command: Command) -> None:
     told = command("train", "--help").stdout.replace("\n", "")
-    elsewhere = {"kind", "data", "data_sha256", "velocity", "model_run"}
+    elsewhere = {"kind", "data", "data_sha256", "velocity", "model_run", "orthologs"}
     for item in dataclasses.fields(RunConfig):
         if item.name not in elsewhere:
             assert f"--{item.name.replace('_', '-')}" in told, item.name

@@ -29,7 +29,7 @@ def open_page(page: str, **query: str) -> AppTest:
 
 
 def warnings_of(app: AppTest) -> list[str]:
-    return [str(item.value) for item in app.warning if "address" in item.value]
+    return [str(item.value) for item in app.warning if "default is shown" in item.value]
 
 
 def asked(app: AppTest, name: str) -> list[str]:
