@@ -153,7 +153,7 @@ def test_few_cells_trained_cells_and_no_cells_are_told(run: Run, scores: Selecti
     assert trained.metrics is None
     assert any("were used in training" in said for said in trained.cautions)
     assert any("no RMSE" in said for said in views.summarise_selection(run, few, None).cautions)
-    with pytest.raises(DataError, match="No cell"):
+    with pytest.raises(DataError, match="encloses no cell"):
         views.summarise_selection(run, np.zeros(len(obs), dtype=bool), scores)
 
 

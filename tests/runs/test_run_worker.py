@@ -232,8 +232,8 @@ def test_id_from_a_url_finds_runs_alone(name: str) -> None:
 def test_what_is_no_run_is_left_out_of_the_list(own_runs_folder: Path) -> None:
     (own_runs_folder / "abc").mkdir(parents=True)
     (own_runs_folder / ".trash-1").mkdir()
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="is not listed"):
         assert list_runs() == []
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="is not listed"):
         assert reconcile() == []
     assert [item.name for item in own_runs_folder.iterdir() if item.is_dir()] == ["abc"]

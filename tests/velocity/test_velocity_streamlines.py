@@ -135,5 +135,5 @@ def test_wrong_requests() -> None:
         with pytest.raises(SplicedVAEError, match=name):
             vl.streamlines(adata, **{name: 0.0})
     adata.obsm["X_umap"][:, 1] = 1.0
-    with pytest.raises(DataError, match="plane"):
+    with pytest.raises(DataError, match="two-dimensional"):
         vl.streamlines(adata)
