@@ -81,7 +81,7 @@ def test_the_best_model_is_proposed_with_its_reasons(
     ("words", "said"),
     [
         (["show", "nothing"], "no model 'nothing'"),
-        (["remove", "nothing"], "no model 'nothing'"),
+        (["remove", "nothing"], "no added model 'nothing'"),
         (["add", "nothing.zip"], "no model at"),
         (["remove", "../x"], "is not a valid model name"),
     ],

@@ -97,10 +97,10 @@ def test_genes_that_are_only_numbered_train_and_are_known_in_their_file_alone(
     adata.var = pd.DataFrame(index=[str(place) for place in range(adata.n_vars)])
     run = run_on(adata, tmp_path)
     assert run.status.state == "finished"
-    assert any("only numbered" in note for note in run.notes)
+    assert any("numbered, not named" in note for note in run.notes)
     other = io.from_anndata(adata[:, ::-1].copy()).adata
     other.var_names = adata.var_names
-    with pytest.raises(GenesError, match="only numbered"):
+    with pytest.raises(GenesError, match="numbered, not named"):
         run.model().reconstruct(other)
 
 
