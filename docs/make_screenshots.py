@@ -148,7 +148,7 @@ def main() -> None:
         page.wait_for_timeout(5000)
         save(page, "train", 1100)
         page.get_by_role("button", name="Stop …").click()
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop", exact=True).click()
         page.get_by_text("This run was stopped").wait_for(timeout=WAIT)
         browser.close()
 

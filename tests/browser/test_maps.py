@@ -69,7 +69,7 @@ def draw(page: Page, corners: list[tuple[float, float]]) -> None:
 
 
 def selected_of(page: Page) -> tuple[int, int]:
-    said = page.locator(".st-key-selection").get_by_text("cells selected")
+    said = page.locator(".st-key-selection").get_by_text("cells selected").first
     expect(said).to_be_visible(timeout=SLOW)
     found = re.search(r"([\d,]+) of ([\d,]+) cells selected", said.inner_text())
     assert found

@@ -76,7 +76,7 @@ def test_a_prediction_opens_its_streams_while_it_is_running(cells_file: Path, fo
         assert "Still running" in said
         assert "sampling velocities from the posterior" in said
         assert "evaluating against the measured counts" not in said
-        assert "not judged yet" not in said
+        assert "not evaluated yet" not in said
         assert len(app.get("plotly_chart")) == 1
         assert not [key for key in (item.key for item in app.segmented_control) if key == "basis"]
         assert not app.get("download_button") or "Report" not in str(app.get("download_button"))
@@ -109,7 +109,7 @@ def test_a_training_shows_its_streams_unjudged(cells_file: Path) -> None:
         app = open_page(VELOCITY, run=run.id)
         said = told(app)
         assert not app.error, said
-        assert "not judged yet" in said
+        assert "not evaluated yet" in said
         assert "They are not evaluated yet" in said
         assert "comparing velocities among held-out cells" in said
         assert "is still running" in said
@@ -119,5 +119,5 @@ def test_a_training_shows_its_streams_unjudged(cells_file: Path) -> None:
         process.resume()
     wait_until(lambda: run.status.is_final, "the end of the run")
     said = told(app.run())
-    assert "not judged yet" not in said
+    assert "not evaluated yet" not in said
     assert "Cosine to the measured velocity among held-out cells" in said
