@@ -1,6 +1,6 @@
 """What the bundled models are worth on files with total counts only: an honest table.
 
-    python benchmarks/models.py --data ../shared/data --out /tmp/models
+    python benchmarks/models.py --data ../shared/data --out models
 
 asks the bundled model that fits best about each file, exactly as the page and `splicedvae` do: a
 human PBMC file, a human myoblast time course (both without S/U, another species and tissue), mouse

@@ -248,7 +248,9 @@ def test_an_unreadable_run_is_left_out_and_told(runs_folder: Path) -> None:
 def test_an_address_that_means_nothing_is_told(runs_folder: Path, query: dict[str, str]) -> None:
     app = open_page(VELOCITY, **query)
     (remark,) = [
-        item.value for item in app.warning if "ignored" in item.value or "default is shown" in item.value
+        item.value
+        for item in app.warning
+        if "ignored" in item.value or "default is shown" in item.value
     ]
     assert "![x](http" not in remark
 
