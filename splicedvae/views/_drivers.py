@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 ALL_CELLS: Final = "all cells"
 #: Mass of roots or ends that a cluster holds to be named for it.
 _MUCH: Final = 0.25
-_LACKING: Final = (
-    "This run was made by an earlier version, which did not compute {what}: train or predict again."
-)
 #: Columns of `driver_table` in addition to the gene.
 SKILL: Final = "skill on held-out cells"
+
+
+def _lacking(run: Run, what: str) -> DataError:
+    """Say why a run has not computed something."""
+    if not run.status.is_final:
+        return DataError(f"This run has not computed {what} yet: wait until it has finished.")
+    return DataError(
+        f"This run was made by an earlier version, which did not compute {what}: train or predict "
+        "again."
+    )
 
 
 def driver_groups(run: Run, source: str) -> tuple[str, ...]:
@@ -45,7 +52,7 @@ def driver_groups(run: Run, source: str) -> tuple[str, ...]:
     """
     result = run.velocity(source)
     if Var.VELOCITY_SHARE not in result.var:
-        raise DataError(_LACKING.format(what="driver genes"))
+        raise _lacking(run, "driver genes")
     clusters = result.uns.get(Uns.ROOT, {}).get(Uns.DRIVERS)
     known = [] if clusters is None else list(dict.fromkeys(clusters["group"].astype(str)))
     return (ALL_CELLS, *known)
@@ -139,7 +146,7 @@ def time_table(run: Run, source: str) -> pd.DataFrame:
     """
     obs = run.velocity(source).obs
     if Obs.PSEUDOTIME not in obs:
-        raise DataError(_LACKING.format(what="start, end and time of a velocity"))
+        raise _lacking(run, "start, end and time of a velocity")
     key = cluster_key(run)
     groups = (
         pd.Series(ALL_CELLS, index=obs.index)

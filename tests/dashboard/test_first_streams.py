@@ -113,6 +113,9 @@ def test_a_training_shows_its_streams_unjudged(cells_file: Path) -> None:
         assert "They are not evaluated yet" in said
         assert "comparing velocities among held-out cells" in said
         assert "is still running" in said
+        captions = "\n".join(str(item.value) for item in app.caption)
+        assert "has not computed driver genes yet" in captions
+        assert "earlier version" not in captions
         assert "no measured spliced and unspliced counts" not in said
         assert len(app.get("plotly_chart")) == 1
     finally:
