@@ -91,6 +91,6 @@ def test_totals_from_upload_to_verdict(
     at_rest(page)
     if fits:
         # The weights were trained on these very cells, which the page must not hide.
-        expect(page.get_by_text("names of cells that the model was trained on")).to_be_visible()
+        expect(page.get_by_text("have the names of training cells of the model")).to_be_visible()
         expect(page.get_by_text("None of the 591 cells was used")).to_have_count(0)
     look(page, "velocity")
