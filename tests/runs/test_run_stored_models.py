@@ -55,7 +55,10 @@ def test_a_stored_model_answers_as_its_run(
     codes = {note.code for note in run.notes}
     assert {"model-stored", "cells-known-to-model", "evaluation-left-out"} <= codes
     assert run.provenance["model"]["model_sha256"] == stored.digest
-    assert any("have the names of training cells of the model" in said for said in views.stream_cautions(run))
+    assert any(
+        "have the names of training cells of the model" in said
+        for said in views.stream_cautions(run)
+    )
     assert not any("None of the" in said for said in views.stream_cautions(run))
     assert stored.card.to_json() == run.provenance["model"]["model_card"]
     facts = velocity_facts(run, Sources.SPLICEDVAE)
