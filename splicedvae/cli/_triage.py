@@ -77,17 +77,13 @@ def triage(
     splicedvae triage timecourse.h5ad --model run --time-key hours --json | jq .answer
     """
     from splicedvae import io, pipeline
-    from splicedvae import triage as triage_package
 
     result = io.read(data)
     predictor = None
     with stderr().status("reading") as status, quiet_models():
         if not result.has_measured_layers:
             status.update("comparing the cells with the training cells")
-            species = triage_package.inspect(result, cluster_key=cluster_key).species
-            predictor = pipeline.compared(
-                model or pipeline.BEST, result.adata, species, batch_key=batch_key
-            )
+            predictor = pipeline.compared(model or pipeline.BEST, result.adata, batch_key=batch_key)
         found = pipeline.triage(
             result,
             predictor=predictor,

@@ -190,6 +190,11 @@ def fit_of(
     )
 
 
+def species_of(var: pd.DataFrame) -> SpeciesGuess:
+    """Guess the species of some genes from their names and identifiers."""
+    return guess_species(list(var.index), GeneIdentity.of(var).identifiers)
+
+
 def orthologs_between(data: str | None, model: str | None) -> Orthologs | None:
     """Return between which species genes are mapped; None where they are not.
 
@@ -224,7 +229,7 @@ def orthologs_asked(asked: str | None, known: TrainedOn, var: pd.DataFrame) -> O
         return None
     data = asked
     if asked == AUTO:
-        guess = guess_species(list(var.index), GeneIdentity.of(var).identifiers)
+        guess = species_of(var)
         if guess.sure is None:
             raise GenesError(
                 f"The species of the data cannot be inferred from its genes ({guess.how}): "
@@ -284,15 +289,11 @@ def novelty(
     RunError
         If no model of the run has a record of its training cells.
     """
-    from splicedvae.pipeline._prediction import totals_only
+    from splicedvae.pipeline._prediction import totals_for
 
     model = source.model()
-    wanted = model.registry_["setup_args"]["batch_key"]
     aligned, _ = model.align(adata, orthologs=orthologs)
-    totals = totals_only(aligned, batch_key if wanted is not None else None)
-    if wanted is not None and batch_key is not None and wanted != batch_key:
-        totals.obs[wanted] = totals.obs[batch_key]
-    value = model.get_novelty(totals)
+    value = model.get_novelty(totals_for(model, aligned, batch_key))
     if not np.isfinite(value):
         raise RunError(
             f"The model of {source.name!r} has no components to compare cells with: train "

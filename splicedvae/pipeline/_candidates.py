@@ -14,7 +14,13 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae._core.errors import SplicedVAEError
-from splicedvae.pipeline._asking import fit_of, novelty, orthologs_between, trained_on
+from splicedvae.pipeline._asking import (
+    fit_of,
+    novelty,
+    orthologs_between,
+    species_of,
+    trained_on,
+)
 from splicedvae.runs.answering import ModelSource, model_sources, open_models
 from splicedvae.triage import ModelFit, SpeciesGuess
 
@@ -100,7 +106,11 @@ def candidates(
 
 
 def compared(
-    name: str, adata: AnnData, species: SpeciesGuess, *, batch_key: str | None = None
+    name: str,
+    adata: AnnData,
+    species: SpeciesGuess | None = None,
+    *,
+    batch_key: str | None = None,
 ) -> Candidate | None:
     """Return the model of a name, or the one that fits best, with the novelty of the cells.
 
@@ -111,7 +121,7 @@ def compared(
     adata
         Cells x genes with totals in ``X``.
     species
-        Of the cells, from `splicedvae.triage.guess_species`.
+        Of the cells, where it is known; None guesses it from the genes.
     batch_key
         Column of ``obs`` with batches, if the model was trained with batches.
 
@@ -134,6 +144,7 @@ def compared(
         run = sources[0].run
         if run is not None:
             run.need_finished("a finished run is needed")
+    species = species_of(adata.var) if species is None else species
     gene_counts = np.asarray(adata.X.sum(axis=0), dtype=np.float64).ravel()
     if sources is not None:
         fit = fit_of(trained_on(sources[0]), adata.var, species, gene_counts=gene_counts)

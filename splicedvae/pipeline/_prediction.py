@@ -58,6 +58,15 @@ def totals_only(adata: AnnData, batch_key: str | None = None) -> AnnData:
     return AnnData(X=counts(adata.X), obs=obs, var=GeneIdentity.of(adata.var).frame())
 
 
+def totals_for(model: SplicedVAE, adata: AnnData, batch_key: str | None = None) -> AnnData:
+    """Return the totals with batches under the name that a model knows, if it knows any."""
+    wanted = model.registry_["setup_args"]["batch_key"]
+    totals = totals_only(adata, batch_key if wanted is not None else None)
+    if wanted is not None and batch_key is not None and wanted != batch_key:
+        totals.obs[wanted] = totals.obs[batch_key]
+    return totals
+
+
 def ratio_of(
     model: SplicedVAE, totals: AnnData, adaptation: Adaptation | None = None
 ) -> NDArray[np.float32]:

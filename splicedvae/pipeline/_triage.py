@@ -44,8 +44,9 @@ from splicedvae.pipeline.stability import (
     share_kept,
     velocity_stability,
 )
+from splicedvae.runs.files import plain
 from splicedvae.triage import DataSummary, ModelFit, inspect, judge_with_model
-from splicedvae.velocity import VelocitySettings, driver_genes, prepare
+from splicedvae.velocity import VelocitySettings, driver_genes
 
 #: Cells that are looked at, at most.
 MAX_CELLS: Final = 2000
@@ -125,15 +126,10 @@ class TriageResult:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain numbers, texts, lists and dictionaries, ready for JSON."""
 
-        def rows(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-            if table is None:
-                return None
-            return [
-                {str(key): _plain(value) for key, value in row.items()}
-                for row in table.to_dict(orient="records")
-            ]
+        def rows(table: pd.DataFrame | None) -> list[Any] | None:
+            return None if table is None else table.to_dict(orient="records")
 
-        return {
+        found = {
             "answer": self.verdict.answer,
             "reasons": [dataclasses.asdict(reason) for reason in self.verdict.reasons],
             "next_step": self.next_step,
@@ -142,17 +138,17 @@ class TriageResult:
             "genes_found": None if self.fit is None else self.fit.n_found,
             "genes_of_model": None if self.fit is None else self.fit.n_genes,
             "novelty": None if self.fit is None else self.fit.novelty,
-            "share_of_counts": _plain(self.share_of_counts),
+            "share_of_counts": self.share_of_counts,
             "cells_used": self.n_cells,
             "stability": rows(self.stability),
-            "known_orders": [
-                {key: _plain(value) for key, value in vars(order).items()} for order in self.orders
-            ],
+            "known_orders": [vars(order) for order in self.orders],
             "driver_genes": rows(self.drivers),
             "notes": [str(note) for note in self.notes],
             "asked": self.asked,
             "file": self.summary.to_dict(),
         }
+        made: dict[str, Any] = plain(found)
+        return made
 
 
 def triage(
@@ -211,17 +207,16 @@ def triage(
         "root": root,
         "seed": seed,
     }
-    known = _known(result.adata, summary.cluster_key, time_key, root)
+    time = _known(result.adata, summary.cluster_key, time_key, root)
     refusal = _refused(summary, predictor)
     if refusal is not None:
         return dataclasses.replace(refusal, asked=asked)
     rows, notes = _some(result.adata.n_obs, seed)
     cells = result.adata[rows].copy()
-    if time_key is not None:
-        known = dataclasses.replace(known, time=known.time[rows])
     facts: dict[str, Any] = {}
     if summary.has_measured_layers:
         origin: Origin = "measured"
+        predictor = None
         used = _bare(cells, summary.cluster_key)
         halves = halves_of_measured(used)
     else:
@@ -252,7 +247,7 @@ def triage(
             notes=tuple(notes),
             asked=asked,
         )
-    orders = _orders(stable, known, root, time_key, say)
+    orders = _orders(stable, None if time is None else time[rows], root, time_key, say)
     found = effective_genes(shares_of(stable.result))
     verdict = judge_velocity(
         VelocityFacts(
@@ -263,7 +258,7 @@ def triage(
             **facts,
         ),
         (
-            *_of_species(predictor, origin),
+            *_of_species(predictor),
             *_of_stability(stable.table),
             *(_of_order(order) for order in orders),
         ),
@@ -275,9 +270,9 @@ def triage(
         verdict,
         _next_step(verdict.answer, origin, predictor),
         origin=origin,
-        model=None if origin == "measured" or predictor is None else predictor.source.name,
-        fit=None if origin == "measured" or predictor is None else predictor.fit,
-        share_of_counts=float("nan") if origin == "measured" else _share(cells, used),
+        model=None if predictor is None else predictor.source.name,
+        fit=None if predictor is None else predictor.fit,
+        share_of_counts=float("nan") if predictor is None else _share(cells, used),
         n_cells=used.n_obs,
         stability=stable.table,
         orders=tuple(orders),
@@ -290,15 +285,10 @@ def triage(
 # What is known of the cells without their velocity ------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Known:
-    time: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-
-
 def _known(
     cells: AnnData, cluster_key: str | None, time_key: str | None, root: str | None
-) -> _Known:
-    """Check what the person named before any work."""
+) -> NDArray[np.float64] | None:
+    """Check what the person named before any work; return the times, if there are any."""
     if root is not None:
         if cluster_key is None:
             raise DataError(
@@ -313,7 +303,7 @@ def _known(
                 f"choose one of its groups ({some})."
             )
     if time_key is None:
-        return _Known()
+        return None
     if time_key not in cells.obs:
         some = ", ".join(str(column) for column in list(cells.obs)[:8]) or "none"
         raise DataError(
@@ -325,23 +315,23 @@ def _known(
             f"The obs column {time_key!r} holds fewer than two different numbers, expected "
             "times: name a column with hours, days or another number that grows with time."
         )
-    return _Known(time)
+    return time
 
 
 def _orders(
     stable: Stability,
-    known: _Known,
+    time: NDArray[np.float64] | None,
     root: str | None,
     time_key: str | None,
     say: Callable[[str], None],
 ) -> list[KnownOrder]:
     orders = []
-    if time_key is not None:
-        orders.append(_order(f"time in obs column {time_key!r}", stable, known.time))
+    if time is not None:
+        orders.append(_order(f"time in obs column {time_key!r}", stable, time))
     if root is not None:
         say(f"pseudotime of expression from {root}")
-        time = _expression_pseudotime(stable.result, root)
-        orders.append(_order(f"pseudotime of expression from {root!r}", stable, time))
+        order = _expression_pseudotime(stable.result, root)
+        orders.append(_order(f"pseudotime of expression from {root!r}", stable, order))
     return orders
 
 
@@ -409,13 +399,9 @@ def _predicted(
     """Predict the layers; and again from each half of the total counts."""
     model = predictor.source.model()
     pair = orthologs_between(predictor.fit.file_species, predictor.fit.model_species)
-    wanted = model.registry_["setup_args"]["batch_key"]
-    totals = _prediction.totals_only(cells, batch_key)
-    if wanted is not None and batch_key is not None and wanted not in totals.obs:
-        totals.obs[wanted] = totals.obs[batch_key]
-    for name in (Obsm.UMAP,):
-        if name in cells.obsm:
-            totals.obsm[name] = cells.obsm[name]
+    totals = _prediction.totals_for(model, cells, batch_key)
+    if Obsm.UMAP in cells.obsm:
+        totals.obsm[Obsm.UMAP] = cells.obsm[Obsm.UMAP]
     if cluster_key is not None:
         totals.obs[cluster_key] = cells.obs[cluster_key].to_numpy()
     predicted = model.reconstruct(totals, orthologs=pair)
@@ -456,9 +442,8 @@ def _evidence(
     notes: list[str],
 ) -> dict[str, float]:
     """Test whether measured counts carry a velocity, and take the agreement of two halves."""
-    ground = prepare(used, settings=settings, keep_umap=True)
     batches = None if batch_key is None else list(cells.obs[batch_key].astype(str))
-    table, told = _velocities.evidence(used, ground, settings, batches=batches, seed=seed)
+    table, told = _velocities.evidence(used, stable.ground, settings, batches=batches, seed=seed)
     notes += told
     found = {} if not len(table) else dict(zip(table["metric"], table["value"], strict=True))
     depth = stable.table[stable.table["change"] == "depth"]
@@ -470,9 +455,9 @@ def _evidence(
     }
 
 
-def _of_species(predictor: Candidate | None, origin: Origin) -> list[Reason]:
+def _of_species(predictor: Candidate | None) -> list[Reason]:
     """Say that the model is of another species, where it is."""
-    if predictor is None or origin == "measured" or not predictor.fit.other_species:
+    if predictor is None or not predictor.fit.other_species:
         return []
     fit = predictor.fit
     told = (
@@ -573,10 +558,3 @@ def _next_step(answer: Answer, origin: Origin, predictor: Candidate | None) -> s
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a number that JSON can hold: None for what is missing."""
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value

@@ -48,6 +48,8 @@ class Stability:
 
     Attributes
     ----------
+    ground
+        The prepared cells: genes, neighbors and embedding that both velocities share.
     result
         The velocity, as from `splicedvae.velocity.compute_velocity`.
     permuted
@@ -59,6 +61,7 @@ class Stability:
         spread), missing where they are not known, and ``note`` (why there is none).
     """
 
+    ground: AnnData
     result: AnnData
     permuted: AnnData | None
     table: pd.DataFrame
@@ -126,7 +129,9 @@ def velocity_stability(
             }
         )
     permuted = base[Sources.SHUFFLED]
-    return Stability(result, None if isinstance(permuted, str) else permuted, pd.DataFrame(rows))
+    return Stability(
+        ground, result, None if isinstance(permuted, str) else permuted, pd.DataFrame(rows)
+    )
 
 
 def halves_of_measured(cells: AnnData) -> Callable[[int], list[tuple[csr_matrix, Pair]]]:
