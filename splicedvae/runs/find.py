@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from splicedvae._core.errors import RunError
+from splicedvae._core.places import user_folder
 from splicedvae.runs import files
 from splicedvae.runs.run import Run
 
@@ -29,10 +27,7 @@ def runs_folder() -> Path:
     What the environment variable ``SPLICEDVAE_RUNS`` names, else the system's place for a
     user's data. It may not exist yet.
     """
-    named = os.environ.get(RUNS_VARIABLE)
-    if named:
-        return Path(named).expanduser().absolute()
-    return platformdirs.user_data_path("splicedvae", appauthor=False) / "runs"
+    return user_folder(RUNS_VARIABLE, "runs")
 
 
 def demo_run() -> Run:

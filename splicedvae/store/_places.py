@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -11,10 +10,9 @@ import warnings
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from splicedvae._core.errors import DataError, StoreError
 from splicedvae._core.files import replacing, write_text
+from splicedvae._core.places import user_folder
 from splicedvae.io import Limits, unpack_zip
 from splicedvae.store._card import checked_name
 from splicedvae.store._folder import (
@@ -56,10 +54,7 @@ def models_folder() -> Path:
     What the environment variable ``SPLICEDVAE_MODELS`` names, else the system's place for a
     user's data. It may not exist yet.
     """
-    named = os.environ.get(MODELS_VARIABLE)
-    if named:
-        return Path(named).expanduser().absolute()
-    return platformdirs.user_data_path("splicedvae", appauthor=False) / "models"
+    return user_folder(MODELS_VARIABLE, "models")
 
 
 def bundled_folder() -> Path:
