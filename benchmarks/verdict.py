@@ -101,7 +101,7 @@ def cell_factor(cells: AnnData, rng: np.random.Generator) -> AnnData:
     return _drawn(cells, ratio, rng)
 
 
-def steady_types(cells: AnnData, rng: np.random.Generator) -> AnnData:
+def steady_types(cells: AnnData, rng: np.random.Generator, *, shift_sd: float = 0.5) -> AnnData:
     """Cell types at rest, with ratios of their own in a third of the genes."""
     groups = pd.factorize(cells.obs[Obs.CLUSTERS].astype(str))[0]
     totals = sparse.csr_matrix(cells.X)
@@ -114,7 +114,7 @@ def steady_types(cells: AnnData, rng: np.random.Generator) -> AnnData:
     at_rest = cells.copy()
     at_rest.X = sparse.csr_matrix(x)
     logits = np.log(_means(cells) / (1 - _means(cells)))
-    shift = rng.normal(0, 0.5, profile.shape) * (rng.random(profile.shape[1]) < 1 / 3)
+    shift = rng.normal(0, shift_sd, profile.shape) * (rng.random(profile.shape[1]) < 1 / 3)
     return _drawn(at_rest, 1 / (1 + np.exp(-(logits + shift[groups]))), rng)
 
 
@@ -127,6 +127,35 @@ def backwards(cells: AnnData, rng: np.random.Generator) -> AnnData:
     return made
 
 
+def cycle_only(cells: AnnData, rng: np.random.Generator) -> AnnData:
+    """Cell types at rest, one ratio per gene, and a cell cycle in a fifth more genes.
+
+    The true velocity is that of the cycle, and none in the other genes.
+    """
+    types = steady_types(cells, rng, shift_sd=0.0)
+    cycle = datasets.simulate(
+        cells.n_obs, cells.n_vars // 5, topology="cycle", seed=int(rng.integers(2**31))
+    )
+    both = (types, cycle)
+    spliced, unspliced = (
+        sparse.csr_matrix(sparse.hstack([one.layers[layer] for one in both]), dtype=np.float32)
+        for layer in (Layers.SPLICED, Layers.UNSPLICED)
+    )
+    motion = np.asarray(cycle.layers[Layers.TRUE_VELOCITY])
+    names = [*types.var_names, *(f"cycle{k}" for k in range(cycle.n_vars))]
+    return AnnData(
+        X=sparse.csr_matrix(spliced + unspliced),
+        obs=types.obs.copy(),
+        var=pd.DataFrame(index=names),
+        layers={
+            Layers.SPLICED: spliced,
+            Layers.UNSPLICED: unspliced,
+            Layers.TRUE_VELOCITY: np.hstack([np.zeros(types.shape, dtype=motion.dtype), motion]),
+        },
+        uns=dict(cells.uns),
+    )
+
+
 #: How counts without a velocity are made of simulated ones.
 WITHOUT: dict[str, Callable[[AnnData, np.random.Generator], AnnData]] = {
     "constant": constant,
@@ -135,12 +164,14 @@ WITHOUT: dict[str, Callable[[AnnData, np.random.Generator], AnnData]] = {
     "types at rest": steady_types,
     "backwards": backwards,
 }
+#: Only the cell cycle moves: the arrows are right where they follow it.
+CYCLE = "cell cycle only"
 
 
 def design(number: int, base: int) -> list[dict[str, Any]]:
     """List the sets: half with a velocity, half without, sizes and topologies in turn."""
-    kinds = ["velocity", *WITHOUT, "shallow", "real", "real shuffled", "real constant"]
-    weights = [7, 2, 2, 1, 2, 1, 1, 3, 1, 1]
+    kinds = ["velocity", *WITHOUT, "shallow", CYCLE, "real", "real shuffled", "real constant"]
+    weights = [7, 2, 2, 1, 2, 1, 1, 1, 3, 1, 1]
     order = [kind for kind, weight in zip(kinds, weights, strict=True) for _ in range(weight)]
     return [
         {
@@ -175,6 +206,8 @@ def counts_of(given: dict[str, Any], folder: Path) -> tuple[AnnData, tuple[tuple
     pairs = tuple(map(tuple, cells.uns["splicedvae"]["simulation"]["transitions"]))
     if kind in WITHOUT:
         cells = WITHOUT[kind](cells, rng)
+    elif kind == CYCLE:
+        cells = cycle_only(cells, rng)
     return cells, pairs if kind == "backwards" else ()
 
 
@@ -261,7 +294,7 @@ def _safely(given: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def has_velocity(table: pd.DataFrame) -> pd.Series:
     """Return which sets hold a velocity that a correct answer shows."""
-    known = table["kind"].isin(["velocity", "real"])
+    known = table["kind"].isin(["velocity", CYCLE, "real"])
     wrong = table["true_map"].notna() & (table["true_map"] < RIGHT)
     return known & ~wrong
 
