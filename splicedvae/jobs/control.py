@@ -16,28 +16,22 @@ import sys
 import threading
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.files import sweep
 from splicedvae.runs import files
 from splicedvae.runs.answering import open_models
 from splicedvae.runs.config import RunConfig
 from splicedvae.runs.edit import clean_name, prepare_folder, remove_folder
 from splicedvae.runs.find import DEMO, list_runs, runs_folder
 from splicedvae.runs.lock import locked
-from splicedvae.runs.run import UNFINISHED, Run, lost, resumable
-from splicedvae.runs.status import (
-    Status,
-    is_lost,
-    read_status,
-    read_worker,
-    write_status,
-    write_worker,
-)
+from splicedvae.runs.run import UNFINISHED, Run, resumable
+from splicedvae.runs.status import FINAL, Status, current_status, read_status, write_status
+from splicedvae.runs.worker import read_worker, write_worker
 
 #: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for
 #: milliseconds, and where other work takes a core, small matrix products take many times as long.
@@ -232,7 +226,7 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
     with locked(run.path.parent):
         # start() notes its worker under the same lock.
         worker = read_worker(run.path)
-    if read_status(run.path).is_final:
+    if _written_state(run.path) in FINAL:
         return run.status
     process = worker.process() if worker is not None else None
     if process is not None:
@@ -243,8 +237,8 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
             _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(5)
-    status = read_status(run.path)
-    if not status.is_final:
+    status = run.status
+    if status.state == "lost" or not status.is_final:
         status = dataclasses.replace(
             status,
             state="stopped",
@@ -285,13 +279,18 @@ def reconcile() -> list[Run]:
             if leftover.name.startswith((".new-", ".trash-")):
                 shutil.rmtree(leftover, ignore_errors=True)
         for run in list_runs():
-            try:
-                status = read_status(run.path)
-                if is_lost(run.path, status):
-                    status = read_status(run.path)
-                    if not status.is_final:
-                        write_status(run.path, lost(status))
-                        found.append(run)
-            except RunError as error:
-                warnings.warn(f"The run {run.id} is not listed: {error}", stacklevel=2)
+            status = current_status(run.path)
+            if status.is_final and _written_state(run.path) != status.state:
+                write_status(run.path, status)
+                sweep(run.path)
+                if status.state == "lost":
+                    found.append(run)
     return found
+
+
+def _written_state(folder: Path) -> str:
+    """Return the state that a run's file has, empty if it cannot be read."""
+    try:
+        return read_status(folder).state
+    except RunError:
+        return ""

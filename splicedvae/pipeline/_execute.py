@@ -51,9 +51,12 @@ from splicedvae.runs.answering import ModelSource, need_trained, open_models
 from splicedvae.runs.checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs.config import RunConfig, code_version, need_layers
 from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.run import HISTORY_COLUMNS, Run
+from splicedvae.runs.readers import HISTORY_COLUMNS
+from splicedvae.runs.results import seal
+from splicedvae.runs.run import Run
 from splicedvae.runs.stages import Work, stage_seconds
-from splicedvae.runs.status import Status, read_status, write_worker
+from splicedvae.runs.status import Status, read_status
+from splicedvae.runs.worker import write_worker
 
 #: Size that the weights of the stages are of until the data were read.
 _UNREAD: Final = 3_000
@@ -111,6 +114,8 @@ def execute(
             else:
                 _predict_run(config, folder, journal)
             _write_provenance(config, folder, journal, checkpoints.resumed())
+            # Between this and the final status, a killed worker has done all its work.
+            seal(folder)
             checkpoints.clear()
             clear_outlines(folder)
             journal.close("finished")
@@ -345,6 +350,8 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     resumed = checkpoints.go_on()
     for time_and_place in resumed:
         journal.note(_resumption(time_and_place), "resumed")
+    if checkpoints.complaint:
+        journal.note(checkpoints.complaint, "run-damaged")
     taken = _read(config, journal)
     need_layers(taken.measured)
     journal.stage(stages.STAGE_CHOOSE)
@@ -711,7 +718,6 @@ def _write_predictions(folder: Path, cells: AnnData, *, whole: bool = True) -> N
 def _write_provenance(
     config: RunConfig, folder: Path, journal: Journal, resumed: Sequence[Mapping[str, Any]]
 ) -> None:
-    status = read_status(folder)
     now = time.time()
     files.write_json(
         folder / files.PROVENANCE,
@@ -726,11 +732,9 @@ def _write_provenance(
             "packages": {name: _version(name) for name in _PACKAGES},
             "data_sha256": config.data_sha256,
             "seed": config.seed,
-            "started": status.started,
+            "started": journal.started,
             "finished": now,
-            "seconds": None
-            if status.started is None
-            else round(now - status.started + journal.seconds_before, 3),
+            "seconds": round(journal.elapsed + journal.seconds_before, 3),
             "stages": journal.seconds,
             "work": None if journal.work is None else journal.work.to_dict(),
             "resumed": list(resumed),

@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m splicedvae.pipeline.worker RUN", file=sys.stderr)
         return 2
     from splicedvae.runs.run import Run
-    from splicedvae.runs.status import Status, write_status, write_worker
+    from splicedvae.runs.status import Status, write_status
+    from splicedvae.runs.worker import write_worker
 
     folder = Path(arguments[0])
     try:
@@ -73,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fail(folder: Path, message: str) -> None:
     """Write why a run could not start; later errors are in the status already."""
-    from splicedvae.runs.status import Status, read_status, write_status
+    from splicedvae.runs.status import Status, current_status, write_status
 
-    if (folder / CONFIG).exists() and not read_status(folder).is_final:
+    if (folder / CONFIG).exists() and not current_status(folder).is_final:
         write_status(folder, Status("failed", "starting", message=message, updated=time.time()))
 
 

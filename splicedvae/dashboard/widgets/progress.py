@@ -85,7 +85,7 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run.name, 80), anchor=False, width="content")
-        cards.state_badge(status)
+        cards.state_badge(status, run.pulse)
     if status.is_final:
         _at_rest(run, status)
     else:
@@ -101,7 +101,7 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
 
 
 def _at_work(run: Run, status: Status) -> None:
-    cards.progress(status)
+    cards.progress(status, run.pulse)
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
         with st.spinner("Stopping …"), cards.show_errors():
