@@ -174,15 +174,23 @@ def parse_sums(listed: bytes) -> Mapping[str, str] | None:
 # Refusals of the system ---------------------------------------------------------------------
 
 
+#: How safetensors and HDF5 name the system's error.
+_NUMBER: Final = re.compile(r"\b(?:os error|errno =) (\d+)\b")
+
+
 def is_full(error: BaseException) -> bool:
     """Say whether an error is that of a full disk or quota.
 
     Parameters
     ----------
     error
-        Any.
+        Any; libraries that are not written in Python hand on the number of the system's error in
+        a message of their own.
     """
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    handed_on = _NUMBER.search(str(error))
+    return handed_on is not None and int(handed_on[1]) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_read_only(error: BaseException) -> bool:
@@ -196,7 +204,7 @@ def is_read_only(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def why_unwritten(error: OSError, what: str) -> str:
+def why_unwritten(error: Exception, what: str) -> str:
     """Say in a sentence why something could not be written, and what to do.
 
     Parameters
@@ -213,7 +221,8 @@ def why_unwritten(error: OSError, what: str) -> str:
             f"The folder of runs is read-only, so {what}: make it writable, or set another one "
             "with SPLICEDVAE_RUNS."
         )
+    reason = getattr(error, "strerror", None) or type(error).__name__
     return (
-        f"The system refused to write ({error.strerror or type(error).__name__}), so {what}: "
+        f"The system refused to write ({reason}), so {what}: "
         "check the folder of runs and its disk, then try again."
     )

@@ -23,6 +23,8 @@ import psutil
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.files import sweep
+from splicedvae.jobs import queue
+from splicedvae.jobs.limits import need_space
 from splicedvae.runs import files
 from splicedvae.runs.answering import open_models
 from splicedvae.runs.config import RunConfig
@@ -57,7 +59,8 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     Raises
     ------
     RunError
-        If the data file, or the run whose model is asked, is not there.
+        If the data file, or the run whose model is asked, is not there, a limit of the server is
+        reached, or the folder of runs cannot be written to.
     """
     if name is not None:
         config = dataclasses.replace(config, name=clean_name(name))
@@ -67,9 +70,10 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     if config.model_run is not None:
         config = dataclasses.replace(config, model_run=_ready_to_answer(config.model_run))
     folder = runs_folder() / config.digest()
-    with locked(runs_folder()):
+    with locked(runs_folder(), "the run was not started"):
         if folder.exists() and not _may_begin_anew(folder):
             return Run(folder)
+        need_space(runs_folder(), queue.length(runs_folder()) if config.kind == "train" else 0)
         fresh = folder.with_name(f".new-{uuid.uuid4().hex[:8]}")
         fresh.mkdir()
         prepare_folder(fresh, config)
@@ -77,8 +81,7 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
             _keep_note(folder, fresh)
             remove_folder(folder)
         fresh.rename(folder)
-        process = _spawn(folder)
-        write_worker(folder, process.pid)
+        _begin(folder, config)
     return Run(folder)
 
 
@@ -121,12 +124,11 @@ def resume(run: Run) -> Run:
         If it is finished, nothing of it was kept, the code or a package that trains has
         changed since, or the data file is not there any more.
     """
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not resumed"):
         if not run.status.is_final:
             return run
         ready_to_resume(run)
-        process = _spawn(run.path)
-        write_worker(run.path, process.pid)
+        _begin(run.path, run.config)
     return Run(run.path)
 
 
@@ -168,6 +170,13 @@ def _may_begin_anew(folder: Path) -> bool:
     except RunError:
         # Not readable: nothing in it can be kept.
         return True
+
+
+def _begin(folder: Path, config: RunConfig) -> None:
+    """Start the worker of a run; a training gets a place in the queue."""
+    if config.kind == "train" and folder.parent == runs_folder():
+        queue.enter(folder)
+    write_worker(folder, _spawn(folder).pid)
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
@@ -223,7 +232,7 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
     -------
     The status afterwards: ``"stopped"``, or the state that the run reached by itself.
     """
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not stopped"):
         # start() notes its worker under the same lock.
         worker = read_worker(run.path)
     if _written_state(run.path) in FINAL:
@@ -274,7 +283,7 @@ def reconcile() -> list[Run]:
     found: list[Run] = []
     if not runs_folder().is_dir():
         return found
-    with locked(runs_folder()):
+    with locked(runs_folder(), "lost runs were not marked"):
         for leftover in runs_folder().glob(".*-*"):
             if leftover.name.startswith((".new-", ".trash-")):
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -6,6 +6,7 @@ and the time left can be estimated (`_time_left`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from splicedvae._core.files import is_full
 from splicedvae._core.notes import Note
 from splicedvae.jobs._time_left import TimeLeft
 from splicedvae.jobs.stopping import StopSignal
@@ -89,7 +91,9 @@ class Journal:
 
     def _beat(self) -> None:
         while not self._closed.wait(HEARTBEAT):
-            self._write()
+            # A heartbeat that cannot be written ends nothing: what the run itself writes does.
+            with contextlib.suppress(OSError):
+                self._write()
 
     def _status(self) -> Status:
         if self._position < 0:
@@ -124,8 +128,13 @@ class Journal:
     def log(self, text: str) -> None:
         """Add a line with the time to the log."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with (self._folder / files.LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+        try:
+            with (self._folder / files.LOG).open("a", encoding="utf-8") as file:
+                file.write(f"{stamp} {text}\n")
+        except OSError as error:
+            # The status says that the disk is full; the log has no place for it.
+            if not is_full(error):
+                raise
 
     def check(self) -> None:
         """Raise if the end of the run was requested."""

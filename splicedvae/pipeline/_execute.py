@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from splicedvae import __version__, io
 from splicedvae._core.counts import at_counts
 from splicedvae._core.errors import DataError, RunError, SplicedVAEError
-from splicedvae._core.files import replacing
+from splicedvae._core.files import is_full, is_read_only, replacing, why_unwritten
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._core.labels import batch_labels
@@ -84,6 +84,13 @@ _PACKAGES: Final = (
 #: Loggers that have handlers of their own, which write to the terminal.
 _LOUD: Final = ("scvi", "lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning")
 
+_TOO_LARGE: Final = (
+    "The data does not fit in the memory of this machine, or in what its operator allows a run: "
+    "use fewer cells, or fewer genes (n_top_genes)."
+)
+
+#: How torch hands on the number of the system's error.
+_NO_MEMORY: Final = re.compile(rf"\berror code:? {errno.ENOMEM}\b", re.IGNORECASE)
 _PATH: Final = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\s\\/:'\"]+[\\/])+[^\s:'\"]*")
 
 
@@ -129,12 +136,8 @@ def execute(
             journal.close("failed", str(error))
             raise
         except MemoryError as error:
-            message = (
-                "The data does not fit in the memory of this machine: use fewer cells, or "
-                "fewer genes (n_top_genes)."
-            )
-            journal.close("failed", message)
-            raise RunError(message) from error
+            journal.close("failed", _TOO_LARGE)
+            raise RunError(_TOO_LARGE) from error
         except Exception as error:
             message = _internal_error(error)
             journal.log(traceback.format_exc())
@@ -145,8 +148,10 @@ def execute(
 
 def _internal_error(error: Exception) -> str:
     """Put an unforeseen error into a sentence without paths."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full: free some space and restart the run."
+    if is_full(error) or is_read_only(error):
+        return why_unwritten(error, "the run ended before it was finished")
+    if isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)):
+        return _TOO_LARGE
     first = str(error).strip().split("\n")[0]
     return (
         f"An internal error ended the run ({type(error).__name__}: "

@@ -55,7 +55,7 @@ def delete(run: Run | DamagedRun) -> None:
             f"The folder {run.name!r} does not have a run's name, so it may be anything: look into "
             "it and remove it by hand."
         )
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not deleted"):
         if isinstance(run, Run):
             is_running = not run.status.is_final
         else:
@@ -83,7 +83,7 @@ def rename(run: Run, name: str) -> None:
     """
     name = clean_name(name)
     _refuse_elsewhere(run)
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not renamed"):
         record = files.read_json(run.path / files.CONFIG, "the configuration")
         record["config"]["name"] = name
         files.write_json(run.path / files.CONFIG, record)
@@ -112,7 +112,7 @@ def annotate(run: Run, text: str) -> None:
             "shorten it."
         )
     _refuse_elsewhere(run)
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the note was not saved"):
         file = run.path / files.ANNOTATION
         if not cleaned:
             file.unlink(missing_ok=True)

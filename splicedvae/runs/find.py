@@ -143,7 +143,14 @@ def _every_folder() -> tuple[list[Run], list[DamagedRun]]:
     found: list[tuple[float, Run]] = []
     damaged: list[DamagedRun] = []
     folder = runs_folder()
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        places = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise RunError(
+            "The folder of runs cannot be read: make it readable, or set another one with "
+            f"{RUNS_VARIABLE}."
+        ) from error
+    for path in places:
         if path.name.startswith("."):
             continue
         try:

@@ -6,12 +6,14 @@ page that was reloaded, or another tab, sees the same.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.files import is_full
 from splicedvae.runs import files
 from splicedvae.runs.results import is_complete
 from splicedvae.runs.worker import read_worker
@@ -174,7 +176,16 @@ def write_status(folder: Path, status: Status) -> None:
     Only a final status waits for the disk: others are replaced every few seconds, and a damaged one
     is rebuilt.
     """
-    files.write_json(folder / files.STATUS, asdict(status), durable=status.is_final)
+    try:
+        files.write_json(folder / files.STATUS, asdict(status), durable=status.is_final)
+    except OSError as error:
+        if not is_full(error) or not status.is_final:
+            raise
+        # On a full disk there is no place for a second file, but the first one has its own.
+        text = json.dumps(files.plain(asdict(status)), ensure_ascii=False).encode()
+        with (folder / files.STATUS).open("r+b") as file:
+            file.write(text)
+            file.truncate()
 
 
 def current_status(folder: Path) -> Status:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -15,6 +14,7 @@ from pathlib import Path
 import anndata
 import pytest
 from app_pages import REPOSITORY, open_page
+from small_disks import make_read_only, mounted
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
@@ -292,17 +292,22 @@ def test_a_damaged_run_is_deleted_on_the_page_of_runs(runs_folder: Path, cells_f
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB; only root may mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command to make a small disk with")
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()[:80]}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "small", "1m") as place:
+        yield place
+
+
+@pytest.mark.parametrize("page", [pages.VELOCITY.script, pages.TRAIN.script])
+def test_a_read_only_folder_of_runs_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    with mounted(tmp_path / "disk", "20m") as disk:
+        monkeypatch.setenv("SPLICEDVAE_RUNS", str(disk))
+        server.begin.clear()
+        finished(disk)
+        make_read_only(disk)
+        app = opened(page, run=RUN)
+        assert "is read-only, so" in told_well(app)
+        assert not app.error
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
