@@ -42,7 +42,7 @@ def _visit() -> None:
         page = st.navigation(sections, position="hidden")
     else:
         slides.remember(page.url_path)
-    server.begin()
+    refusal = server.begin()
     query_params.drop_unknown()
     above = st.container()
     page.run()
@@ -52,6 +52,8 @@ def _visit() -> None:
             link.offer(page.url_path)
     with above:
         query_params.show_remarks()
+        if refusal:
+            st.warning(refusal, icon=":material/lock:")
     if not is_slide:
         cards.footer()
     server.freeze_imports()

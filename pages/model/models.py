@@ -210,7 +210,7 @@ def _add_run() -> None:
     st.subheader("From your own training", anchor=False)
     runs = [
         run
-        for run in selection.all_runs()[0]
+        for run in selection.all_runs()
         if run.is_finished and run.config.kind == "train" and run.config.batch_key is None
     ]
     if not runs:

@@ -101,7 +101,7 @@ def _color_of(run: Run, color: str) -> str:
 
 def _pick(run: Run) -> Run | None:
     """Let the visitor choose the other run, which is part of the address."""
-    found = [item for item in selection.all_runs()[0] if item.is_finished]
+    found = [item for item in selection.all_runs() if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)

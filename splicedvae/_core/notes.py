@@ -39,6 +39,9 @@ LEVELS: Final[dict[str, Level]] = {
     "intercepts-adapted": "info",
     "groups-unknown": "warning",
     "umap-left-out": "warning",
+    # Opening a run again.
+    "digests-missing": "info",
+    "run-damaged": "warning",
     # Velocities.
     "velocity-refused": "warning",
     "velocity-agreement": "info",

@@ -13,7 +13,7 @@ from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._exporting import export, figure
 from splicedvae.cli._models import app as models
 from splicedvae.cli._predicting import predict, velocity
-from splicedvae.cli._resuming import resume
+from splicedvae.cli._resuming import clean, resume
 from splicedvae.cli._sharing import app as serve
 from splicedvae.cli._sharing import demo, report
 from splicedvae.cli._training import evaluate, train
@@ -72,6 +72,7 @@ for _command in (
     triage,
     train,
     resume,
+    clean,
     evaluate,
     benchmark,
     predict,

@@ -1,4 +1,4 @@
-"""The command that resumes a run that was stopped, lost or failed."""
+"""Commands that look after runs: resume one that was stopped, lost or failed; remove old ones."""
 
 from __future__ import annotations
 
@@ -45,3 +45,31 @@ def resume(run: UnfinishedRun, as_json: Json = False) -> None:
     for note in finished.notes:
         stderr().print(f"- {escape(note)}")
     print_results(finished)
+
+
+@exit_on_error
+def clean(
+    older_than: Annotated[
+        float, typer.Option(help="Days since a run came to rest.", min=0.0, show_default=False)
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only name the runs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove runs that came to rest long ago, with all their results.
+
+    The folder is that of the dashboard (SPLICEDVAE_RUNS). A server does the same by itself where
+    SPLICEDVAE_KEEP_DAYS is set. Running and waiting runs stay.
+
+    [bold]Examples[/bold]
+
+    splicedvae clean --older-than 90 --dry-run
+    """
+    from splicedvae import jobs
+
+    found = jobs.clean(older_than * 86_400, dry_run=dry_run)
+    if as_json:
+        print_json({"removed": [run.path.name for run in found], "dry_run": dry_run})
+        return
+    for run in found:
+        stderr().print(f"- {run.path.name}")
+    stderr().print(f"{len(found):,} runs {'would be' if dry_run else 'were'} removed.")

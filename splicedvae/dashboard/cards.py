@@ -14,7 +14,7 @@ from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard import pages
 from splicedvae.dashboard.text import duration, plain
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import Run, Status
+from splicedvae.runs import Pulse, Run, Status
 
 Color = Literal["blue", "green", "orange", "red", "gray"]
 
@@ -34,14 +34,35 @@ STATES: Final[dict[str, tuple[str, Color, str]]] = {
 }
 
 
-def state_badge(status: Status) -> None:
+def state_badge(status: Status, pulse: Pulse) -> None:
     """Show a run's state as a badge."""
     words, color, icon = STATES[status.state]
+    if not status.is_final and not pulse.responds:
+        words, color, icon = _unresponsive(pulse), "orange", ":material/pause_circle:"
     st.badge(words, color=color, icon=icon)
 
 
-def progress(status: Status) -> None:
-    """Show the progress of a running run, and the remaining time."""
+def _unresponsive(pulse: Pulse) -> str:
+    return "suspended" if pulse.suspended else "not responding"
+
+
+def progress(status: Status, pulse: Pulse) -> None:
+    """Show the progress of a running run, and the remaining time while it reports."""
+    if not pulse.responds:
+        st.progress(status.fraction, text=plain(status.stage[:1].upper() + status.stage[1:], 80))
+        if pulse.suspended:
+            st.warning(
+                "The process of this run is suspended and does nothing: continue it where it was "
+                "suspended (SIGCONT), or stop the run.",
+                icon=":material/pause_circle:",
+            )
+        else:
+            st.warning(
+                f"The process of this run has not reported for {duration(pulse.silent)}: the "
+                "machine may be overloaded. Wait, or stop the run.",
+                icon=":material/pause_circle:",
+            )
+        return
     words = [plain(status.stage[:1].upper() + status.stage[1:], 80)]
     if status.message:
         words.append(plain(status.message, 120))

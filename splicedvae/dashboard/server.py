@@ -12,35 +12,46 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from splicedvae._core.errors import RunError, SplicedVAEError
+from splicedvae._core.files import why_unwritten
 from splicedvae.dashboard import cards, uploads
-from splicedvae.jobs import reconcile
+from splicedvae.jobs import Limits, clean, reconcile
+from splicedvae.runs import list_runs
+
+#: Seconds after which it is looked again, for a server that runs for months.
+_AGAIN: Final = 3600.0
 
 
-@st.cache_resource(show_spinner=False)
-def begin() -> int:
+@st.cache_resource(show_spinner=False, ttl=_AGAIN)
+def begin() -> str:
     """Mark runs whose worker vanished while no server ran, and clear what was left behind.
+
+    Runs older than the operator keeps (`splicedvae.jobs.Limits`) are removed.
 
     Returns
     -------
-    How many runs were found lost.
+    Why nothing can be written, a sentence for every page; empty where all is well.
 
     Raises
     ------
     RunError
-        If the folder of runs cannot be read or written.
+        If the folder of runs cannot be read.
     """
-    try:
-        with warnings.catch_warnings():
-            # The list of runs reports unreadable ones.
-            warnings.simplefilter("ignore", UserWarning)
-            lost = reconcile()
-        uploads.clear_leftovers()
-    except OSError as error:
-        raise RunError(
-            "The folder of runs cannot be read or written: make it writable, or set "
-            "another one with SPLICEDVAE_RUNS."
-        ) from error
-    return len(lost)
+    with warnings.catch_warnings():
+        # The list of runs reports unreadable ones.
+        warnings.simplefilter("ignore", UserWarning)
+        # What cannot be read is an error; what cannot be written leaves the results to be read.
+        list_runs()
+        try:
+            reconcile()
+            uploads.clear_leftovers()
+            keep = Limits.of_environment().keep
+            if keep is not None:
+                clean(keep)
+        except OSError as error:
+            return why_unwritten(error, "nothing can be started or changed here")
+        except RunError as error:
+            return str(error)
+    return ""
 
 
 #: Seconds after which frozen objects are collected once, because some may be garbage.

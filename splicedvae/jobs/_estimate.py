@@ -28,7 +28,7 @@ from splicedvae.runs.stages import (
     Work,
     stage_seconds,
 )
-from splicedvae.runs.status import read_worker
+from splicedvae.runs.worker import read_worker
 
 #: Newest finished runs of this computer used for its speed.
 MOST_RUNS: Final = 5

@@ -16,11 +16,12 @@ from typing import Any, Final
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from scvi.model._utils import parse_device_args
 
 from splicedvae._core.files import replacing
 from splicedvae.runs.checkpoint import Checkpoints, Record, damaged
+from splicedvae.runs.sealed import is_intact, sealed
 
 #: Seconds between two writings of a checkpoint, after the first minute of a training.
 WRITE_EVERY: Final = 30.0
@@ -48,10 +49,12 @@ def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def _write(file: Path, tensors: dict[str, torch.Tensor], record: Record) -> None:
     with replacing(file) as temporary:
-        save_file(tensors, temporary, metadata=record.to_header())
+        temporary.write_bytes(sealed(save(tensors, metadata=record.to_header())))
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:
+    if not is_intact(file):
+        raise damaged(file)
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:

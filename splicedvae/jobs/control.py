@@ -16,28 +16,24 @@ import sys
 import threading
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.files import sweep
+from splicedvae.jobs import queue
+from splicedvae.jobs.limits import need_space
 from splicedvae.runs import files
 from splicedvae.runs.answering import open_models
 from splicedvae.runs.config import RunConfig
 from splicedvae.runs.edit import clean_name, prepare_folder, remove_folder
 from splicedvae.runs.find import DEMO, list_runs, runs_folder
 from splicedvae.runs.lock import locked
-from splicedvae.runs.run import UNFINISHED, Run, lost, resumable
-from splicedvae.runs.status import (
-    Status,
-    is_lost,
-    read_status,
-    read_worker,
-    write_status,
-    write_worker,
-)
+from splicedvae.runs.run import UNFINISHED, Run, resumable
+from splicedvae.runs.status import FINAL, Status, current_status, read_status, write_status
+from splicedvae.runs.worker import read_worker, write_worker
 
 #: How often a waiting thread of OpenMP looks before it sleeps. By default it looks for
 #: milliseconds, and where other work takes a core, small matrix products take many times as long.
@@ -63,7 +59,8 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     Raises
     ------
     RunError
-        If the data file, or the run whose model is asked, is not there.
+        If the data file, or the run whose model is asked, is not there, a limit of the server is
+        reached, or the folder of runs cannot be written to.
     """
     if name is not None:
         config = dataclasses.replace(config, name=clean_name(name))
@@ -73,9 +70,10 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
     if config.model_run is not None:
         config = dataclasses.replace(config, model_run=_ready_to_answer(config.model_run))
     folder = runs_folder() / config.digest()
-    with locked(runs_folder()):
+    with locked(runs_folder(), "the run was not started"):
         if folder.exists() and not _may_begin_anew(folder):
             return Run(folder)
+        need_space(runs_folder(), queue.length(runs_folder()) if config.kind == "train" else 0)
         fresh = folder.with_name(f".new-{uuid.uuid4().hex[:8]}")
         fresh.mkdir()
         prepare_folder(fresh, config)
@@ -83,8 +81,7 @@ def start(config: RunConfig, *, name: str | None = None) -> Run:
             _keep_note(folder, fresh)
             remove_folder(folder)
         fresh.rename(folder)
-        process = _spawn(folder)
-        write_worker(folder, process.pid)
+        _begin(folder, config)
     return Run(folder)
 
 
@@ -127,12 +124,11 @@ def resume(run: Run) -> Run:
         If it is finished, nothing of it was kept, the code or a package that trains has
         changed since, or the data file is not there any more.
     """
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not resumed"):
         if not run.status.is_final:
             return run
         ready_to_resume(run)
-        process = _spawn(run.path)
-        write_worker(run.path, process.pid)
+        _begin(run.path, run.config)
     return Run(run.path)
 
 
@@ -174,6 +170,13 @@ def _may_begin_anew(folder: Path) -> bool:
     except RunError:
         # Not readable: nothing in it can be kept.
         return True
+
+
+def _begin(folder: Path, config: RunConfig) -> None:
+    """Start the worker of a run; a training gets a place in the queue."""
+    if config.kind == "train" and folder.parent == runs_folder():
+        queue.enter(folder)
+    write_worker(folder, _spawn(folder).pid)
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
@@ -229,10 +232,10 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
     -------
     The status afterwards: ``"stopped"``, or the state that the run reached by itself.
     """
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not stopped"):
         # start() notes its worker under the same lock.
         worker = read_worker(run.path)
-    if read_status(run.path).is_final:
+    if _written_state(run.path) in FINAL:
         return run.status
     process = worker.process() if worker is not None else None
     if process is not None:
@@ -243,8 +246,8 @@ def stop(run: Run, timeout: float = 10.0) -> Status:
             _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(5)
-    status = read_status(run.path)
-    if not status.is_final:
+    status = run.status
+    if status.state == "lost" or not status.is_final:
         status = dataclasses.replace(
             status,
             state="stopped",
@@ -280,18 +283,23 @@ def reconcile() -> list[Run]:
     found: list[Run] = []
     if not runs_folder().is_dir():
         return found
-    with locked(runs_folder()):
+    with locked(runs_folder(), "lost runs were not marked"):
         for leftover in runs_folder().glob(".*-*"):
             if leftover.name.startswith((".new-", ".trash-")):
                 shutil.rmtree(leftover, ignore_errors=True)
         for run in list_runs():
-            try:
-                status = read_status(run.path)
-                if is_lost(run.path, status):
-                    status = read_status(run.path)
-                    if not status.is_final:
-                        write_status(run.path, lost(status))
-                        found.append(run)
-            except RunError as error:
-                warnings.warn(f"The run {run.id} is not listed: {error}", stacklevel=2)
+            status = current_status(run.path)
+            if status.is_final and _written_state(run.path) != status.state:
+                write_status(run.path, status)
+                sweep(run.path)
+                if status.state == "lost":
+                    found.append(run)
     return found
+
+
+def _written_state(folder: Path) -> str:
+    """Return the state that a run's file has, empty if it cannot be read."""
+    try:
+        return read_status(folder).state
+    except RunError:
+        return ""

@@ -6,15 +6,18 @@ and the time left can be estimated (`_time_left`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from splicedvae._core.files import is_full
 from splicedvae._core.notes import Note
 from splicedvae.jobs._time_left import TimeLeft
 from splicedvae.jobs.stopping import StopSignal
@@ -56,8 +59,9 @@ class Journal:
         self._stop = stop
         self._position = -1
         self._message = ""
-        self._started = time.time()
-        self._stage_started = self._started
+        #: When the work began, in seconds since 1970.
+        self.started = time.time()
+        self._begun = self._stage_begun = time.monotonic()
         self._stage_before = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -87,18 +91,20 @@ class Journal:
 
     def _beat(self) -> None:
         while not self._closed.wait(HEARTBEAT):
-            self._write()
+            # A heartbeat that cannot be written ends nothing: what the run itself writes does.
+            with contextlib.suppress(OSError):
+                self._write()
 
     def _status(self) -> Status:
         if self._position < 0:
-            return Status("running", "starting", pid=os.getpid(), started=self._started)
+            return Status("running", "starting", pid=os.getpid(), started=self.started)
         return Status(
             state="running",
             stage=self._stages[self._position][0],
             fraction=self._time.fraction,
             message=self._message,
             pid=os.getpid(),
-            started=self._started,
+            started=self.started,
             seconds_left=self._time.seconds(),
             pending=tuple(name for name, _ in self._stages[self._position :]),
             written=self._written,
@@ -109,16 +115,26 @@ class Journal:
             if self._closed.is_set():
                 return
             status = self._status()
-            status = Status(**{**status.__dict__, "updated": time.time()})
+            status = replace(status, updated=time.time(), beat=time.monotonic())
             write_status(self._folder, status)
         if self._progress is not None and threading.current_thread() is not self._heart:
             self._progress(status)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds that this process has worked on the run, whatever became of the clock."""
+        return time.monotonic() - self._begun
+
     def log(self, text: str) -> None:
         """Add a line with the time to the log."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with (self._folder / files.LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+        try:
+            with (self._folder / files.LOG).open("a", encoding="utf-8") as file:
+                file.write(f"{stamp} {text}\n")
+        except OSError as error:
+            # The status says that the disk is full; the log has no place for it.
+            if not is_full(error):
+                raise
 
     def check(self) -> None:
         """Raise if the end of the run was requested."""
@@ -141,7 +157,7 @@ class Journal:
             raise ValueError(f"stage {name!r} comes before {names[self._position]!r}")
         with self._lock:
             self._position, self._message = position, ""
-            self._stage_started = time.time()
+            self._stage_begun = time.monotonic()
             self._stage_before = 0.0
             self._time.begin(name)
         self.log(name)
@@ -150,7 +166,7 @@ class Journal:
     def _end_stage(self) -> None:
         if self._position >= 0:
             name = self._stages[self._position][0]
-            spent = time.time() - self._stage_started + self._stage_before
+            spent = time.monotonic() - self._stage_begun + self._stage_before
             self.seconds[name] = round(spent, 3)
 
     def advance(self, share: float, message: str = "") -> None:
@@ -259,7 +275,7 @@ class Journal:
             fraction=1.0 if finished else now.fraction,
             message=message,
             pid=now.pid,
-            started=self._started,
+            started=self.started,
             updated=time.time(),
             pending=() if finished else now.pending,
             written=now.written,

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from splicedvae._core.errors import RunError
-from splicedvae._core.files import replacing, write_text
+from splicedvae._core.files import file_digest, replacing, write_text
 from splicedvae.model._gene_prior import GenePrior
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
 #: Tensors with at least so many numbers, as matrices over genes are, can be written with 16 bits.
 LARGE = 4096
+#: Entry of the description with the digest of the weights; older models have none.
+_DIGEST = "weights_sha256"
+#: No number of a trained model is near it: sums of counts would overflow.
+_BEYOND = 1e12
 #: Parts of scvi-tools' registry that a model needs to answer on new data.
 _REGISTRY_PARTS = ("scvi_version", "model_name", "setup_args", "field_registries")
 
@@ -126,7 +130,42 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any], *, small: bo
     }
     with replacing(folder / WEIGHTS) as temporary:
         save_file(_small(model, weights) if small else weights, temporary)
+    description[_DIGEST] = file_digest(folder / WEIGHTS)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=1, allow_nan=False))
+
+
+def _check_weights(model: SplicedVAE, weights: dict[str, torch.Tensor], folder: str) -> None:
+    """Refuse weights of another type or shape than the model's, or that no training gives."""
+    expected = model.module.state_dict()
+    for name, tensor in weights.items():
+        if name not in expected:
+            continue
+        wanted = expected[name]
+        small = tensor.dtype == torch.float16 and wanted.dtype == torch.float32
+        if tensor.shape != wanted.shape or not (small or tensor.dtype == wanted.dtype):
+            raise RunError(
+                f"The weights '{name}' of the model folder '{folder}' are {_form(tensor)}, "
+                f"expected {_form(wanted)}: restore them from a copy, or train the model again."
+            )
+        if not tensor.is_floating_point():
+            continue
+        if not torch.isfinite(tensor).all():
+            raise RunError(
+                f"The weights '{name}' of the model folder '{folder}' are not all "
+                "finite, expected finite numbers; train the model again, with a lower "
+                "learning rate if its loss diverged."
+            )
+        if tensor.numel() and float(tensor.abs().max()) > _BEYOND:
+            raise RunError(
+                f"The weights '{name}' of the model folder '{folder}' reach "
+                f"{float(tensor.abs().max()):.2g}, which no training gives: restore them from a "
+                "copy, or train the model again."
+            )
+
+
+def _form(tensor: torch.Tensor) -> str:
+    shape = " x ".join(str(size) for size in tensor.shape) or "one number"
+    return f"{shape} of type {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _left_out(model: SplicedVAE, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -170,7 +209,8 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
         frozen = bool(description["expression_frozen"])
         # Models written before there was one have none.
         prior = GenePrior.from_json(description.get("gene_prior"))
-    except (ValueError, KeyError, TypeError) as error:
+        digest = description.get(_DIGEST)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be read "
             f"({type(error).__name__}), expected a model's description; train the model "
@@ -181,23 +221,24 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
             f"The model folder '{folder.name}' has format {found}, expected {FORMAT}; use "
             "the version of splicedvae that wrote it, or train again."
         )
+    if digest is not None and digest != file_digest(folder / WEIGHTS):
+        raise RunError(
+            f"The weights of the model folder '{folder.name}' do not match their digest, they were "
+            "damaged or changed: restore them from a copy, or train the model again."
+        )
     try:
         model = cls(registry=registry, **options)
         weights = load_file(folder / WEIGHTS)
+        _check_weights(model, weights, folder.name)
         model.module.load_state_dict(weights | _left_out(model, weights))
+    except RunError:
+        raise
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"The weights of the model folder '{folder.name}' do not fit its description "
             f"({type(error).__name__}), expected the same names and shapes; train the model "
             "again."
         ) from error
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise RunError(
-                f"The weights '{name}' of the model folder '{folder.name}' are not all "
-                "finite, expected finite numbers; train the model again, with a lower "
-                "learning rate if its loss diverged."
-            )
     model.is_trained_ = True
     model.gene_prior_ = None if prior is None else prior.to_json()
     model.head_fitted_ = True

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from splicedvae import __version__, io
 from splicedvae._core.counts import at_counts
 from splicedvae._core.errors import DataError, RunError, SplicedVAEError
-from splicedvae._core.files import replacing
+from splicedvae._core.files import is_full, is_read_only, replacing, why_unwritten
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Layers, Obs, Obsm, Sources, Split, Uns, Var
 from splicedvae._core.labels import batch_labels
@@ -51,9 +51,12 @@ from splicedvae.runs.answering import ModelSource, need_trained, open_models
 from splicedvae.runs.checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs.config import RunConfig, code_version, need_layers
 from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.run import HISTORY_COLUMNS, Run
+from splicedvae.runs.readers import HISTORY_COLUMNS
+from splicedvae.runs.results import seal
+from splicedvae.runs.run import Run
 from splicedvae.runs.stages import Work, stage_seconds
-from splicedvae.runs.status import Status, read_status, write_worker
+from splicedvae.runs.status import Status, read_status
+from splicedvae.runs.worker import write_worker
 
 #: Size that the weights of the stages are of until the data were read.
 _UNREAD: Final = 3_000
@@ -81,6 +84,13 @@ _PACKAGES: Final = (
 #: Loggers that have handlers of their own, which write to the terminal.
 _LOUD: Final = ("scvi", "lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning")
 
+_TOO_LARGE: Final = (
+    "The data does not fit in the memory of this machine, or in what its operator allows a run: "
+    "use fewer cells, or fewer genes (n_top_genes)."
+)
+
+#: How torch hands on the number of the system's error.
+_NO_MEMORY: Final = re.compile(rf"\berror code:? {errno.ENOMEM}\b", re.IGNORECASE)
 _PATH: Final = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\s\\/:'\"]+[\\/])+[^\s:'\"]*")
 
 
@@ -111,6 +121,8 @@ def execute(
             else:
                 _predict_run(config, folder, journal)
             _write_provenance(config, folder, journal, checkpoints.resumed())
+            # Between this and the final status, a killed worker has done all its work.
+            seal(folder)
             checkpoints.clear()
             clear_outlines(folder)
             journal.close("finished")
@@ -124,12 +136,8 @@ def execute(
             journal.close("failed", str(error))
             raise
         except MemoryError as error:
-            message = (
-                "The data does not fit in the memory of this machine: use fewer cells, or "
-                "fewer genes (n_top_genes)."
-            )
-            journal.close("failed", message)
-            raise RunError(message) from error
+            journal.close("failed", _TOO_LARGE)
+            raise RunError(_TOO_LARGE) from error
         except Exception as error:
             message = _internal_error(error)
             journal.log(traceback.format_exc())
@@ -140,8 +148,10 @@ def execute(
 
 def _internal_error(error: Exception) -> str:
     """Put an unforeseen error into a sentence without paths."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full: free some space and restart the run."
+    if is_full(error) or is_read_only(error):
+        return why_unwritten(error, "the run ended before it was finished")
+    if isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)):
+        return _TOO_LARGE
     first = str(error).strip().split("\n")[0]
     return (
         f"An internal error ended the run ({type(error).__name__}: "
@@ -345,6 +355,8 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     resumed = checkpoints.go_on()
     for time_and_place in resumed:
         journal.note(_resumption(time_and_place), "resumed")
+    if checkpoints.complaint:
+        journal.note(checkpoints.complaint, "run-damaged")
     taken = _read(config, journal)
     need_layers(taken.measured)
     journal.stage(stages.STAGE_CHOOSE)
@@ -710,7 +722,6 @@ def _write_predictions(folder: Path, cells: AnnData, *, whole: bool = True) -> N
 def _write_provenance(
     config: RunConfig, folder: Path, journal: Journal, resumed: Sequence[Mapping[str, Any]]
 ) -> None:
-    status = read_status(folder)
     now = time.time()
     files.write_json(
         folder / files.PROVENANCE,
@@ -725,11 +736,9 @@ def _write_provenance(
             "packages": {name: _version(name) for name in _PACKAGES},
             "data_sha256": config.data_sha256,
             "seed": config.seed,
-            "started": status.started,
+            "started": journal.started,
             "finished": now,
-            "seconds": None
-            if status.started is None
-            else round(now - status.started + journal.seconds_before, 3),
+            "seconds": round(journal.elapsed + journal.seconds_before, 3),
             "stages": journal.seconds,
             "work": None if journal.work is None else journal.work.to_dict(),
             "resumed": list(resumed),

@@ -20,6 +20,7 @@ from splicedvae._core.files import replacing
 from splicedvae._core.keys import Layers, Obs, Obsm, Uns
 from splicedvae.runs import files
 from splicedvae.runs.config import RunConfig
+from splicedvae.runs.results import seal
 from splicedvae.runs.run import Run
 from splicedvae.runs.status import Status
 
@@ -92,6 +93,7 @@ def shrink(folder: Path) -> None:
     for name in list(cells.obsm):
         cells.obsm[name] = rounded(cells.obsm[name])
     _rewrite(folder / files.PREDICTIONS, cells)
+    seal(folder)
 
 
 def rounded(values: NDArray[Any], bits_kept: int = _BITS) -> NDArray[np.float32]:

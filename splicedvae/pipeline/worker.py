@@ -38,14 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
     if len(arguments) != 1:
         print("usage: python -m splicedvae.pipeline.worker RUN", file=sys.stderr)
         return 2
+    from splicedvae.jobs.limits import limit_memory
+    from splicedvae.jobs.queue import give_up_turn, wait_for_turn
     from splicedvae.runs.run import Run
-    from splicedvae.runs.status import Status, write_status, write_worker
+    from splicedvae.runs.status import Status, write_status
+    from splicedvae.runs.worker import write_worker
 
     folder = Path(arguments[0])
     try:
         run = Run(folder)
-        begun = Status("running", "starting", pid=os.getpid(), started=time.time())
         write_worker(folder, os.getpid())
+        wait_for_turn(folder)
+        limit_memory()
+        begun = Status("running", "starting", pid=os.getpid(), started=time.time())
         write_status(folder, replace(begun, updated=time.time()))
         # torch and scvi-tools take seconds to import; the page already shows that it started. None
         # of what they make is garbage, and looking for it takes a quarter of that time.
@@ -68,16 +73,22 @@ def main(arguments: list[str] | None = None) -> int:
         )
         _fail(folder, message)
         raise RunError(message) from error
+    finally:
+        give_up_turn(folder)
     return 0
 
 
 def _fail(folder: Path, message: str) -> None:
     """Write why a run could not start; later errors are in the status already."""
-    from splicedvae.runs.status import Status, read_status, write_status
+    from splicedvae.runs.status import Status, current_status, write_status
 
-    if (folder / CONFIG).exists() and not read_status(folder).is_final:
+    if (folder / CONFIG).exists() and not current_status(folder).is_final:
         write_status(folder, Status("failed", "starting", message=message, updated=time.time()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Where HDF5 could not write a file to its end, tidying up ends in a segmentation fault.
+    os._exit(code)

@@ -4,22 +4,33 @@ from splicedvae.runs.answering import ModelSource, model_sources, need_trained, 
 from splicedvae.runs.checkpoint import TRAININGS, Record
 from splicedvae.runs.config import FORMAT, RunConfig, code_version, need_layers
 from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
-from splicedvae.runs.find import demo_run, find_run, list_runs, open_run, runs_folder
+from splicedvae.runs.find import (
+    DamagedRun,
+    damaged_runs,
+    demo_run,
+    find_run,
+    list_runs,
+    open_run,
+    runs_folder,
+)
 from splicedvae.runs.run import Run, resumable
-from splicedvae.runs.status import Status
+from splicedvae.runs.status import Pulse, Status
 from splicedvae.runs.verdict import velocity_facts, velocity_verdict
 
 __all__ = [
     "FORMAT",
     "NOTE_LENGTH",
     "TRAININGS",
+    "DamagedRun",
     "ModelSource",
+    "Pulse",
     "Record",
     "Run",
     "RunConfig",
     "Status",
     "annotate",
     "code_version",
+    "damaged_runs",
     "delete",
     "demo_run",
     "find_run",

@@ -18,11 +18,13 @@ from typing import Any, Final, Self
 from safetensors import SafetensorError, safe_open
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.files import sweep
 from splicedvae.runs import files
 from splicedvae.runs.config import RunConfig, code_version
+from splicedvae.runs.sealed import is_intact
 from splicedvae.runs.stages import Work
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 RESUMED: Final = "resumed.json"
 WORK: Final = "work.json"
 
@@ -109,14 +111,25 @@ class Record:
                 values: dict[str, Any] = json.loads((opened.metadata() or {})[_HEADER])
             found = values.get("format")
             record = cls(**values) if found == FORMAT else None
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            sound = record is None or (
+                record.training == file.stem and 0 <= record.epoch <= record.epochs
+            )
+        except (
+            SafetensorError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise damaged(file) from error
         if record is None:
             raise RunError(
                 f"The checkpoint {file.name} has format {str(found)[:20]}, but this version "
                 f"reads {FORMAT}: restart the run."
             )
-        if record.training != file.stem or not 0 <= record.epoch <= record.epochs:
+        if not sound:
             raise damaged(file)
         return record
 
@@ -148,8 +161,11 @@ class Record:
 
 
 def damaged(file: Path) -> RunError:
-    """Return the error that says that a checkpoint is not readable."""
-    return RunError(f"The checkpoint {file.name} of the run cannot be read: restart the run.")
+    """Return the error that says that a checkpoint is not what was written."""
+    return RunError(
+        f"The checkpoint {file.name} of the run cannot be read or does not match its digest, it is "
+        "damaged: restart the run."
+    )
 
 
 def newest(folder: Path) -> Record | None:
@@ -163,36 +179,45 @@ def newest(folder: Path) -> Record | None:
     Raises
     ------
     RunError
-        If a checkpoint is damaged.
+        If a checkpoint is damaged; each is read as a whole, for its digest.
     """
     found = None
     for training in TRAININGS:
         file = folder / files.CHECKPOINT / f"{training}.safetensors"
         if file.is_file():
             found = Record.read(file)
+            if not is_intact(file):
+                raise damaged(file)
     return found
 
 
 def kept_work(folder: Path) -> Work | None:
-    """Return how much an interrupted run had to do, None if that was not noted.
+    """Return how much an interrupted run had to do, None if that was not noted or is damaged.
 
     Parameters
     ----------
     folder
         The run folder.
-
-    Raises
-    ------
-    RunError
-        If the note is damaged.
     """
     file = folder / files.CHECKPOINT / WORK
-    if not file.is_file():
-        return None
     try:
         return Work.from_dict(files.read_json(file, "the note on the work"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(file) from error
+    except (RunError, KeyError, TypeError, ValueError, OverflowError):
+        # It serves an estimate of time alone, and there is none without it.
+        return None
+
+
+def _is_resumption(value: Any) -> bool:
+    """Whether a value is an entry of the list of resumptions."""
+    if not isinstance(value, dict) or value.get("training") not in list(TRAININGS):
+        return False
+    counts = [value.get("epoch"), value.get("epochs")]
+    try:
+        files.read_number(value.get("time"), "the time")
+    except RunError:
+        return False
+    whole = all(type(count) is int and 0 <= count < 2**31 for count in counts)
+    return whole and isinstance(value.get("device"), str)
 
 
 class Checkpoints:
@@ -225,9 +250,10 @@ class Checkpoints:
             if refusal is not None:
                 raise RunError(refusal)
             self._records[training] = record
-        for leftover in self._folder.glob(".*"):
-            # A worker that was killed while it wrote leaves half a file under another name.
-            leftover.unlink(missing_ok=True)
+        #: Why resumptions before this one are not known; empty otherwise.
+        self.complaint = ""
+        # A worker that was killed while it wrote leaves half a file under another name.
+        sweep(folder)
 
     def file(self, training: str) -> Path:
         """Return the file of a training."""
@@ -286,11 +312,23 @@ class Checkpoints:
         files.write_json(self._folder / WORK, work.to_dict())
 
     def resumed(self) -> list[dict[str, Any]]:
-        """Return each resumption of the run, as `go_on`."""
+        """Return each resumption of the run, as `go_on`; `complaint` says if some are not known."""
         file = self._folder / RESUMED
         if not file.is_file():
             return []
-        return list(files.read_json(file, "the list of resumptions").get("resumed", ()))
+        try:
+            listed = files.read_json(file, "the list of resumptions").get("resumed")
+        except RunError:
+            listed = None
+        if not isinstance(listed, list):
+            listed = [None]
+        found = [item for item in listed if _is_resumption(item)]
+        if len(found) < len(listed):
+            self.complaint = (
+                "The list of earlier interruptions of the run (resumed.json) is damaged; those "
+                "that cannot be read are left out."
+            )
+        return found
 
     def clear(self) -> None:
         """Remove all checkpoints, as when the run is finished."""

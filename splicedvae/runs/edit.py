@@ -11,10 +11,11 @@ from typing import Final
 from splicedvae._core.errors import RunError
 from splicedvae.runs import files
 from splicedvae.runs.config import FORMAT, RunConfig
-from splicedvae.runs.find import runs_folder
+from splicedvae.runs.find import DamagedRun, runs_folder
 from splicedvae.runs.lock import locked
 from splicedvae.runs.run import Run
 from splicedvae.runs.status import Status, write_status
+from splicedvae.runs.worker import read_worker
 
 _NAME_LENGTH: Final = 120
 #: Most characters of a person's note on a run.
@@ -35,22 +36,32 @@ def prepare_folder(folder: Path, config: RunConfig) -> None:
     write_status(folder, Status(updated=time.time()))
 
 
-def delete(run: Run) -> None:
+def delete(run: Run | DamagedRun) -> None:
     """Remove a run and all its results.
 
     Parameters
     ----------
     run
-        A run of `runs_folder` that is at rest.
+        A run of `runs_folder` that is at rest, readable or damaged.
 
     Raises
     ------
     RunError
-        If it is running, or is elsewhere, as the demo is.
+        If it is running, or is elsewhere, as the demo is; or the folder is not that of a run.
     """
     _refuse_elsewhere(run)
-    with locked(run.path.parent):
-        if not run.status.is_final:
+    if isinstance(run, DamagedRun) and not run.is_run:
+        raise RunError(
+            f"The folder {run.name!r} does not have a run's name, so it may be anything: look into "
+            "it and remove it by hand."
+        )
+    with locked(run.path.parent, "the run was not deleted"):
+        if isinstance(run, Run):
+            is_running = not run.status.is_final
+        else:
+            worker = read_worker(run.path)
+            is_running = worker is not None and worker.whereabouts() == "here"
+        if is_running:
             raise RunError(f"The run {run.name!r} is running: stop it before you delete it.")
         remove_folder(run.path)
 
@@ -72,7 +83,7 @@ def rename(run: Run, name: str) -> None:
     """
     name = clean_name(name)
     _refuse_elsewhere(run)
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the run was not renamed"):
         record = files.read_json(run.path / files.CONFIG, "the configuration")
         record["config"]["name"] = name
         files.write_json(run.path / files.CONFIG, record)
@@ -101,7 +112,7 @@ def annotate(run: Run, text: str) -> None:
             "shorten it."
         )
     _refuse_elsewhere(run)
-    with locked(run.path.parent):
+    with locked(run.path.parent, "the note was not saved"):
         file = run.path / files.ANNOTATION
         if not cleaned:
             file.unlink(missing_ok=True)
@@ -117,7 +128,7 @@ def clean_name(name: str) -> str:
     return cleaned[:_NAME_LENGTH]
 
 
-def _refuse_elsewhere(run: Run) -> None:
+def _refuse_elsewhere(run: Run | DamagedRun) -> None:
     if run.path.absolute().parent != runs_folder():
         raise RunError(
             f"The run {run.name!r} is not in the folder of runs and is read-only: use a run "

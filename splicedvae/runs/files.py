@@ -14,6 +14,7 @@ import numpy as np
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.files import replacing, write_text
+from splicedvae._core.messages import shown
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -67,15 +68,44 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write a JSON file atomically; numbers that are not finite are written as null."""
-    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, durable=durable)
 
 
 def write_h5ad(path: Path, adata: AnnData, *, fast: bool = False) -> None:
     """Write an h5ad file atomically; fast takes more space on disk and a fifth of the time."""
     with replacing(path) as temporary:
         adata.write_h5ad(temporary, compression="lzf" if fast else "gzip")
+
+
+#: Seconds since 1970, or numbers of a process, beyond which a value is damaged.
+_BEYOND: Final = 2.0**40
+
+
+def read_number(value: Any, what: str) -> float:
+    """Return a number of a run folder that is 0 or more, such as a time.
+
+    Parameters
+    ----------
+    value
+        What JSON held.
+    what
+        The words for it in an error, such as ``"the date"``.
+
+    Raises
+    ------
+    RunError
+        If it is not a number, or no time or process has such a one.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < _BEYOND:
+        raise RunError(
+            f"{what.capitalize()} is {shown(value, longest=40)}, expected a number from 0 to "
+            "10^12: the run folder is damaged, train again."
+        )
+    return float(value)
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -98,13 +128,24 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         If the file is missing or does not hold a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            # Half a pair of surrogates is no text: it can be neither shown nor written.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{what.capitalize()} ({path.name}) is missing, so this is not a run folder or "
             "it is incomplete: choose a folder written by SplicedVAE, or train again."
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RunError(
+            f"{what.capitalize()} ({path.name}) cannot be read by this user, or is no file: check "
+            "its permissions, or train again."
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise RunError(
             f"{what.capitalize()} ({path.name}) is not valid JSON: the run folder is "
             "damaged, train again."

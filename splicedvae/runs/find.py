@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from splicedvae._core.errors import RunError
+from splicedvae._core.messages import shown
 from splicedvae._core.places import user_folder
 from splicedvae.runs import files
 from splicedvae.runs.run import Run
@@ -97,16 +99,67 @@ def list_runs() -> list[Run]:
     Warns
     -----
     UserWarning
-        For each folder that is not a readable run, which is left out.
+        For each folder that is not a readable run, which is left out; see `damaged_runs`.
     """
+    found, damaged = _every_folder()
+    for item in damaged:
+        warnings.warn(f"The run {item.name} is not listed: {item.reason}", stacklevel=2)
+    return found
+
+
+@dataclass(frozen=True)
+class DamagedRun:
+    """A folder among the runs that cannot be read as one.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    reason
+        What is wrong with it, a sentence.
+    """
+
+    path: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Name of the folder on one line."""
+        return shown(self.path.name, longest=40)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder has a run's name; another may be anything and is never deleted."""
+        return bool(_ID.fullmatch(self.path.name))
+
+
+def damaged_runs() -> list[DamagedRun]:
+    """Return the folders of `runs_folder` that cannot be read as runs, by name."""
+    return _every_folder()[1]
+
+
+def _every_folder() -> tuple[list[Run], list[DamagedRun]]:
+    """Return the runs, the newest first, and the folders that cannot be read as one."""
     found: list[tuple[float, Run]] = []
+    damaged: list[DamagedRun] = []
     folder = runs_folder()
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.name.startswith(".") or not path.is_dir():
+    try:
+        places = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise RunError(
+            "The folder of runs cannot be read: make it readable, or set another one with "
+            f"{RUNS_VARIABLE}."
+        ) from error
+    for path in places:
+        if path.name.startswith("."):
             continue
         try:
+            if not path.is_dir():
+                continue
             run = Run(path)
             found.append((run.created, run))
-        except RunError as error:
-            warnings.warn(f"The run {path.name[:40]} is not listed: {error}", stacklevel=2)
-    return [run for _, run in sorted(found, key=lambda item: item[0], reverse=True)]
+        except (RunError, OSError) as error:
+            reason = str(error) if isinstance(error, RunError) else "Its folder cannot be read."
+            damaged.append(DamagedRun(path, reason))
+    found.sort(key=lambda item: item[0], reverse=True)
+    return [run for _, run in found], damaged

@@ -6,37 +6,34 @@ Pages and the report read nothing else, so everything they show is in the folder
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import os
+import re
 import stat
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from splicedvae._core.errors import RunError
-from splicedvae._core.keys import Sources, Uns
+from splicedvae._core.keys import Sources
 from splicedvae._core.notes import Note
-from splicedvae.runs import files
+from splicedvae.runs import files, results
 from splicedvae.runs.checkpoint import Record, newest
 from splicedvae.runs.config import FORMAT, RunConfig
+from splicedvae.runs.readers import read_csv, read_h5ad, read_live, read_outline
 from splicedvae.runs.stages import JUDGING
-from splicedvae.runs.status import Status, is_lost, read_status
+from splicedvae.runs.status import Pulse, Status, current_status, pulse
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from splicedvae.model import SplicedVAE
 
-#: Columns of the run's tables that hold text whatever they look like.
-_TEXT_COLUMNS: Final = ("gene", "predictor", "metric", "note")
-
-#: Columns of the epoch curves.
-HISTORY_COLUMNS: Final = ("predictor", "epoch", "metric", "value")
+_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 #: States of a run that came to rest before its end.
 UNFINISHED: Final = ("failed", "stopped", "lost")
@@ -53,12 +50,13 @@ class Run:
     Raises
     ------
     RunError
-        If the folder is not a run, or was written in another format.
+        If the folder is not a run, was written in another format, or its configuration is damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
-        self._record()
+        # Whoever has a run can read what it was asked to do: a damaged one is never made.
+        _ = self.config, self.created
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, name={self.name!r}, state={self.status.state!r})"
@@ -77,7 +75,8 @@ class Run:
                 f"SplicedVAE reads format {FORMAT}: open it with the version that wrote it, "
                 "or train again."
             )
-        if not isinstance(record.get("config"), dict) or not isinstance(record.get("id"), str):
+        known = isinstance(record.get("id"), str) and _ID.fullmatch(record["id"])
+        if not isinstance(record.get("config"), dict) or not known:
             raise RunError(
                 "The configuration of the run (config.json) is incomplete: the run folder is "
                 "damaged, train again."
@@ -92,7 +91,8 @@ class Run:
     @property
     def created(self) -> float:
         """When the run was requested, in seconds since 1970."""
-        return float(self._record().get("created") or 0.0)
+        created = self._record().get("created")
+        return 0.0 if created is None else files.read_number(created, "the date of the run")
 
     @property
     def config(self) -> RunConfig:
@@ -107,12 +107,12 @@ class Run:
     @property
     def status(self) -> Status:
         """What the run is doing now; a run whose worker is gone says ``"lost"``."""
-        status = read_status(self._path)
-        if not is_lost(self._path, status):
-            return status
-        # The worker may have finished between the two looks.
-        status = read_status(self._path)
-        return status if status.is_final else lost(status)
+        return current_status(self._path)
+
+    @property
+    def pulse(self) -> Pulse:
+        """Whether the worker of a running run reports."""
+        return pulse(self._path, self.status)
 
     @property
     def is_finished(self) -> bool:
@@ -138,6 +138,7 @@ class Run:
     def _need(self, name: str, what: str) -> Path:
         file = self._path / name
         if file.exists():
+            results.check(self._path, name)
             return file
         status = self.status
         if status.state == "finished":
@@ -149,6 +150,22 @@ class Run:
             f"The run {self.name!r} has no {what} yet, its state is {status.state!r}: "
             f"{self._way_on}."
         )
+
+    def check(self, *names: str) -> None:
+        """Refuse results that were damaged after the run had finished.
+
+        Parameters
+        ----------
+        *names
+            Of files, or of folders whose files are checked, in the run folder.
+
+        Raises
+        ------
+        RunError
+            If one does not match its digest; a run without digests is not checked.
+        """
+        for name in names:
+            results.check(self._path, name)
 
     def need_finished(self, why: str) -> None:
         """Refuse a run that is not finished.
@@ -186,17 +203,34 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """Tidy metrics: predictor, metric, coverage, value, ceiling, n, note."""
-        return _read_csv(self._need(files.METRICS, "metrics"))
+        return read_csv(self._need(files.METRICS, "metrics"))
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """Epoch curves of both models: predictor, epoch (from 1), metric, value."""
-        return _read_csv(self._need(files.HISTORY, "training history"))
+        """Epoch curves of both models: predictor, epoch (from 1), metric, value.
+
+        If the table is damaged, they are read from the live curves; `notes` says so.
+        """
+        return self._history[0]
+
+    @cached_property
+    def _history(self) -> tuple[pd.DataFrame, str]:
+        """The epoch curves, and what was done because their table is damaged."""
+        try:
+            return read_csv(self._need(files.HISTORY, "training history")), ""
+        except RunError:
+            live = self.live()
+            if not self.is_finished or live.empty:
+                raise
+        return live, (
+            f"The table of the training curves ({files.HISTORY}) is damaged; they were read from "
+            f"those that the worker reported ({files.LIVE})."
+        )
 
     @cached_property
     def genes(self) -> pd.DataFrame:
         """One row per model gene, the gene's name as index."""
-        table = _read_csv(self._need(files.GENES, "gene table"))
+        table = read_csv(self._need(files.GENES, "gene table"))
         return table.set_index(table.columns[0])
 
     @cached_property
@@ -205,7 +239,7 @@ class Run:
 
         The object is shared between calls: treat it as read-only.
         """
-        return _read_h5ad(self._need(files.PREDICTIONS, "predictions"))
+        return read_h5ad(self._need(files.PREDICTIONS, "predictions"))
 
     @cached_property
     def velocity_account(self) -> dict[str, dict[str, Any]]:
@@ -243,7 +277,7 @@ class Run:
         RunError
             If the run has no velocity of this source; the message holds the reason.
         """
-        return _read_h5ad(self._velocity_file(source))
+        return read_h5ad(self._velocity_file(source))
 
     def velocity_outline(self, source: str) -> AnnData:
         """Read what figures need of one velocity: cells, genes, embeddings and record, no matrices.
@@ -266,7 +300,7 @@ class Run:
             If the run has no velocity of this source; the message holds the reason.
         """
         if source not in self._outlines:
-            self._outlines[source] = _read_outline(self._outline_file(source))
+            self._outlines[source] = read_outline(self._outline_file(source))
         return self._outlines[source]
 
     @cached_property
@@ -297,20 +331,55 @@ class Run:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What was read from the file, dropped or replaced, one sentence each."""
+        """What was read from the file, dropped or replaced, and is damaged, one sentence each."""
+        return (*self._stored_notes(), *self._found_damaged())
+
+    def _stored_notes(self) -> tuple[Note, ...]:
         file = self._path / files.NOTES
         if not file.exists():
             return ()
-        stored = files.read_json(file, "the notes").get("notes", ())
+        try:
+            results.check(self._path, files.NOTES)
+            stored = files.read_json(file, "the notes").get("notes", [])
+        except RunError as error:
+            return (Note(str(error), "run-damaged"),)
+        if not isinstance(stored, list):
+            return (Note("The notes of the run are no list and are not shown.", "run-damaged"),)
         return tuple(Note.from_json(note) for note in stored)
+
+    def _found_damaged(self) -> Iterator[Note]:
+        """Say what of a finished run is damaged although its results can be shown."""
+        if not self.is_finished:
+            return
+        if not results.is_sealed(self._path):
+            yield Note(
+                "The run was made by a version that wrote no digests, so damage to its results "
+                "would not be noticed.",
+                "digests-missing",
+            )
+        with contextlib.suppress(RunError):
+            # A prediction trains nothing; results that are refused say so where they are asked for.
+            if self._history[1]:
+                yield Note(self._history[1], "run-damaged")
+        try:
+            self._read_annotation()
+        except RunError as error:
+            yield Note(str(error), "run-damaged")
 
     @property
     def annotation(self) -> str:
-        """What a person wrote about the run, plain text; empty if nothing was written."""
+        """What a person wrote about the run, plain text; empty if nothing can be read."""
+        try:
+            return self._read_annotation()
+        except RunError:
+            # `notes` says so.
+            return ""
+
+    def _read_annotation(self) -> str:
         file = self._path / files.ANNOTATION
         if not file.exists():
             return ""
-        return str(files.read_json(file, "the note").get("text", ""))
+        return str(files.read_json(file, "a person's note on the run").get("text", ""))
 
     @property
     def size(self) -> int:
@@ -351,36 +420,9 @@ class Run:
         Returns
         -------
         predictor, epoch, metric, value; no rows before the first epoch. A line that is still
-        being written is left out.
-
-        Raises
-        ------
-        RunError
-            If a line is damaged.
+        being written, or damaged, is left out.
         """
-        rows: list[dict[str, Any]] = []
-        try:
-            text = (self._path / files.LIVE).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            text = ""
-        for line in text.split("\n")[:-1]:
-            try:
-                point = json.loads(line)
-                rows.extend(
-                    {
-                        "predictor": point["predictor"],
-                        "epoch": point["epoch"],
-                        "metric": metric,
-                        "value": value,
-                    }
-                    for metric, value in point["metrics"].items()
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise RunError(
-                    "The training curves of the run (live.jsonl) hold a damaged line: "
-                    "restart the run."
-                ) from error
-        return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
+        return read_live(self._path / files.LIVE)
 
     def log_tail(self, n: int = 50) -> str:
         """Return the end of the log, at most 200 kB; empty if there is none.
@@ -423,62 +465,3 @@ def resumable(run: Run) -> tuple[Record | None, str]:
     except RunError as error:
         return None, str(error)
     return (record, "") if refusal is None else (None, refusal)
-
-
-def lost(status: Status) -> Status:
-    """Return the status of a run whose worker vanished."""
-    return dataclasses.replace(
-        status,
-        state="lost",
-        message=(
-            "The process of this run no longer exists, it was killed or ran out of memory: "
-            "restart the run, with fewer cells or genes if this happens again."
-        ),
-        seconds_left=None,
-    )
-
-
-def _read_csv(file: Path) -> pd.DataFrame:
-    try:
-        # A gene may be called NA, null or 1: only an empty field is missing, and names are text.
-        table = pd.read_csv(
-            file,
-            keep_default_na=False,
-            na_values=[""],
-            dtype=dict.fromkeys(_TEXT_COLUMNS, str),
-        )
-        for name in {"note"} & set(table.columns):
-            table[name] = table[name].fillna("")
-        return table
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise RunError(
-            f"The table {file.name} of the run cannot be read: the folder is damaged, train again."
-        ) from error
-
-
-def _read_h5ad(file: Path) -> AnnData:
-    import anndata
-
-    try:
-        return anndata.read_h5ad(file)
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(
-            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
-        ) from error
-
-
-def _read_outline(file: Path) -> AnnData:
-    import anndata
-    import h5py
-
-    try:
-        with h5py.File(file, "r") as stored:
-            uns = stored.get("uns", {})
-            return anndata.AnnData(
-                **{name: anndata.io.read_elem(stored[name]) for name in ("obs", "var", "obsm")},
-                uns={Uns.ROOT: anndata.io.read_elem(uns[Uns.ROOT])} if Uns.ROOT in uns else {},
-            )
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(
-            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
-        ) from error

@@ -7,16 +7,16 @@ page that was reloaded, or another tab, sees the same.
 from __future__ import annotations
 
 import json
-import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
-import psutil
-
 from splicedvae._core.errors import RunError
+from splicedvae._core.files import is_full
 from splicedvae.runs import files
+from splicedvae.runs.results import is_complete
+from splicedvae.runs.worker import read_worker
 
 State = Literal["queued", "running", "finished", "failed", "stopped", "lost"]
 
@@ -25,6 +25,29 @@ FINAL: Final[frozenset[str]] = frozenset({"finished", "failed", "stopped", "lost
 
 #: Seconds without a heartbeat after which a worker on another machine counts as lost.
 STALE: Final = 120.0
+#: Seconds without a heartbeat after which a living worker does not respond.
+SILENT: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Whether the worker of a running run reports.
+
+    Attributes
+    ----------
+    suspended
+        Whether its process was suspended (SIGSTOP), so that it does nothing until it is continued.
+    silent
+        Seconds since its last heartbeat.
+    """
+
+    suspended: bool = False
+    silent: float = 0.0
+
+    @property
+    def responds(self) -> bool:
+        """Whether the run can be expected to advance."""
+        return not self.suspended and self.silent < SILENT
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,8 @@ class Status:
     written
         When results that can be shown, the velocities first, were last written, in seconds since
         1970; None before.
+    beat
+        The last heartbeat in seconds since the start of the worker's machine; None before.
     """
 
     state: State = "queued"
@@ -68,6 +93,7 @@ class Status:
     seconds_left: float | None = None
     pending: tuple[str, ...] = ()
     written: float | None = None
+    beat: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -86,7 +112,7 @@ class Status:
         Raises
         ------
         RunError
-            If the state is unknown or a number is none.
+            If the state is unknown, or a value is none that a run can have.
         """
         state = values.get("state")
         if state not in get_args(State):
@@ -94,28 +120,43 @@ class Status:
                 f"The status of the run is {str(state)[:40]!r}, which this version does not "
                 "know: open it with the version of SplicedVAE that wrote it."
             )
-        try:
-            return cls(
-                state=cast(State, state),
-                stage=str(values.get("stage", "")),
-                fraction=min(max(float(values.get("fraction") or 0.0), 0.0), 1.0),
-                message=str(values.get("message", "")),
-                pid=_number(values.get("pid"), int),
-                started=_number(values.get("started"), float),
-                updated=float(values.get("updated") or 0.0),
-                seconds_left=_number(values.get("seconds_left"), float),
-                pending=tuple(str(name) for name in values.get("pending") or ()),
-                written=_number(values.get("written"), float),
-            )
-        except (TypeError, ValueError) as error:
+        pending = values.get("pending") or ()
+        if not isinstance(pending, list | tuple):
             raise RunError(
-                "The status of the run holds text instead of a number: the run "
-                "folder is damaged, restart the run."
-            ) from error
+                "The stages to come in the status of the run are no list: the run folder is "
+                "damaged, restart the run."
+            )
+        pid = _number(values, "pid")
+        return cls(
+            state=cast(State, state),
+            stage=str(values.get("stage", "")),
+            fraction=min(_number(values, "fraction") or 0.0, 1.0),
+            message=str(values.get("message", "")),
+            pid=None if pid is None else int(pid),
+            started=_number(values, "started"),
+            updated=_number(values, "updated") or 0.0,
+            seconds_left=_number(values, "seconds_left"),
+            pending=tuple(str(name) for name in pending),
+            written=_number(values, "written"),
+            beat=_number(values, "beat"),
+        )
 
 
-def _number(value: Any, kind: type) -> Any:
-    return None if value is None else kind(value)
+def _number(values: dict[str, Any], name: str) -> float | None:
+    """Return a number of the status, None where there is none."""
+    value = values.get(name)
+    return None if value is None else files.read_number(value, f"{name!r} in the status of the run")
+
+
+#: The status of a run whose results are all there, whatever its file says.
+_DONE: Final[dict[str, Any]] = {
+    "state": "finished",
+    "stage": "finished",
+    "fraction": 1.0,
+    "message": "",
+    "seconds_left": None,
+    "pending": (),
+}
 
 
 def read_status(folder: Path) -> Status:
@@ -130,69 +171,85 @@ def read_status(folder: Path) -> Status:
 
 
 def write_status(folder: Path, status: Status) -> None:
-    """Replace the status of a run atomically."""
-    files.write_json(folder / files.STATUS, asdict(status))
+    """Replace the status of a run atomically.
+
+    Only a final status waits for the disk: others are replaced every few seconds, and a damaged one
+    is rebuilt.
+    """
+    try:
+        files.write_json(folder / files.STATUS, asdict(status), durable=status.is_final)
+    except OSError as error:
+        if not is_full(error) or not status.is_final:
+            raise
+        # On a full disk there is no place for a second file, but the first one has its own.
+        text = json.dumps(files.plain(asdict(status)), ensure_ascii=False).encode()
+        with (folder / files.STATUS).open("r+b") as file:
+            file.write(text)
+            file.truncate()
 
 
-def write_worker(folder: Path, pid: int) -> None:
-    """Note which process works on a run, so that a later one with its number is not taken for it.
+def current_status(folder: Path) -> Status:
+    """Return what a run is doing, whatever became of its worker and of the file of its status.
 
     Parameters
     ----------
     folder
         The run folder.
-    pid
-        Its process id; it must be alive.
+
+    Returns
+    -------
+    The status; ``"lost"`` if the worker is gone. If the file is damaged, what the rest of the
+    folder says: running while the worker lives, finished if all results are there, else lost.
     """
     try:
-        created = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        created = None
-    files.write_json(
-        folder / files.WORKER, {"pid": pid, "created": created, "host": socket.gethostname()}
+        status = read_status(folder)
+        if not is_lost(folder, status):
+            return status
+        # The worker may have finished between the two looks.
+        status = read_status(folder)
+    except RunError:
+        return _rebuilt(folder)
+    if status.is_final:
+        return status
+    # A worker that was killed with its last word on its lips has done all its work.
+    return replace(status, **_DONE) if is_complete(folder) else lost(folder, status)
+
+
+def _rebuilt(folder: Path) -> Status:
+    """Say what a run is doing although its status cannot be read."""
+    worker = read_worker(folder)
+    if worker is not None and worker.whereabouts() == "here":
+        return Status("running", "not known, as its status cannot be read", pid=worker.pid)
+    if is_complete(folder):
+        return replace(Status(), **_DONE)
+    return lost(folder, Status("running", "an unknown stage, as its status cannot be read"))
+
+
+def lost(folder: Path, status: Status) -> Status:
+    """Return the status of a run whose worker vanished.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    status
+        What the worker reported last.
+    """
+    kept = any((folder / files.CHECKPOINT).glob("*.safetensors"))
+    advice = (
+        "resume the run; if this happens again, start one with fewer cells or genes."
+        if kept
+        else "restart the run, with fewer cells or genes if this happens again."
     )
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Who works on a run: process id, its creation time (s since 1970) and the machine."""
-
-    pid: int
-    created: float | None
-    host: str
-
-    def process(self) -> psutil.Process | None:
-        """Return the process if it still runs on this machine, else None.
-
-        A process of the same number made at another time, and a dead one that nobody has
-        waited for, count as gone.
-        """
-        if self.host != socket.gethostname() or self.created is None:
-            return None
-        try:
-            process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > 1.0:
-                return None
-            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                return None
-        except psutil.NoSuchProcess:
-            return None
-        return process
-
-
-def read_worker(folder: Path) -> Worker | None:
-    """Read who works on a run; None if nobody was noted."""
-    try:
-        values = json.loads((folder / files.WORKER).read_text(encoding="utf-8"))
-        created = values["created"]
-        return Worker(
-            int(values["pid"]), None if created is None else float(created), str(values["host"])
-        )
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        # Damaged: the same as nobody; the heartbeat then decides.
-        return None
+    return replace(
+        status,
+        state="lost",
+        message=(
+            "The process of this run no longer exists, it was killed or ran out of memory: "
+            + advice
+        ),
+        seconds_left=None,
+    )
 
 
 def is_lost(folder: Path, status: Status) -> bool:
@@ -213,6 +270,30 @@ def is_lost(folder: Path, status: Status) -> bool:
     if status.is_final:
         return False
     worker = read_worker(folder)
-    if worker is not None and worker.host == socket.gethostname():
-        return worker.process() is None
-    return time.time() - status.updated > STALE
+    place = "elsewhere" if worker is None else worker.whereabouts()
+    return time.time() - status.updated > STALE if place == "elsewhere" else place == "gone"
+
+
+def pulse(folder: Path, status: Status) -> Pulse:
+    """Say whether a running run reports.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    status
+        Its status.
+
+    Returns
+    -------
+    Whether its process was suspended, and how long it has not reported. The time is that since the
+    start of the machine, which no step of the clock changes; it is 0 where the worker is on another
+    machine.
+    """
+    worker = read_worker(folder)
+    if status.is_final or worker is None or worker.whereabouts() != "here":
+        return Pulse()
+    silent = 0.0
+    if status.state == "running" and status.beat is not None:
+        silent = max(time.monotonic() - status.beat, 0.0)
+    return Pulse(worker.is_suspended, silent)

@@ -7,7 +7,6 @@ the digest of the model. Nothing in the folder can run when it is read, and coun
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from splicedvae._core.errors import StoreError
-from splicedvae._core.files import replacing, write_text
+from splicedvae._core.files import (
+    SUMS,
+    file_digest,
+    parse_sums,
+    replacing,
+    sums_text,
+    write_text,
+)
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Var
 from splicedvae.store._card import ModelCard
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 CARD: Final = "card.json"
 GENES: Final = "genes.csv"
 CELLS: Final = "cells.txt"
-DIGESTS: Final = "SHA256SUMS"
+DIGESTS: Final = SUMS
 #: The model itself, as `splicedvae.model.SplicedVAE.to_folder` writes it.
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 #: All that a stored model consists of besides its digests.
@@ -41,7 +47,6 @@ MAX_BYTES: Final = 512 * 1024**2
 
 #: Column of ``genes.csv``: share of the counts of training that a gene has.
 COUNTS_SHARE: Final = "share_of_counts"
-_LINE: Final = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._-]{0,100})")
 #: Hexadecimal digits that are kept of the digest of a cell's name.
 _NAME_DIGITS: Final = 8
 
@@ -205,16 +210,14 @@ def read_stored(folder: Path | str, *, place: Place = "folder") -> StoredModel:
 
 def _digests(listed: bytes, folder: str) -> dict[str, str]:
     """Read the list of digests: exactly the files of a model, each once."""
-    lines = listed[:100_000].decode("ascii", "replace").splitlines()
-    found = [_LINE.fullmatch(line) for line in lines]
-    names = [line[2] for line in found if line]
-    if len(names) != len(lines) or sorted(names) != sorted(FILES):
+    found = parse_sums(listed)
+    if found is None or sorted(found) != sorted(FILES):
         raise StoreError(
             f"The list of digests ({DIGESTS}) of the model {folder[:60]!r} does not name "
             f"each file of a model once ({', '.join(FILES)}): download the model again from "
             "its publisher."
         )
-    return {line[2]: line[1] for line in found if line}
+    return dict(found)
 
 
 def _check(file: Path, expected: str) -> None:
@@ -229,9 +232,7 @@ def _check(file: Path, expected: str) -> None:
             f"{MAX_BYTES // 1024**2:,} MiB, the maximum for a model: download it again "
             "from its publisher."
         )
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != expected:
+    if file_digest(file) != expected:
         raise StoreError(
             f"The file {file.name} of the model in {file.parent.name!r} does not match its "
             "digest, it was damaged or changed: download the model again from its "
@@ -305,10 +306,7 @@ def write_digests(folder: Path) -> None:
     folder
         The folder, with all `FILES`.
     """
-    lines = [
-        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in FILES
-    ]
-    write_text(folder / DIGESTS, "\n".join(lines) + "\n")
+    write_text(folder / DIGESTS, sums_text(folder, FILES))
 
 
 def _gene_table(model: SplicedVAE, means: pd.Series, counts: NDArray[np.floating]) -> pd.DataFrame:

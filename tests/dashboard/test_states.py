@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -15,6 +14,7 @@ from pathlib import Path
 import anndata
 import pytest
 from app_pages import REPOSITORY, open_page
+from small_disks import make_read_only, mounted
 from streamlit.testing.v1 import AppTest
 
 from splicedvae import io, runs
@@ -110,9 +110,15 @@ def finished(folder: Path) -> Path:
     return home
 
 
+def change_results(home: Path) -> None:
+    """Let a test change what a run wrote: a run of an earlier version, without digests."""
+    (home / "SHA256SUMS").unlink()
+
+
 def prediction(cells_file: Path, folder: Path) -> None:
     """A finished prediction on totals: nothing measured, no metrics, no training."""
     home = finished(folder)
+    change_results(home)
     record = json.loads((home / "config.json").read_text())
     record["config"].update(kind="predict", model_run="demo")
     (home / "config.json").write_text(json.dumps(record))
@@ -135,6 +141,8 @@ def damaged(name: str, content: bytes | None) -> Callable[[Path, Path], None]:
 
     def make(cells_file: Path, folder: Path) -> None:
         file = finished(folder) / name
+        if name.startswith("velocity") or content in (None, b"cut"):
+            change_results(file.parent)
         if content is None:
             file.unlink()
         elif content == b"cut":
@@ -167,12 +175,20 @@ STATES: dict[str, tuple[Callable[[Path, Path], None], str, str]] = {
     "predictions cut off": (damaged("predictions.h5ad", b"cut"), DAMAGED, "mine"),
     "account is garbage": (damaged("velocity.json", b"{no json"), DAMAGED, "mine"),
     "account is a list": (damaged("velocity.json", b'{"splicedvae": [1]}'), DAMAGED, "mine"),
-    "status is garbage": (
-        damaged("status.json", b"\x00\x01"),
-        "was not found or cannot be read",
-        "is not listed",
+    "metrics changed": (
+        damaged("metrics.csv", b"predictor\n"),
+        "does not match its digest",
+        "mine",
     ),
-    "configuration is garbage": (damaged("config.json", b"{"), "was not found", "is not listed"),
+    "digests are garbage": (damaged("SHA256SUMS", b"\x00"), "list of digests", "mine"),
+    # What a status says is found in the rest of the folder, so the results open.
+    "status is garbage": (damaged("status.json", b"\x00\x01"), "", "mine"),
+    "configuration is garbage": (damaged("config.json", b"{"), "was not found", DAMAGED),
+    "date is text": (
+        damaged("config.json", b'{"format": 1, "created": "yesterday"}'),
+        "was not found",
+        DAMAGED,
+    ),
 }
 
 
@@ -262,20 +278,36 @@ def test_the_shelf_deletes_a_file_and_refuses_one_in_use(
     assert "No file yet" in said(app)
 
 
+def test_a_damaged_run_is_deleted_on_the_page_of_runs(runs_folder: Path, cells_file: Path) -> None:
+    damaged("config.json", b"{")(cells_file, runs_folder)
+    app = opened(pages.TRAIN.script)
+    assert "is not valid JSON" in said(app)
+    app.checkbox(key=f"sure-{RUN}").check().run()
+    app.button(key=f"delete-{RUN}").click().run()
+    assert not app.exception
+    assert not (runs_folder / RUN).exists()
+    assert "is not valid JSON" not in said(app)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB; only root may mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command to make a small disk with")
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()[:80]}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "small", "1m") as place:
+        yield place
+
+
+@pytest.mark.parametrize("page", [pages.VELOCITY.script, pages.TRAIN.script])
+def test_a_read_only_folder_of_runs_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    with mounted(tmp_path / "disk", "20m") as disk:
+        monkeypatch.setenv("SPLICEDVAE_RUNS", str(disk))
+        server.begin.clear()
+        finished(disk)
+        make_read_only(disk)
+        app = opened(page, run=RUN)
+        assert "is read-only, so" in told_well(app)
+        assert not app.error
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(

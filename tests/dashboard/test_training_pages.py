@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from app_pages import open_page
-from safetensors.torch import save_file
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
@@ -22,6 +22,7 @@ from splicedvae.cli import app as command_line
 from splicedvae.dashboard import pages, uploads
 from splicedvae.datasets import simulate
 from splicedvae.runs.checkpoint import Record
+from splicedvae.runs.sealed import sealed
 from splicedvae.runs.stages import Work, stage_seconds
 
 TRAIN = pages.TRAIN.script
@@ -88,7 +89,7 @@ def stopped_run(folder: Path, cells_file: Path, *, code: str | None = None) -> s
     (home / "status.json").write_text(json.dumps({**status, "started": 1.0}))
     kept = Record("splicedvae", 12, 40, run=run_id, code=code or runs.code_version(), device="cpu")
     file = home / "checkpoint" / "splicedvae.safetensors"
-    save_file({"weights.x": torch.zeros(1)}, file, metadata=kept.to_header())
+    file.write_bytes(sealed(save({"weights.x": torch.zeros(1)}, metadata=kept.to_header())))
     return run_id
 
 

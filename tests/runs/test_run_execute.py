@@ -61,6 +61,7 @@ def test_folder_holds_what_the_architecture_says(finished_run: Run) -> None:
         if item.is_file()
     }
     assert there == {
+        "SHA256SUMS",
         "config.json",
         "provenance.json",
         "status.json",

@@ -23,7 +23,8 @@ from splicedvae.jobs.journal import Journal
 from splicedvae.jobs.stopping import StopRequested, StopSignal, stop_signals
 from splicedvae.runs import Run, RunConfig, Status, files
 from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.status import STALE, is_lost, read_status, write_status, write_worker
+from splicedvae.runs.status import STALE, is_lost, read_status, write_status
+from splicedvae.runs.worker import write_worker
 
 json_values = st.recursive(
     st.none()

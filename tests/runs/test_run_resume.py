@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.keys import Layers, Obs, Sources
@@ -24,7 +24,8 @@ from splicedvae.jobs import checkpoint_callback, resume, start, stop
 from splicedvae.pipeline import _training, execute
 from splicedvae.runs import Run, RunConfig, Status, checkpoint, resumable
 from splicedvae.runs.checkpoint import Record
-from splicedvae.runs.status import read_worker
+from splicedvae.runs.sealed import sealed
+from splicedvae.runs.worker import read_worker
 
 EVALUATING = "evaluating on held-out cells"
 SAMPLING = "sampling velocities from the posterior"
@@ -159,7 +160,8 @@ def rewritten(stopped: Run, changes: dict[str, object]) -> Path:
     tensors = load_file(file)
     with safe_open(file, framework="numpy") as opened:
         record = json.loads(opened.metadata()["record"])
-    save_file(tensors, file, metadata={"record": json.dumps({**record, **changes})})
+    metadata = {"record": json.dumps({**record, **changes})}
+    file.write_bytes(sealed(save(tensors, metadata=metadata)))
     return file
 
 
@@ -198,13 +200,15 @@ def test_damaged_checkpoint_is_refused(stopped_run: Run) -> None:
     file.write_bytes(whole[: len(whole) // 2])
     assert "cannot be read" in resumable(stopped_run)[1]
     file.write_bytes(whole)
-    tensors = load_file(file)
+    # A loaded tensor is a view of the file, which is written again below.
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
     with safe_open(file, framework="numpy") as opened:
         header = opened.metadata()
     for missing in ("random.cpu", "weights.ratio_head.intercept"):
         assert missing in tensors
-        save_file({k: v for k, v in tensors.items() if k != missing}, file, metadata=header)
-        with pytest.raises(RunError, match="cannot be read: restart the run"):
+        kept = {k: v for k, v in tensors.items() if k != missing}
+        file.write_bytes(sealed(save(kept, metadata={"record": header["record"]})))
+        with pytest.raises(RunError, match="it is damaged: restart the run"):
             execute(stopped_run.config, stopped_run.path, resume=True)
         assert stopped_run.status.state == "failed"
 

@@ -31,7 +31,8 @@ from splicedvae.runs import (
     runs_folder,
 )
 from splicedvae.runs.edit import prepare_folder
-from splicedvae.runs.status import read_status, read_worker
+from splicedvae.runs.status import read_status
+from splicedvae.runs.worker import read_worker
 
 #: Enough epochs that no machine finishes them before it is stopped.
 ENDLESS = 1_000_000

@@ -12,7 +12,7 @@ import psutil
 
 from splicedvae.jobs import stop
 from splicedvae.runs import Run, list_runs
-from splicedvae.runs.status import read_worker
+from splicedvae.runs.worker import read_worker
 
 #: Seconds after which something never happens.
 NEVER = 300.0

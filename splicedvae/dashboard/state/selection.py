@@ -40,21 +40,12 @@ def shipped_run() -> Run | None:
         return None
 
 
-def all_runs() -> tuple[list[Run], list[str]]:
-    """Return the runs of this folder, the newest first, and a sentence for each unreadable one."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = list_runs()
-    unreadable = [str(item.message) for item in caught if item.category is UserWarning]
-    readable = []
-    for run in found:
-        try:
-            run.status  # noqa: B018
-        except RunError as failure:
-            unreadable.append(f"The run {run.path.name} is not listed: {failure}")
-            continue
-        readable.append(run)
-    return readable, unreadable
+def all_runs() -> list[Run]:
+    """Return the runs of this folder that can be read, the newest first."""
+    with warnings.catch_warnings():
+        # The list of runs shows the others, too.
+        warnings.simplefilter("ignore", UserWarning)
+        return list_runs()
 
 
 def chosen_run() -> Run | None:
@@ -71,7 +62,6 @@ def chosen_run() -> Run | None:
             continue
         try:
             run = find_run(wanted)
-            run.status  # noqa: B018
         except RunError:
             if wanted == asked:
                 query_params.remark(
@@ -110,7 +100,7 @@ def opening_run() -> Run | None:
     demo = shipped_run()
     if demo is not None:
         return demo
-    return next((run for run in all_runs()[0] if run.is_finished), None)
+    return next((run for run in all_runs() if run.is_finished), None)
 
 
 def run_labels(runs: Sequence[Run]) -> dict[str, str]:

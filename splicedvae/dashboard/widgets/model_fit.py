@@ -72,7 +72,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
     sources = [ModelSource(stored=model) for model in stored_models()[0]]
     sources += [
         ModelSource(run=run)
-        for run in selection.all_runs()[0]
+        for run in selection.all_runs()
         if run.is_finished and run.config.kind == "train"
     ]
     demo = selection.shipped_run()

@@ -15,7 +15,7 @@ from splicedvae._core.errors import DataError, RunError
 from splicedvae.dashboard import cache, cards, pages, theme, uploads
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import plain
-from splicedvae.jobs import estimate_rest, resume, start, stop
+from splicedvae.jobs import estimate_rest, place_of, resume, start, stop
 from splicedvae.runs import TRAININGS, Record, Run, Status, find_run, resumable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run.name, 80), anchor=False, width="content")
-        cards.state_badge(status)
+        cards.state_badge(status, run.pulse)
     if status.is_final:
         _at_rest(run, status)
     else:
@@ -101,7 +101,13 @@ def _view(run_id: str, seen: str, asked: bool) -> None:
 
 
 def _at_work(run: Run, status: Status) -> None:
-    cards.progress(status)
+    cards.progress(status, run.pulse)
+    waiting = place_of(run)
+    if waiting:
+        st.caption(
+            f":material/hourglass_empty: Place {waiting:,} in the queue of trainings: it begins by "
+            "itself when those before it have ended."
+        )
     name = run.path.name
     if st.session_state.get(_STOPPING) == name:
         with st.spinner("Stopping …"), cards.show_errors():

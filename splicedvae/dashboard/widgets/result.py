@@ -131,7 +131,7 @@ def pick_run(run: Run) -> Run:
     -------
     The run to show.
     """
-    found = [item for item in selection.all_runs()[0] if item.is_finished]
+    found = [item for item in selection.all_runs() if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)

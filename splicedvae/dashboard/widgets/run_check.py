@@ -10,7 +10,7 @@ from splicedvae.runs import Run
 
 #: Files of every finished run, and of those that were trained on S/U.
 _ALWAYS: Final = ("predictions.h5ad", "velocity.json", "provenance.json")
-_TRAINED: Final = ("metrics.csv", "genes.csv", "history.csv")
+_TRAINED: Final = ("metrics.csv", "genes.csv")
 
 
 def complaint(run: Run) -> str | None:
@@ -34,6 +34,7 @@ def complaint(run: Run) -> str | None:
         )
     whole = cache.cached_run(run)
     try:
+        run.check(*wanted)
         # Both are kept once they were read, so this costs a page nothing.
         account = whole.velocity_account
         broken = not all(isinstance(entry, dict) for entry in account.values())

@@ -10,7 +10,15 @@ import streamlit as st
 from splicedvae.dashboard import cards, pages
 from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.text import duration, moment, paragraph, plain, size
-from splicedvae.runs import NOTE_LENGTH, Run, annotate, delete, rename
+from splicedvae.runs import (
+    NOTE_LENGTH,
+    DamagedRun,
+    Run,
+    annotate,
+    damaged_runs,
+    delete,
+    rename,
+)
 
 #: Rows before the rest is folded away.
 FIRST = 8
@@ -34,7 +42,7 @@ def show(chosen: Run | None) -> None:
     chosen
         The run that is open.
     """
-    found, unreadable = selection.all_runs()
+    found, damaged = selection.all_runs(), damaged_runs()
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)
@@ -48,8 +56,8 @@ def show(chosen: Run | None) -> None:
         with st.expander(f"{len(found) - FIRST} more runs"):
             for run in found[FIRST:]:
                 _row(run, chosen)
-    for sentence in unreadable:
-        st.caption(f":material/folder_off: {plain(sentence)}")
+    for item in damaged:
+        _damaged_row(item)
 
 
 def _asked_for(found: list[Run]) -> list[Run]:
@@ -94,12 +102,45 @@ def _row(run: Run, chosen: Run | None) -> None:
         with facts, st.container(gap="xsmall"):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{plain(run.name, 80)}**", width="content")
-                cards.state_badge(status)
+                cards.state_badge(status, run.pulse)
             st.caption(" · ".join(told))
             if run.annotation:
                 st.markdown(paragraph(run.annotation))
         with actions, st.container(horizontal=True, horizontal_alignment="right"):
             _actions(run, key, is_open=chosen is not None and chosen.path == run.path)
+
+
+def _damaged_row(item: DamagedRun) -> None:
+    """Show a folder that cannot be read as a run, and let a visitor delete it."""
+    if not item.is_run:
+        st.caption(
+            f":material/folder_off: {plain(item.name)} in the folder of runs is not listed: "
+            f"{plain(item.reason, 400)}"
+        )
+        return
+    with st.container(border=True):
+        facts, actions = st.columns([2, 1], vertical_alignment="center")
+        with facts, st.container(gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{plain(item.name)}**", width="content")
+                st.badge("damaged", color="red", icon=":material/folder_off:")
+            st.caption(f"This run is not listed among the others. {plain(item.reason, 400)}")
+        with (
+            actions,
+            st.container(horizontal=True, horizontal_alignment="right"),
+            st.popover("", icon=":material/more_horiz:", help="Delete", key=f"more-{item.name}"),
+        ):
+            _delete(item, item.name, is_open=False)
+
+
+def _delete(run: Run | DamagedRun, key: str, *, is_open: bool) -> None:
+    sure = st.checkbox("Delete the run and all its results", key=f"sure-{key}")
+    if st.button("Delete", type="primary", disabled=not sure, key=f"delete-{key}"):
+        with cards.show_errors():
+            delete(run)
+            if is_open:
+                selection.forget_run()
+            st.rerun()
 
 
 def _actions(run: Run, key: str, *, is_open: bool) -> None:
@@ -140,10 +181,4 @@ def _actions(run: Run, key: str, *, is_open: bool) -> None:
         if not run.status.is_final:
             st.caption("Stop the run before deleting it.")
             return
-        sure = st.checkbox("Delete the run and all its results", key=f"sure-{key}")
-        if st.button("Delete", type="primary", disabled=not sure, key=f"delete-{key}"):
-            with cards.show_errors():
-                delete(run)
-                if is_open:
-                    selection.forget_run()
-                st.rerun()
+        _delete(run, key, is_open=is_open)

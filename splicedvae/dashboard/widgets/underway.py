@@ -47,4 +47,4 @@ def _view(run_id: str, seen: cache.Key) -> None:
             ":material/progress_activity: **Still running.** These are the run's first "
             f"streams.{judged} To do: {to_do}. The page updates by itself."
         )
-        cards.progress(status)
+        cards.progress(status, run.pulse)
