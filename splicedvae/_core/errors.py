@@ -18,6 +18,10 @@ class DataError(SplicedVAEError):
     """A file or AnnData does not hold what is needed."""
 
 
+class ReaderDiedError(DataError):
+    """A file ended the process that read it, or took more time or memory than it may."""
+
+
 class GenesError(SplicedVAEError):
     """Too few genes of a model are found in the data."""
 

@@ -52,7 +52,7 @@ def about(name: str) -> Iterator[None]:
         message = str(error)
         if message.startswith(f"{name}: "):
             raise
-        named = DataError(f"{name}: {message}")
+        named = type(error)(f"{name}: {message}")
         named.notes = error.notes
         raise named from error
 

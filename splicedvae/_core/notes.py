@@ -18,6 +18,8 @@ LEVELS: Final[dict[str, Level]] = {
     "general": "info",
     # Reading a file.
     "reading": "info",
+    # The process that opens files has more rights than it needs.
+    "gate-open": "warning",
     "names-repeated": "warning",
     "layers-missing": "warning",
     "counts-other-than-asked": "warning",

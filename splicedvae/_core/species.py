@@ -62,6 +62,9 @@ _GENOMES = re.compile(r"^(GRCh3[78]|hg19|hg38|mm10|mm39|GRCm3[89])_+", re.IGNORE
 #: Share of names that decides, and share from which a second species counts as mixed in.
 _MOST, _MIXED = 0.5, 0.05
 
+#: No more of a name is looked at: some patterns take time that grows with its square.
+_LONGEST = 64
+
 #: A number at the end of a name. If a large share of names has one stem, they are not symbols.
 _NUMBER = re.compile(r"[\W_]*\d+$")
 _NUMBERED, _FEW_NAMES = 0.9, 10
@@ -144,7 +147,7 @@ def guess_species(names: Iterable[str], ids: Iterable[str] = ()) -> SpeciesGuess
     -------
     The species, its certainty and the evidence.
     """
-    raw = [str(name) for name in names]
+    raw = [str(name)[:_LONGEST] for name in names]
     genomes = {m.group(1) for name in raw if (m := _GENOMES.match(name)) is not None}
     if len(genomes) > 1:
         return SpeciesGuess(
@@ -171,7 +174,7 @@ def species_of(genes: GeneIdentity) -> str | None:
 
 
 def _bare(name: str) -> str:
-    return _GENOMES.sub("", str(name))
+    return _GENOMES.sub("", str(name)[:_LONGEST])
 
 
 def _by_identifier(names: list[str], where: str) -> SpeciesGuess | None:

@@ -18,6 +18,7 @@ from splicedvae._core.files import replacing
 from splicedvae._core.keys import Design
 from splicedvae.benchmark._summary import compare, summarise
 from splicedvae.evaluation import split_groups
+from splicedvae.io import gate
 from splicedvae.pipeline import evaluate_on, execute
 from splicedvae.runs import Run, RunConfig, Status, code_version
 from splicedvae.velocity import VelocitySettings
@@ -166,7 +167,7 @@ def run(
     folder = Path(out)
     _take_folder(folder, plan)
     configs = list(_configs(Path(data), plan, settings))
-    other = None if test is None else io.read(test)
+    other = None if test is None else gate.read(test)
     tables = []
     for number, config in enumerate(configs):
         where = folder / _RUNS / f"seed{config.seed}_fold{config.fold}"
@@ -274,7 +275,7 @@ def _configs(data: Path, plan: dict[str, Any], settings: dict[str, Any]) -> Iter
         **settings,
     )
     if plan["design"] == "groups":
-        column = io.read(data).adata.obs.get(plan["split_by"])
+        column = gate.read(data).adata.obs.get(plan["split_by"])
         if column is None:
             raise RunError(
                 f"The file has no column {str(plan['split_by'])[:60]!r} in obs to split by: "

@@ -107,13 +107,14 @@ def benchmark(
 
     splicedvae benchmark cells.h5ad --out judged --design transfer --test other.h5ad
     """
-    from splicedvae import io, triage
+    from splicedvae import triage
     from splicedvae.benchmark import run
+    from splicedvae.io import gate
 
     console = stderr()
     if cluster_key is None:
         with console.status(f"reading {escape(data.name)}"):
-            found = triage.cluster_candidates(io.read(data).adata)
+            found = triage.cluster_candidates(gate.read(data).adata)
         cluster_key = found[0] if found else None
         if cluster_key is not None:
             console.print(

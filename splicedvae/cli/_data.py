@@ -111,9 +111,10 @@ def inspect(
 
     splicedvae inspect cells.h5ad --json | jq .unspliced_fraction
     """
-    from splicedvae import io, triage
+    from splicedvae import triage
+    from splicedvae.io import gate
 
-    result = io.read(
+    result = gate.read(
         data,
         total=total,
         spliced_layer=spliced_layer,

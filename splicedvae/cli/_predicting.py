@@ -89,7 +89,7 @@ def predict(
     splicedvae velocity predicted.h5ad --out velocity.h5ad
     """
     output_file(out, ".h5ad", ".zarr", overwrite=overwrite)
-    from splicedvae import io
+    from splicedvae.io import BackedCounts, gate
     from splicedvae.pipeline import orthologs_asked, trained_on
     from splicedvae.pipeline.assessment import with_batch
     from splicedvae.runs import open_models
@@ -100,20 +100,17 @@ def predict(
         trained = found.model(model)
     with contextlib.ExitStack() as closing:
         with console.status(f"reading {escape(data.name)}"):
-            named = any((spliced_layer, unspliced_layer, ambiguous_layer, ambiguous))
-            backed = None if named else io.read_backed(data, total=total)
-            result: io.BackedCounts | io.ReadResult
+            result = gate.open_counts(
+                data,
+                total=total,
+                spliced_layer=spliced_layer,
+                unspliced_layer=unspliced_layer,
+                ambiguous_layer=ambiguous_layer,
+                ambiguous=ambiguous,
+            )
+            backed = result if isinstance(result, BackedCounts) else None
             if backed is not None:
-                result = closing.enter_context(backed)
-            else:
-                result = io.read(
-                    data,
-                    total=total,
-                    spliced_layer=spliced_layer,
-                    unspliced_layer=unspliced_layer,
-                    ambiguous_layer=ambiguous_layer,
-                    ambiguous=ambiguous,
-                )
+                closing.enter_context(backed)
         cells = with_batch(trained, result.adata, batch_key)
         pair = orthologs_asked(orthologs, trained_on(found), cells.var)
         with console.status("predicting"), quiet_models():
@@ -196,13 +193,13 @@ def velocity(
     splicedvae velocity predicted.h5ad --out velocity.h5ad --mode stochastic
     """
     output_file(out, ".h5ad", overwrite=overwrite)
-    from splicedvae import io
     from splicedvae._core.messages import keeping
+    from splicedvae.io import gate
     from splicedvae.velocity import VelocityAccount, VelocitySettings, compute_velocity
 
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
-        result = io.read(
+        result = gate.read(
             data,
             total=total,
             spliced_layer=spliced_layer,

@@ -137,9 +137,10 @@ def train(
 
     splicedvae report run --out report.html
     """
-    from splicedvae import io, triage
+    from splicedvae import triage
     from splicedvae._core.labels import batch_labels
     from splicedvae._core.messages import keeping
+    from splicedvae.io import gate
     from splicedvae.jobs import estimate
     from splicedvae.pipeline import execute
     from splicedvae.runs import RunConfig, need_layers
@@ -147,7 +148,7 @@ def train(
     earlier = _earlier(out, overwrite=overwrite)
     console = stderr()
     with console.status(f"reading {escape(data.name)}"):
-        result = io.read(
+        result = gate.read(
             data,
             total=total,
             spliced_layer=spliced_layer,
@@ -243,10 +244,10 @@ def evaluate(
     if data is None:
         metrics = found.metrics
     else:
-        from splicedvae import io
+        from splicedvae.io import gate
         from splicedvae.pipeline import evaluate_on
 
-        result = io.read(
+        result = gate.read(
             data,
             total=total,
             spliced_layer=spliced_layer,

@@ -76,9 +76,10 @@ def triage(
 
     splicedvae triage timecourse.h5ad --model run --time-key hours --json | jq .answer
     """
-    from splicedvae import io, pipeline
+    from splicedvae import pipeline
+    from splicedvae.io import gate
 
-    result = io.read(data)
+    result = gate.read(data)
     predictor = None
     with stderr().status("reading") as status, quiet_models():
         if not result.has_measured_layers:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from splicedvae import io, triage
 from splicedvae._core.errors import DataError
 from splicedvae.dashboard.uploads import StoredFile
+from splicedvae.io import gate
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str |
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)
 def _read(sha256: str, path: str, stamp: tuple[int, int]) -> io.ReadResult:
     try:
-        result = io.read(path)
+        result = gate.read(path)
     except (OSError, MemoryError) as error:
         raise DataError(
             "The file cannot be read by the server, or does not fit in its memory: upload "

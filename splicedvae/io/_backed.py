@@ -19,7 +19,7 @@ from scipy import sparse
 
 from splicedvae._core.keys import Counts
 from splicedvae._core.messages import about, file_name, keeping, shown
-from splicedvae.io import _gate
+from splicedvae.io import _opening
 from splicedvae.io._digest import sha256
 from splicedvae.io._features import gene_mask
 from splicedvae.io._limits import Limits
@@ -71,7 +71,7 @@ class BackedCounts:
         """
         blocks = self._totals.blocks()
         while True:
-            with about(self.name), _gate.sentences():
+            with about(self.name), _opening.sentences():
                 block = next(blocks, None)
             if block is None:
                 return
@@ -123,10 +123,10 @@ def read_backed(
     name = file_name(os.fspath(path))
     closing = ExitStack()
     notes: list[str] = []
-    with ExitStack() as guard, about(name), keeping(notes), _gate.sentences():
+    with ExitStack() as guard, about(name), keeping(notes), _opening.sentences():
         guard.callback(closing.close)
         limits = Limits.of(max_bytes)
-        place = _gate.existing(path)
+        place = _opening.existing(path)
         root = _root(place, limits, closing, notes)
         parts = None if root is None else _parts(root)
         if parts is None:
@@ -150,13 +150,13 @@ def read_backed(
 
 def _root(place: Path, limits: Limits, closing: ExitStack, notes: list[str]) -> Any | None:
     """Open the file after the gate's checks; None where its format is not read in blocks."""
-    if place.is_file() and not _gate.is_hdf5(place):
+    if place.is_file() and not _opening.is_hdf5(place):
         return None
-    found = _gate.recognized(place, limits)
+    found = _opening.recognized(place, limits)
     if found is None or not found.in_blocks:
         return None
     if not place.is_dir():
-        notes += _gate.claimed_note(place, found)
+        notes += _opening.claimed_note(place, found)
     return found.code.stored(place, limits, closing)
 
 
@@ -179,7 +179,7 @@ def _parts(root: Any) -> SimpleNamespace | None:
     small = AnnData(
         obs=read("obs"), var=read("var"), uns=read("uns"), obsm=read("obsm"), varm=read("varm")
     )
-    _gate.check_all(small)
+    _opening.check_all(small)
     if small.n_obs == 0 or small.n_vars == 0 or gene_mask(small.var) is not None:
         return None
     keys = {part: dict.fromkeys(root[part]) if part in root else {} for part in ("obsp", "varp")}

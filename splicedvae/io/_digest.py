@@ -11,12 +11,39 @@ import numpy as np
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.layers import named_layers
-from splicedvae._core.messages import file_name
+from splicedvae._core.messages import about, file_name, shown
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _BLOCK = 1 << 20
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder in which something is a symbolic link, which may lead to any file.
+
+    Parameters
+    ----------
+    folder
+        It may be a link itself: who named it meant what it leads to.
+
+    Raises
+    ------
+    DataError
+        There is a link.
+    """
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    place = Path(entry.path).relative_to(folder).as_posix()
+                    raise DataError(
+                        f"{shown(place)} in the folder is a symbolic link, expected plain files; "
+                        "copy the folder with the files themselves (cp -rL)."
+                    )
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -51,6 +78,8 @@ def sha256(path: str | os.PathLike[str]) -> str:
         if not place.is_dir():
             _add(digest, place)
             return digest.hexdigest()
+        with about(name):
+            refuse_links(place)
         files = [file for file in place.rglob("*") if file.is_file()]
         for file in sorted(files, key=lambda file: file.relative_to(place).as_posix()):
             relative = file.relative_to(place).as_posix().encode("utf-8", "surrogateescape")
@@ -58,6 +87,8 @@ def sha256(path: str | os.PathLike[str]) -> str:
             digest.update(file.stat().st_size.to_bytes(8, "big"))
             _add(digest, file)
         return digest.hexdigest()
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         raise DataError(
             f"{name}: it does not exist or cannot be read; check the name and its permissions."

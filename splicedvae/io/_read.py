@@ -29,9 +29,9 @@ from splicedvae._core.notes import Note
 from splicedvae._core.writable import make_writable
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
-from splicedvae.io._gate import check_all, open_checked
 from splicedvae.io._layers import partly_predicted
 from splicedvae.io._memory import is_in_memory
+from splicedvae.io._opening import check_all, open_checked
 from splicedvae.io._recognise import Asked, Recognised, predicted_layers, recognise
 from splicedvae.io._result import ReadResult
 
@@ -65,7 +65,10 @@ def read(
     ambiguous: Ambiguous | None = None,
     max_bytes: int | None = None,
 ) -> ReadResult:
-    """Read single-cell counts from a file or folder.
+    """Read single-cell counts from a file or folder, in this process.
+
+    `splicedvae.io.gate.read` does the same with the file opened in a process of its own, with
+    bounds on memory and time: for files of unknown origin, and as command line and dashboard do.
 
     Accepted are h5ad, loom, Cell Ranger's h5, zarr (folder or zip), and folders (or zips of
     them) of Matrix Market files as Cell Ranger, STARsolo with or without Velocyto, alevin-fry
@@ -92,7 +95,7 @@ def read(
         more ambiguous than spliced counts.
     max_bytes
         Bytes that the file's arrays may take in memory; ``None`` takes the environment variable
-        ``SPLICEDVAE_MAX_BYTES``, else 16 GiB.
+        ``SPLICEDVAE_MAX_BYTES``, else half of the free memory, at least 1 GiB.
 
     Returns
     -------

@@ -29,7 +29,7 @@ import torch
 from anndata import AnnData
 from numpy.typing import NDArray
 
-from splicedvae import __version__, io
+from splicedvae import __version__
 from splicedvae._core.counts import at_counts
 from splicedvae._core.errors import DataError, RunError, SplicedVAEError
 from splicedvae._core.files import is_full, is_read_only, replacing, why_unwritten
@@ -39,6 +39,7 @@ from splicedvae._core.labels import batch_labels
 from splicedvae._core.orthologs import Orthologs
 from splicedvae._core.records import own_record
 from splicedvae.evaluation import select_genes, split_cells, split_groups
+from splicedvae.io import gate
 from splicedvae.jobs.control import available_threads, ready_to_resume
 from splicedvae.jobs.journal import Journal
 from splicedvae.jobs.stopping import StopRequested, stop_signals
@@ -238,7 +239,7 @@ class _Input:
 def _read(config: RunConfig, journal: Journal) -> _Input:
     """Read the file again and check that it is the file of the run."""
     journal.stage(stages.STAGE_READ)
-    result = io.read(
+    result = gate.read(
         config.data,
         total=config.total,
         spliced_layer=config.spliced_layer,

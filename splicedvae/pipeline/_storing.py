@@ -137,13 +137,13 @@ def _trained_on_all(config: RunConfig) -> tuple[SplicedVAE, AnnData]:
     """Train SplicedVAE on all cells of a file, as a run trains on its training cells."""
     import scvi
 
-    from splicedvae import io
     from splicedvae.evaluation import select_genes
+    from splicedvae.io import gate
     from splicedvae.model import SplicedVAE, default_epochs, plan_options, whole_batches
     from splicedvae.pipeline._prediction import counts
     from splicedvae.pipeline._training import head_options
 
-    result = io.read(config.data)
+    result = gate.read(config.data)
     if result.sha256 != config.data_sha256:
         raise RunError("The data file has changed since the run: train again.")
     cells = result.adata

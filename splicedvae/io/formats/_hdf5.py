@@ -91,6 +91,8 @@ def walk(file: h5py.File, limits: Limits) -> None:
     stored = Path(file.filename).stat().st_size
     blockwise = is_loom(file)
     seen: set[Any] = {_identity(file)}
+    linked: set[Any] = set(seen)
+    references: list[tuple[str, Any]] = list(_references(file, ""))
     waiting: list[tuple[h5py.Group, str, int]] = [(file, "", 0)]
     declared = in_blocks = objects = 0
     while waiting:
@@ -121,6 +123,8 @@ def walk(file: h5py.File, limits: Limits) -> None:
                     "arrays; write it again with the data in place."
                 )
             item = group[key]
+            linked.add(_identity(item))
+            references += _references(item, where)
             if isinstance(item, h5py.Group):
                 identity = _identity(item)
                 if identity in seen:
@@ -137,6 +141,7 @@ def walk(file: h5py.File, limits: Limits) -> None:
                     in_blocks += size
                 else:
                     declared += size
+    _check_references(file, references, linked)
     limits.check_size(declared, stored=stored)
     limits.check_size(in_blocks // _BLOCKWISE_FACTOR)
     limits.check_size(min(declared + in_blocks, limits.max_bytes), stored=stored)
@@ -147,7 +152,50 @@ def is_loom(file: h5py.File) -> bool:
     return "matrix" in file and "row_attrs" in file and "col_attrs" in file
 
 
-def _identity(item: h5py.Group) -> Any:
+def _references(item: h5py.HLObject, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the references that an object's attributes hold: old tables find categories by them."""
+    for key in item.attrs:
+        attribute = h5py.h5a.open(item.id, item._e(key))
+        kind = attribute.get_type()
+        if kind.get_class() != h5py.h5t.REFERENCE:
+            continue
+        place = shown(f"{where}:{key}")
+        if not kind.equal(h5py.h5t.STD_REF_OBJ):
+            raise DataError(
+                f"its attribute {place} refers to a region of an array, expected plain values; "
+                "write it again with a current version of its tool."
+            )
+        for reference in np.asarray(item.attrs[key], dtype=object).ravel():
+            yield place, reference
+
+
+def _check_references(file: h5py.File, references: list[tuple[str, Any]], linked: set[Any]) -> None:
+    """Refuse a reference to what no link leads to: it was not looked at, and may lead anywhere."""
+    for where, reference in references:
+        if not reference:
+            continue
+        found = h5py.h5r.dereference(reference, file.id)
+        info = h5py.h5o.get_info(found)
+        if (info.fileno, info.addr) not in linked:
+            raise DataError(
+                f"its attribute {where} holds a reference to an array outside its groups, "
+                "expected all data in groups; write it again from the original data."
+            )
+
+
+def _refers(kind: np.dtype) -> bool:
+    """Whether a type holds references, alone or in parts."""
+    if h5py.check_ref_dtype(kind) is not None:
+        return True
+    inner = h5py.check_vlen_dtype(kind)
+    if isinstance(inner, np.dtype):
+        return _refers(inner)
+    if kind.subdtype is not None:
+        return _refers(kind.subdtype[0])
+    return any(_refers(part[0]) for part in (kind.fields or {}).values())
+
+
+def _identity(item: h5py.HLObject) -> Any:
     info = h5py.h5o.get_info(item.id)
     return (info.fileno, info.addr)
 
@@ -172,6 +220,11 @@ def _check_dataset(dataset: h5py.Dataset, where: str) -> int:
                 "expected gzip, LZF or none; write it again with compression='gzip'."
             )
     kind = dataset.dtype  # h5py raises TypeError for types that have no numpy counterpart
+    if _refers(kind):
+        raise DataError(
+            f"its array {shown(where)} holds references to other parts of the file, expected "
+            "numbers and texts; leave it out and write the file again."
+        )
     width = _OBJECT_BYTES if kind.kind == "O" else max(1, kind.itemsize)
     chunk = 1
     for length in dataset.chunks or (0,):

@@ -1,13 +1,8 @@
-"""The gate: everything from outside passes `open_checked` before anything else touches it.
+"""Everything from outside passes `open_checked` before anything else touches it.
 
 It checks a file's first bytes rather than its name, its structure before its numbers, and
 its declared size before its content. It returns plain matrices in memory that scipy can work
-on safely.
-
-It is the one function that has to move into a process of its own: it takes a path and numbers, and
-returns data and sentences. Only that will put a memory limit behind it, and shield the caller
-from the HDF5 library itself: rare damage to a file's internal tables still makes the library end
-the process by a segmentation fault.
+on safely. `splicedvae.io.gate` runs it in a process of its own, with bounds on memory and time.
 """
 
 from __future__ import annotations
@@ -29,7 +24,8 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.formats import ACCEPTED, FILE_ENDINGS, FORMATS, FileFormat, format_of_ending
 from splicedvae._core.messages import about, file_name, keeping, shown
 from splicedvae._core.sparse import check_matrix
-from splicedvae.io._limits import Limits
+from splicedvae.io._digest import refuse_links
+from splicedvae.io._limits import MAX_BYTES_VARIABLE, Limits
 from splicedvae.io.formats import _hdf5, _zarr, _zip
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -48,6 +44,10 @@ _KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x03", "a Python pickle, which can run commands when opened", "write it as h5ad"),
     (b"\x80\x04", "a Python pickle, which can run commands when opened", "write it as h5ad"),
     (b"\x80\x05", "a Python pickle, which can run commands when opened", "write it as h5ad"),
+)
+_TOO_LARGE = (
+    "it needs more memory than reading it may take here; leave out unneeded layers or cells, keep "
+    f"matrices sparse, or raise {MAX_BYTES_VARIABLE}."
 )
 
 
@@ -73,7 +73,7 @@ def open_checked(path: str | os.PathLike[str], *, max_bytes: int | None = None) 
         files.
     max_bytes
         Bytes its arrays may take in memory; ``None`` takes the environment variable
-        ``SPLICEDVAE_MAX_BYTES``, else 16 GiB.
+        ``SPLICEDVAE_MAX_BYTES``, else half of the free memory.
 
     Returns
     -------
@@ -104,10 +104,10 @@ def sentences() -> Iterator[None]:
     except DataError:
         raise
     except (MemoryError, RecursionError) as error:
-        raise DataError(
-            "it needs more memory than there is; leave out unneeded layers or cells."
-        ) from error
+        raise DataError(_TOO_LARGE) from error
     except Exception as error:  # the readers raise many types on damaged files
+        if isinstance(error, OSError) and "allocation" in str(error):  # HDF5's words
+            raise DataError(_TOO_LARGE) from error
         raise DataError(
             f"its content cannot be read{_element(error)}, expected a complete file in the "
             f"format of {ACCEPTED}; write it again with a current version of its tool."
@@ -166,6 +166,7 @@ def recognized(place: Path, limits: Limits) -> FileFormat | None:
         The file is of no known format, or not safe to read.
     """
     if place.is_dir():
+        refuse_links(place)
         return _first("folder", place)
     with place.open("rb") as stream:
         head = stream.read(4096)
