@@ -23,6 +23,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from splicedvae._core.errors import DataError
+from splicedvae.plotting._grid import PAGE_WIDTH
 from splicedvae.plotting._theme import LIGHT
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ WIDTHS: Final = (40.0, 600.0)
 MOST_VECTOR_POINTS: Final = 2000
 
 _MM: Final = 1 / 25.4
-#: A page's width in pixels, to which plotly's sizes of lines and points belong.
-_PAGE_WIDTH: Final = 1150
 #: Least width of a panel, in millimetres: narrower figures have fewer panels in a row.
 _PANEL_WIDTH: Final = 48.0
 _DASHES: Final = {"solid": "-", "dash": "--", "longdash": "--", "dot": ":", "dashdot": "-."}
@@ -190,7 +189,7 @@ def _draw(
     layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom - top), w_pad=1.2 * _MM, h_pad=1.2 * _MM)
     shared = any(_axis(figure, name).matches for panel in panels for name in (panel.x, panel.y))
     grid = drawn.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).ravel()
-    scale = width * _MM * 72 / _PAGE_WIDTH * (wanted / columns) ** 0.5
+    scale = width * _MM * 72 / PAGE_WIDTH * (wanted / columns) ** 0.5
     for axes, panel_ in zip(grid, panels, strict=False):
         _draw_panel(figure, axes, panel_, panels[0], scale, size, small, color_axis)
     for axes in grid[len(panels) :]:
