@@ -30,7 +30,7 @@ def _page() -> None:
     opened = result.frame(pages.DIAGNOSTICS)
     if opened is None:
         return
-    run, _ = opened
+    run, _, _ = opened
     with cards.show_errors():
         _diagnostics(run)
 

@@ -34,7 +34,7 @@ def _page() -> None:
     opened = result.frame(pages.GENES)
     if opened is None:
         return
-    run, _ = opened
+    run, _, _ = opened
     with cards.show_errors():
         _genes(run)
 

@@ -12,7 +12,7 @@ from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard import cache, cards, pages, theme
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import defuse, line, plain
-from splicedvae.dashboard.widgets import downloads, result, save_figure
+from splicedvae.dashboard.widgets import downloads, result, save_figure, window
 from splicedvae.dashboard.widgets.tables import Column
 from splicedvae.report import FigureCall
 from splicedvae.runs import Run
@@ -37,7 +37,7 @@ def _page() -> None:
     opened = result.frame(pages.LATENT)
     if opened is None:
         return
-    run, color = opened
+    run, color, _ = opened
     with cards.show_errors():
         _maps(run, color)
 
@@ -55,13 +55,14 @@ def _draw(run: Run, color: str) -> None:
     failed = st.session_state.pop(_FAILED, None)
     if failed:
         st.warning(plain(failed, 400), icon=":material/gesture:")
-    figure = cache.figure(cache.latents, run, color, chosen)
+    figure = cache.figure(cache.latents, run, color, chosen, window=window.size())
     theme.show(
         figure,
         key=_FIGURE,
         name=f"{downloads.file_stem(run)}-latent-spaces",
         on_select=lambda: _on_line(run, n_maps),
     )
+    window.watch("window-latents")
     save_figure.buttons(run, FigureCall("latents", {"color_by": color}))
     st.caption(
         "UMAPs of the two latent spaces; zoom and pan are linked. scVI's is rotated, "

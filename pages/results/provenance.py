@@ -22,7 +22,7 @@ def _page() -> None:
     opened = result.frame(pages.PROVENANCE)
     if opened is None:
         return
-    run, _ = opened
+    run, _, _ = opened
     with cards.show_errors():
         _provenance(run)
 

@@ -12,7 +12,7 @@ from splicedvae._core.keys import Sources
 from splicedvae.dashboard import cache, cards, pages, theme
 from splicedvae.dashboard.state import coloring, query_params, selection
 from splicedvae.dashboard.text import defuse, moment, plain
-from splicedvae.dashboard.widgets import downloads, result
+from splicedvae.dashboard.widgets import downloads, result, window
 from splicedvae.runs import Run, find_run
 
 _OTHER: Final = "other"
@@ -23,7 +23,7 @@ def _page() -> None:
     opened = result.frame(pages.TWO_RUNS)
     if opened is None:
         return
-    run, color = opened
+    run, color, _ = opened
     with cards.show_errors():
         _two_runs(run, color)
 
@@ -85,13 +85,17 @@ def _numbers(numbers: object) -> None:
     )
 
 
+@st.fragment
 def _streams(run: Run, key: str, color: str) -> None:
     if Sources.SPLICEDVAE not in views.sources(run):
         st.caption("This run has no SplicedVAE velocity.")
         return
     with cards.show_errors():
-        figure = cache.figure(cache.streams, run, (Sources.SPLICEDVAE,), color, 1.0)
+        figure = cache.figure(
+            cache.streams, run, (Sources.SPLICEDVAE,), color, 1.0, window=window.size()
+        )
         theme.show(figure, key=f"streams-{key}", name=f"{downloads.file_stem(run)}-streams")
+        window.watch(f"window-{key}")
 
 
 def _color_of(run: Run, color: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
@@ -20,6 +20,7 @@ from splicedvae.dashboard.widgets import (
     result,
     save_figure,
     velocity_verdict,
+    window,
 )
 from splicedvae.report import FigureCall
 from splicedvae.runs import Run
@@ -28,8 +29,16 @@ from splicedvae.views import stream_cautions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamlit.delta_generator import DeltaGenerator
+
 _DENSITIES: Final = {"sparse": 0.6, "medium": 1.0, "dense": 1.6}
 _PARTICLES: Final = "particles"
+#: Instead of one panel that fills the page.
+_ALL: Final = "all"
+_MAP_WORDS: Final = (
+    "The common embedding is a UMAP of the total counts. Each model also has a UMAP of its own "
+    "latent space. The velocity in each is projected from the same graph."
+)
 _STYLES: Final = (views.STREAM, views.ARROWS, views.GRID, _PARTICLES)
 
 
@@ -37,27 +46,71 @@ def _page() -> None:
     opened = result.frame(pages.VELOCITY, greet=True, early=True)
     if opened is None:
         return
-    run, color = opened
+    run, color, row = opened
     with cards.show_errors():
-        _velocities(run, color)
+        _velocities(run, color, row)
         if run.is_finished:
             downloads.buttons(run)
 
 
-def _velocities(run: Run, color: str) -> None:
+def _velocities(run: Run, color: str, row: DeltaGenerator) -> None:
     """Show the velocities of a run side by side, with the cautions."""
     tried = views.sources(run)
     if not tried:
         result.headline(run)
         st.info("This run computed no velocity.", icon=":material/info:")
         return
+    with row:
+        view = _view(run, tried)
+    _maps(run, color, view)
+    theme.draw_ahead(figure=True)
+    # Moving particles are drawn as lines where nothing moves.
+    drawn = {
+        "sources": view.sources,
+        "color_by": color,
+        "density": view.density,
+        "style": views.STREAM if view.style == _PARTICLES else view.style,
+        "on": view.on,
+    }
+    save_figure.buttons(run, FigureCall("streams", drawn))
+    _worth(run, view.sources)
+    result.headline(run)
+    if color in (Obs.COSINE_GENES, Obs.COSINE_UMAP):
+        _agreement(run, view.sources)
+    with st.container(border=True):
+        st.markdown(":material/balance: **How far to trust these streams**")
+        _grounds(run, view.sources)
+        said_of = cache.cached(stream_cautions, run)
+        st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
+    _details(run, view.sources)
+
+
+class _View(NamedTuple):
+    """What the visitor wants to see, and how."""
+
+    sources: list[str]
+    style: str
+    density: float
+    on: str
+
+
+def _view(run: Run, tried: Sequence[str]) -> _View:
+    """Offer one panel or all in the open, and the rest folded."""
     labels = {Sources.LABELS.get(source, source): source for source in tried}
     maps = cache.cached(views.map_choices, run)
     query_params.check("shown", labels, "velocity")
     query_params.check("density", _DENSITIES, "density")
     query_params.check("style", _STYLES, "style")
     query_params.check("basis", maps, "map")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    query_params.check("large", (_ALL, *labels), "panel")
+    large = st.selectbox(
+        "Panels",
+        [_ALL, *labels],
+        key="large",
+        bind="query-params",
+        help="All velocities, or one that fills the page.",
+    )
+    with st.popover("View", icon=":material/tune:", key="view"):
         shown = st.pills(
             "Velocities",
             list(labels),
@@ -68,53 +121,43 @@ def _velocities(run: Run, color: str) -> None:
         )
         style = _one_of("Drawn as", _STYLES, views.STREAM, "style")
         density = _one_of("Density", tuple(_DENSITIES), "medium", "density")
-        on = (
-            _one_of(
-                "Map",
-                maps,
-                views.COMMON,
-                "basis",
-                "The common embedding is a UMAP of the total counts. Each model also has a "
-                "UMAP of its own latent space. The velocity in each is projected from the "
-                "same graph.",
-            )
-            if len(maps) > 1
-            else views.COMMON
-        )
+        on = maps[0]
+        if len(maps) > 1:
+            on = _one_of("Map", maps, maps[0], "basis", _MAP_WORDS)
     picked = [source for label, source in labels.items() if label in (shown or list(labels))]
-    if style == _PARTICLES:
-        data = cache.cached(cache.particle_data, run, picked, color, _DENSITIES[density], on)
-        particles.show(data, key="particles")
-    else:
-        figure = cache.figure(
-            cache.streams, run, picked, color, _DENSITIES[density], style=style, on=on
-        )
-        theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
-    theme.draw_ahead(figure=True)
-    # Moving particles are drawn as lines where nothing moves.
-    drawn = {
-        "sources": picked,
-        "color_by": color,
-        "density": _DENSITIES[density],
-        "style": views.STREAM if style == _PARTICLES else style,
-        "on": on,
-    }
-    save_figure.buttons(run, FigureCall("streams", drawn))
-    if on == views.OWN:
-        st.caption(
-            "Positions in different embeddings cannot be compared. A velocity without a "
-            "latent space of its own is shown in the common embedding."
-        )
-    _worth(run, picked)
-    result.headline(run)
-    if color in (Obs.COSINE_GENES, Obs.COSINE_UMAP):
-        _agreement(run, picked)
-    with st.container(border=True):
-        st.markdown(":material/balance: **How far to trust these streams**")
-        _grounds(run, picked)
-        said_of = cache.cached(stream_cautions, run)
-        st.markdown("\n".join(f"- {plain(said, 600)}" for said in said_of))
-    _details(run, picked)
+    if large in labels:
+        picked = [labels[large]]
+    return _View(picked, style, _DENSITIES[density], on)
+
+
+@st.fragment
+def _maps(run: Run, color: str, view: _View) -> None:
+    """Draw the panels for the visitor's window, again when it changes."""
+    with cards.show_errors():
+        here = window.size()
+        if view.style == _PARTICLES:
+            data = cache.cached(
+                cache.particle_data, run, view.sources, color, view.density, view.on
+            )
+            particles.show(data, here, key="particles")
+        else:
+            figure = cache.figure(
+                cache.streams,
+                run,
+                view.sources,
+                color,
+                view.density,
+                style=view.style,
+                on=view.on,
+                window=here,
+            )
+            theme.show(figure, key="streams", name=f"{downloads.file_stem(run)}-streams")
+        if view.on == views.OWN:
+            st.caption(
+                "Positions in different embeddings cannot be compared. A velocity without a "
+                "latent space of its own is shown in the common embedding."
+            )
+        window.watch("window-streams")
 
 
 def _one_of(
@@ -133,15 +176,13 @@ def _one_of(
 
 
 def _worth(run: Run, picked: Sequence[str]) -> None:
-    """Show each velocity's verdict below its panel, in the panels' order."""
-    columns = len(picked) if len(picked) <= 3 else 2
-    for start in range(0, len(picked), columns):
-        row = picked[start : start + columns]
-        for place, source in zip(st.columns(columns), row, strict=False):
+    """Show each velocity's verdict below the panels, in their order."""
+    with st.grid(min(len(picked), 4), min_column_width=280):
+        for source in picked:
             found = cache.cached(views.verdict, run, source)
             label = Sources.LABELS.get(source, source)
             said = found.short if found.reasons else found.sentence
-            place.caption(
+            st.caption(
                 f"{velocity_verdict.SIGNS[found.answer][1]} **{plain(label)}** {plain(said, 500)}"
             )
 

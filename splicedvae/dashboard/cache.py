@@ -152,6 +152,7 @@ def streams(
     *,
     style: str = views.STREAM,
     on: str = views.COMMON,
+    window: plotting.Window | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """Draw velocities side by side; see `views.stream_figure`."""
@@ -161,7 +162,15 @@ def streams(
         if source in run.velocity_sources
     }
     return views.stream_figure(
-        run, sources, color_by, dark=dark, density=density, lines=lines, style=style, on=on
+        run,
+        sources,
+        color_by,
+        dark=dark,
+        density=density,
+        lines=lines,
+        style=style,
+        on=on,
+        window=window,
     )
 
 
@@ -191,7 +200,14 @@ def selection_summary(run: Run, chosen: Chosen) -> views.SelectionSummary:
     return views.summarise_selection(run, cached(selected, run, chosen), scores)
 
 
-def latents(run: Run, color_by: str, chosen: Chosen = NOTHING, *, dark: bool = False) -> go.Figure:
+def latents(
+    run: Run,
+    color_by: str,
+    chosen: Chosen = NOTHING,
+    *,
+    window: plotting.Window | None = None,
+    dark: bool = False,
+) -> go.Figure:
     """Draw both latent spaces and the chosen cells; see `views.latent_figure`."""
     inside = cached(selected, run, chosen) if any(chosen) else None
     drawn = views.latent_figure(
@@ -201,6 +217,7 @@ def latents(run: Run, color_by: str, chosen: Chosen = NOTHING, *, dark: bool = F
         maps=cached(views.latent_maps, run),
         selected=inside if inside is not None and inside.any() else None,
         outlines=[plotting.Outline(*line) for line in chosen[0]],
+        window=window,
     )
     return drawn.update_layout(dragmode="lasso")
 

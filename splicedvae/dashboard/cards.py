@@ -125,21 +125,15 @@ def how_it_ended(run: Run, status: Status) -> None:
 
 
 def steps() -> None:
-    """Show the three steps from here to a visitor's own file."""
+    """Show the three steps to a visitor's own file, in one row where the window is wide."""
     links = (
-        (pages.INSPECT, "1 · Bring your file", "Check whether a velocity is worth computing."),
-        (
-            pages.TRAIN,
-            "2 · Train or predict",
-            "Train on your S/U, or use a model trained on similar cells.",
-        ),
-        (pages.VELOCITY, "3 · Compare", "Against the measured velocity and chance."),
+        (pages.INSPECT, "1 · Bring your file"),
+        (pages.TRAIN, "2 · Train or predict"),
+        (pages.VELOCITY, "3 · Compare"),
     )
-    st.markdown("**Three steps to your own file**")
-    for column, (page, title, words) in zip(st.columns(3, gap="small"), links, strict=True):
-        with column, st.container(gap="xsmall"):
-            st.page_link(page.script, label=title, icon=page.icon, width="stretch")
-            st.caption(words)
+    with st.container(horizontal=True, gap="small", key="steps"):
+        for page, title in links:
+            st.page_link(page.script, label=title, icon=page.icon, width="content")
 
 
 def facts(name: str, *parts: str) -> str:

@@ -69,6 +69,7 @@ VELOCITY: Final = Page(
     ":material/air:",
     parameters=(
         "shown",
+        "large",
         "style",
         "density",
         "basis",

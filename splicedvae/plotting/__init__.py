@@ -17,6 +17,7 @@ from splicedvae.plotting._genes import (
     ratio_by_group,
     ratio_over_time,
 )
+from splicedvae.plotting._grid import Window, aspect, columns_in, panel_height
 from splicedvae.plotting._latents import latents
 from splicedvae.plotting._metrics import (
     HISTORY_LABELS,
@@ -93,15 +94,19 @@ __all__ = [
     "StreamPanel",
     "TimedRatios",
     "Values",
+    "Window",
     "alt_text",
+    "aspect",
     "benchmark_overview",
     "category_colors",
+    "columns_in",
     "coverage_curves",
     "depth_histogram",
     "escape",
     "interval_coverage",
     "latents",
     "painted",
+    "panel_height",
     "phase_portraits",
     "picture_note",
     "predicted_against_measured",

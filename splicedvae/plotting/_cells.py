@@ -22,30 +22,18 @@ from plotly.subplots import make_subplots
 
 from splicedvae._core.errors import DataError
 from splicedvae.plotting import _raster
+from splicedvae.plotting._grid import (
+    GAP,
+    LEGEND_HEIGHT,
+    TITLE_HEIGHT,
+    Grid,
+    Window,
+    legend_height,
+)
 from splicedvae.plotting._raster import MOST_POINTS, MOST_VECTORS
 from splicedvae.plotting._text import escape, label, wrap
 from splicedvae.plotting._theme import MISSING, category_colors, color_axis, ink, template
-from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values, placed
-
-#: Characters that fit on a line of a panel, by the number of panels in a row.
-_LINE_WIDTH = {1: 90, 2: 48, 3: 32}
-#: A usual page in pixels, from which the height of a row follows, and that height's bounds.
-_PAGE_WIDTH = 1150
-_ROW_HEIGHTS = (250, 430)
-#: Pixels of title and caption of a row, and of the legend below all.
-_TITLE_HEIGHT, _LEGEND_HEIGHT = 50, 80
-
-
-def line_width(columns: int) -> int:
-    """Return how many characters fit on a line of one of ``columns`` panels."""
-    return _LINE_WIDTH.get(columns, 24)
-
-
-def grid_of(n_panels: int, columns: int | None) -> tuple[int, int]:
-    """Arrange panels: up to three in a row, four as two by two, by default."""
-    if columns is None:
-        columns = n_panels if n_panels <= 3 else 2 if n_panels == 4 else 3
-    return math.ceil(n_panels / columns), columns
+from splicedvae.plotting._types import Categories, CellColors, FloatArray, Values
 
 
 def check_colors(
@@ -94,9 +82,8 @@ def check_colors(
 def panels_figure(
     titles: Sequence[str],
     captions: Sequence[str | None],
-    embeddings: Sequence[FloatArray],
+    grid: Grid,
     *,
-    columns: int | None,
     dark: bool,
     matched: bool,
 ) -> go.Figure:
@@ -106,10 +93,8 @@ def panels_figure(
     ----------
     titles, captions
         One for each panel, as they come from the data.
-    embeddings
-        One for each panel, shape (n_cells, 2); their extent gives the figure's height.
-    columns
-        Panels in a row; arranged by their number if None.
+    grid
+        How they are arranged (`arrange`).
     dark
         Whether the page is dark.
     matched
@@ -119,21 +104,18 @@ def panels_figure(
     -------
     A figure whose panel i has the axes ``x{i}`` and ``y{i}`` (``x`` and ``y`` for the first).
     """
-    rows, columns = grid_of(len(titles), columns)
-    row_height = _row_height(embeddings, columns)
-    plot_height = row_height * rows + _TITLE_HEIGHT * (rows - 1)
     layout: dict[str, Any] = {
         "template": template(dark),
-        "height": plot_height + _TITLE_HEIGHT + _LEGEND_HEIGHT,
-        "margin": {"t": _TITLE_HEIGHT, "b": 8, "l": 4, "r": 4},
+        "height": grid.height + TITLE_HEIGHT + LEGEND_HEIGHT,
+        "margin": {"t": TITLE_HEIGHT, "b": 8, "l": 4, "r": 4},
         "uirevision": "panels",
         "dragmode": "pan",
         "hovermode": "closest",
     }
     # Panels with one camera keep their size: a domain that shrinks would do so for one alone.
     shared = {"visible": False, "constrain": "range" if matched else "domain"}
-    spacing = 0.0 if rows == 1 else _TITLE_HEIGHT / plot_height
-    for name, axis in _axes(rows, columns, spacing).items():
+    spacing = 0.0 if grid.rows == 1 else TITLE_HEIGHT / grid.height
+    for name, axis in _axes(grid.rows, grid.columns, spacing).items():
         layout[name] = {**axis, **shared}
     colors = ink(dark)
     words = []
@@ -144,11 +126,11 @@ def panels_figure(
             layout[f"yaxis{suffix}"] |= {"matches": "y"}
         else:
             layout[f"yaxis{suffix}"] |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
-        text = f"<b>{label(title, 40)}</b>"
+        text = f"<b>{label(title, grid.title_length)}</b>"
         if caption:
             text += (
                 f"<br><span style='font-size:12px;color:{colors.muted}'>"
-                f"{label(caption, line_width(columns) + 8)}</span>"
+                f"{label(caption, grid.caption_length)}</span>"
             )
         words.append(
             {
@@ -172,22 +154,9 @@ def panels_figure(
 @lru_cache(maxsize=64)
 def _axes(rows: int, columns: int, spacing: float) -> dict[str, dict[str, Any]]:
     """Place the axes of a grid of panels: name in the layout, and its place; read-only."""
-    empty = make_subplots(
-        rows=rows, cols=columns, horizontal_spacing=0.02, vertical_spacing=spacing
-    )
+    empty = make_subplots(rows=rows, cols=columns, horizontal_spacing=GAP, vertical_spacing=spacing)
     placed_axes: dict[str, dict[str, Any]] = empty.layout.to_plotly_json()
     return {name: axis for name, axis in placed_axes.items() if name[1:5] == "axis"}
-
-
-def _row_height(embeddings: Sequence[FloatArray], columns: int) -> float:
-    """Set the panel height for embeddings of equal aspect on a usual page."""
-    ratios = [0.0]
-    for embedding in embeddings:
-        known = placed(embedding)
-        if known.any():
-            width, height = (float(np.ptp(embedding[known, axis])) for axis in (0, 1))
-            ratios.append(float(height / width) if width > 0 else 1.0)
-    return float(np.clip(_PAGE_WIDTH / columns * max(ratios), *_ROW_HEIGHTS))
 
 
 def axis_suffix(panel: int) -> str:
@@ -503,12 +472,19 @@ def add_color_bar(figure: go.Figure, colors: CellColors, dark: bool) -> None:
         figure.layout.coloraxis = axis
 
 
-def add_message(figure: go.Figure, panel: int, message: str, columns: int, dark: bool) -> None:
-    """Write a sentence in the middle of a panel, on a plate that keeps it readable."""
+def fit_legend(figure: go.Figure, window: Window | None) -> None:
+    """Give the legend below the panels the height that its entries take in a window."""
+    names = [str(trace.name) for trace in figure.data if trace.showlegend]
+    if window is not None and names:
+        figure.layout.height += legend_height(names, window.width) - LEGEND_HEIGHT
+
+
+def add_message(figure: go.Figure, panel: int, message: str, length: int, dark: bool) -> None:
+    """Write a sentence, in lines of so many characters, in the middle of a panel, on a plate."""
     suffix = axis_suffix(panel)
     colors = ink(dark)
     figure.add_annotation(
-        text=wrap(message, line_width(columns)),
+        text=wrap(message, length),
         xref=f"x{suffix} domain",
         yref=f"y{suffix} domain",
         x=0.5,

@@ -19,9 +19,8 @@ from splicedvae.plotting._cells import (
     add_message,
     axis_suffix,
     check_colors,
-    grid_of,
-    line_width,
 )
+from splicedvae.plotting._grid import grid_of, line_width
 from splicedvae.plotting._metrics import need_columns
 from splicedvae.plotting._text import escape, label, wrap
 from splicedvae.plotting._theme import (
@@ -173,7 +172,7 @@ def phase_portraits(
         if panel.title in points:
             add_cells(figure, index, panel.title, points[panel.title], colors)
         else:
-            add_message(figure, index, panel.message or "", columns, dark)
+            add_message(figure, index, panel.message or "", line_width(columns), dark)
         if panel.slope is not None and panel.slope > 0 and panel.title in points:
             end = min(right, top / panel.slope)
             figure.add_trace(

@@ -14,8 +14,10 @@ from splicedvae.plotting._cells import (
     add_color_bar,
     add_outline,
     check_colors,
+    fit_legend,
     panels_figure,
 )
+from splicedvae.plotting._grid import Window, arrange, most_columns
 from splicedvae.plotting._theme import describe
 from splicedvae.plotting._types import CellColors, LatentPanel, Outline
 
@@ -29,6 +31,7 @@ def latents(
     linked: bool = False,
     selected: NDArray[np.bool_] | None = None,
     outlines: Sequence[Outline] = (),
+    window: Window | None = None,
 ) -> go.Figure:
     """Draw embeddings of the same cells side by side, with the same colors and one legend.
 
@@ -40,7 +43,8 @@ def latents(
     colors
         One coloring of the cells for all panels, or one for each.
     columns
-        Panels in a row; up to three, and four as two by two, if None.
+        Panels in a row; chosen by the window if None, without one up to three, and four as two
+        by two.
     dark
         Whether the page behind the figure is dark.
     linked
@@ -51,6 +55,8 @@ def latents(
         if None.
     outlines
         Lines around the selected cells.
+    window
+        The browser's, which the panels fill; a usual page if None.
 
     Returns
     -------
@@ -66,19 +72,19 @@ def latents(
         raise DataError("There is no latent space to draw: give at least one panel.")
     titles = [panel.title for panel in panels]
     each = check_colors(colors, [panel.embedding for panel in panels], titles)
+    if columns is None and window is not None and most_columns(window) >= len(panels):
+        # A line around cells in one is looked for in the other: side by side where readable.
+        columns = len(panels)
+    grid = arrange([panel.embedding for panel in panels], columns=columns, window=window)
     figure = panels_figure(
-        titles,
-        [panel.caption for panel in panels],
-        [panel.embedding for panel in panels],
-        columns=columns,
-        dark=dark,
-        matched=linked,
+        titles, [panel.caption for panel in panels], grid, dark=dark, matched=linked
     )
     for index, (panel, given) in enumerate(zip(panels, each, strict=True)):
         add_cells(figure, index, panel.title, panel.embedding, given, selected=selected)
     for outline in outlines:
         add_outline(figure, outline.panel, outline.x, outline.y, dark)
     add_color_bar(figure, each[0], dark)
+    fit_legend(figure, window)
     marked = "" if selected is None else f" {int(selected.sum()):,} selected cells are colored."
     return describe(
         figure,

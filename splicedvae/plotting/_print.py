@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import plotly.graph_objects as go
 
 from splicedvae._core.errors import DataError
+from splicedvae.plotting._grid import PAGE_WIDTH
 from splicedvae.plotting._print_layout import MM, aspect_of, axis_of, columns_of, is_map, panels_of
 from splicedvae.plotting._print_legend import (
     color_axis_of,
@@ -60,8 +61,6 @@ PRINT_SIZES: Final[Mapping[str, PrintSize]] = {
 DPI: Final = 300
 #: Narrowest and widest figure, in millimetres.
 WIDTHS: Final = (40.0, 600.0)
-#: A page's width in pixels, to which plotly's sizes of lines and points belong.
-_PAGE_WIDTH: Final = 1150
 #: Least width of a panel, in millimetres: narrower figures have fewer panels in a row.
 _PANEL_WIDTH: Final = 48.0
 #: matplotlib's settings are global, and pages draw in several threads.
@@ -178,7 +177,7 @@ def _draw(
     layout.set(rect=(0.0, bottom, 1.0, 1.0 - bottom - top), w_pad=1.2 * MM, h_pad=1.2 * MM)
     shared = any(axis_of(figure, name).matches for panel in panels for name in (panel.x, panel.y))
     grid = drawn.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).ravel()
-    scale = width * MM * 72 / _PAGE_WIDTH * (wanted / columns) ** 0.5
+    scale = width * MM * 72 / PAGE_WIDTH * (wanted / columns) ** 0.5
     for axes, panel_ in zip(grid, panels, strict=False):
         draw_panel(figure, axes, panel_, panels[0], scale, size, small, color_axis)
     for axes in grid[len(panels) :]:

@@ -10,7 +10,8 @@ from plotly.subplots import make_subplots
 
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Sources
-from splicedvae.plotting._cells import axis_suffix, grid_of, line_width
+from splicedvae.plotting._cells import axis_suffix
+from splicedvae.plotting._grid import grid_of, line_width
 from splicedvae.plotting._text import wrap
 from splicedvae.plotting._theme import (
     IDENTITY,

@@ -15,10 +15,11 @@ from splicedvae.plotting._cells import (
     add_message,
     axis_suffix,
     check_colors,
-    grid_of,
+    fit_legend,
     panels_figure,
     points_trace,
 )
+from splicedvae.plotting._grid import Window, arrange
 from splicedvae.plotting._theme import describe, ink
 from splicedvae.plotting._types import CellColors, StreamLinesLike, StreamPanel
 
@@ -30,6 +31,7 @@ def streams(
     columns: int | None = None,
     dark: bool = False,
     matched: bool = True,
+    window: Window | None = None,
 ) -> go.Figure:
     """Draw velocities as stream lines or arrows over the cells, side by side.
 
@@ -41,11 +43,14 @@ def streams(
     colors
         One coloring of the cells for all panels, or one for each.
     columns
-        Panels in a row; up to three, and four as two by two, if None.
+        Panels in a row; chosen by the window if None, without one up to three, and four as two
+        by two.
     dark
         Whether the page behind the figure is dark.
     matched
         Whether all are in the same embedding, so that zoom and pan are linked.
+    window
+        The browser's, which the panels fill; a usual page if None.
 
     Returns
     -------
@@ -62,15 +67,10 @@ def streams(
         raise DataError("There is no velocity to draw: give at least one panel.")
     titles = [panel.title for panel in panels]
     each = check_colors(colors, [panel.embedding for panel in panels], titles)
+    grid = arrange([panel.embedding for panel in panels], columns=columns, window=window)
     figure = panels_figure(
-        titles,
-        [panel.caption for panel in panels],
-        [panel.embedding for panel in panels],
-        columns=columns,
-        dark=dark,
-        matched=matched,
+        titles, [panel.caption for panel in panels], grid, dark=dark, matched=matched
     )
-    _, columns = grid_of(len(panels), columns)
     for index, (panel, given) in enumerate(zip(panels, each, strict=True)):
         add_cells(figure, index, panel.title, panel.embedding, given, faint=not _is_drawn(panel))
         if panel.arrows is not None:
@@ -78,8 +78,9 @@ def streams(
         elif panel.lines is not None:
             _add_lines(figure, index, panel.lines, ink(dark).stream, panel.embedding.shape[0])
         elif panel.message:
-            add_message(figure, index, panel.message, columns, dark)
+            add_message(figure, index, panel.message, grid.caption_length - 8, dark)
     add_color_bar(figure, each[0], dark)
+    fit_legend(figure, window)
     return describe(figure, _sentence(panels, each[0]))
 
 

@@ -93,6 +93,7 @@ def latent_figure(
     maps: Sequence[plotting.LatentPanel] | None = None,
     selected: NDArray[np.bool_] | None = None,
     outlines: Sequence[plotting.Outline] = (),
+    window: plotting.Window | None = None,
 ) -> go.Figure:
     """Draw the latent spaces of both models side by side, under one camera.
 
@@ -111,6 +112,8 @@ def latent_figure(
         Which cells keep their colors, shape (n_cells,); all if None.
     outlines
         Lines around the selected cells.
+    window
+        The browser's, which the panels fill; a usual page if None.
 
     Returns
     -------
@@ -130,5 +133,11 @@ def latent_figure(
         own = run.velocity_outline(source) if source in run.velocity_sources else None
         colors.append(cell_colors(run, by, velocity=own, source=source))
     return plotting.latents(
-        panels, colors=colors, dark=dark, linked=True, selected=selected, outlines=outlines
+        panels,
+        colors=colors,
+        dark=dark,
+        linked=True,
+        selected=selected,
+        outlines=outlines,
+        window=window,
     )

@@ -240,6 +240,7 @@ def stream_figure(
     lines: Mapping[str, StreamLines | GridArrows] | None = None,
     style: str = STREAM,
     on: str = COMMON,
+    window: plotting.Window | None = None,
 ) -> go.Figure:
     """Draw the velocities of a run side by side, with linked zoom if they share an embedding.
 
@@ -257,13 +258,15 @@ def stream_figure(
     density
         Closeness of the lines or arrows.
     columns
-        Panels in a row; chosen by their number if None.
+        Panels in a row; chosen by the window, or by their number, if None.
     lines
         Results of `stream_lines` or `velocity_drawn` that are already there, by source.
     style
         `STREAM`, `ARROWS` or `GRID`.
     on
         One of `map_choices`.
+    window
+        The browser's, which the panels fill; a usual page if None.
 
     Returns
     -------
@@ -316,7 +319,9 @@ def stream_figure(
         colors.append(cell_colors(run, color_by, velocity=result))
     # A panel without a velocity shows the common embedding.
     one_map = len(bases) <= 1 and (on == COMMON or len(results) == len(chosen))
-    return plotting.streams(panels, colors=colors, columns=columns, dark=dark, matched=one_map)
+    return plotting.streams(
+        panels, colors=colors, columns=columns, dark=dark, matched=one_map, window=window
+    )
 
 
 def _caption(run: Run, source: str, basis: str, on: str) -> str:

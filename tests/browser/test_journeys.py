@@ -103,7 +103,7 @@ def test_first_visit_shows_the_streams_of_the_demo(server, new_page: NewPage, lo
     ready(page)
     assert "/velocity" in page.url
     assert "run=demo" in page.url
-    expect(page.get_by_text("Three steps to your own file")).to_be_visible()
+    expect(page.get_by_text("1 · Bring your file")).to_be_visible()
     drawn = traces(page, "streams")
     lines = [trace for trace in drawn if trace["name"] == "stream lines"]
     assert len(lines) >= 3, drawn

@@ -112,7 +112,7 @@ def test_a_line_in_one_map_selects_in_both(server, new_page: NewPage) -> None:
     expect(page.locator(".st-key-selection")).to_have_count(0, timeout=SLOW)
     ready(page)
     # In a corner of the first map, where no cell lies.
-    draw(page, [(0.01, 0.13), (0.03, 0.13), (0.03, 0.16)])
+    draw(page, [(0.01, 0.16), (0.03, 0.16), (0.03, 0.19)])
     expect(page.get_by_text("The line encloses no cell")).to_be_visible(timeout=SLOW)
     assert page.get_by_test_id("stException").count() == 0
 

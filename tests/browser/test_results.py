@@ -57,6 +57,7 @@ def test_velocities_are_drawn_as_wished_and_the_address_says_how(
     page.goto(f"{server.url}/velocity?run=demo")
     ready(page)
     assert "stream lines" in names(page, "streams")
+    page.get_by_role("button", name="View").click()
     choose(page, "style", "arrows")
     assert "stream lines" not in names(page, "streams")
     look(page, "arrows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -74,7 +75,12 @@ def test_styles_and_maps_stand_in_the_address(run_id: str) -> None:
     for style in ("stream", "arrows", "particles"):
         app.segmented_control(key="style").set_value(style).run()
         assert not app.exception, app.exception
-        assert drawn(app) == (["bidi_component"] if style == "particles" else ["plotly_chart"])
+        # A component without a surface measures the window.
+        assert drawn(app) == (
+            ["bidi_component", "bidi_component"]
+            if style == "particles"
+            else ["plotly_chart", "bidi_component"]
+        )
     app.segmented_control(key="basis").set_value("SplicedVAE's").run()
     assert "Positions in different embeddings" not in told(app)
 
@@ -110,3 +116,22 @@ def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
 def test_values_of_the_address_that_mean_nothing_are_told(run_id: str) -> None:
     app = open_page(run=run_id, style="comic", basis="<b>")
     assert sum("default is shown" in item.value for item in app.warning) == 2
+
+
+def test_one_velocity_is_drawn_alone_and_the_link_keeps_it(run_id: str) -> None:
+    app = open_page(run=run_id, large="SplicedVAE")
+    assert not app.warning or "default is shown" not in app.warning[0].value
+    alone = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert "yaxis2" not in alone["layout"]
+    app.selectbox(key="large").set_value("all").run()
+    assert "yaxis2" in json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
+
+
+def test_the_figure_follows_the_window_of_the_visit(run_id: str) -> None:
+    app = open_page(run=run_id)
+    usual = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
+    app.session_state["_window"] = (340, 720)
+    narrow = json.loads(app.run().get("plotly_chart")[0].proto.spec)["layout"]
+    # Stacked panels all begin at the left.
+    assert {narrow[name]["domain"][0] for name in narrow if name.startswith("xaxis")} == {0.0}
+    assert narrow["height"] > usual["height"]

@@ -39,17 +39,16 @@ def pick(run: Run) -> str:
     """
     kinds = _kinds(run)
     query_params.check(COLOR_PARAMETER, kinds, "colour")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox(
-            "Color by",
-            kinds,
-            key=COLOR_PARAMETER,
-            bind="query-params",
-            help="A column of the cells, or a gene: its total counts or its predicted spliced "
-            "fraction.",
-        )
-        kind = str(kind or kinds[0])
-        return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
+    kind = st.selectbox(
+        "Color by",
+        kinds,
+        key=COLOR_PARAMETER,
+        bind="query-params",
+        help="A column of the cells, or a gene: its total counts or its predicted spliced "
+        "fraction.",
+    )
+    kind = str(kind or kinds[0])
+    return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
 
 
 def asked(run: Run) -> str:

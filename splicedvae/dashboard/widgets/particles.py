@@ -26,8 +26,6 @@ from splicedvae.velocity import StreamLines
 #: Cells drawn under the particles of a panel; more are thinned at random, and the page says so.
 MOST_CELLS: Final = 20_000
 _HERE: Final = Path(__file__)
-_HEIGHTS: Final = (250, 430)
-_PAGE_WIDTH: Final = 1150
 _HTML: Final = """
 <div class="root">
   <div class="panels"></div>
@@ -107,30 +105,33 @@ def payload(
             }
         )
     assert legend is not None
-    columns = len(panels) if len(panels) <= 3 else 2
     data: dict[str, Any] = {
         "panels": panels,
         "legend": _legend(legend),
         "density": density,
-        "columns": columns,
-        "height": round(float(np.clip(_PAGE_WIDTH / columns * ratio, *_HEIGHTS))),
+        "ratio": ratio,
         "thinned": int(cells.n_obs - kept.size),
     }
     data["id"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     return data
 
 
-def show(data: dict[str, Any], *, key: str) -> None:
+def show(data: dict[str, Any], window: plotting.Window, *, key: str) -> None:
     """Show the particles.
 
     Parameters
     ----------
     data
         What `payload` gathered.
+    window
+        The browser's, which the panels fill.
     key
         Name of the element on the page.
     """
-    _mount(key=key, data=data)
+    columns = plotting.columns_in(len(data["panels"]), data["ratio"], window)
+    height = round(plotting.panel_height(window.width / columns, data["ratio"], window))
+    of_window = {"columns": columns, "height": height, "id": f"{data['id']}-{columns}-{height}"}
+    _mount(key=key, data={**data, **of_window})
     if data["thinned"]:
         st.caption(
             f"{data['thinned']:,} cells, chosen at random, are not drawn in each panel; the "

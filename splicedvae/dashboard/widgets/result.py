@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,23 @@ from splicedvae.dashboard.text import plain
 from splicedvae.dashboard.widgets import downloads, run_check, tables, underway, welcome
 from splicedvae.runs import Run, find_run
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 #: Preferred least S + U of an entry.
 _COVERAGE: Final = 5
 
 
-def frame(
-    page: Page, *, greet: bool = False, early: bool = False
-) -> tuple[cache.CachedRun, str] | None:
+class Opened(NamedTuple):
+    """The run of a page, what its cells are colored by, and the row in which both are chosen."""
+
+    run: cache.CachedRun
+    #: Empty where the page colors none.
+    color: str
+    row: DeltaGenerator
+
+
+def frame(page: Page, *, greet: bool = False, early: bool = False) -> Opened | None:
     """Open a page on the selected run, or say why it has no results.
 
     Parameters
@@ -39,8 +49,7 @@ def frame(
 
     Returns
     -------
-    The run and what its cells are colored by (empty where the page colors none); None where the
-    run has no results, which the page then says.
+    The run and its color; None where the run has no results, which the page then says.
     """
     run = selection.chosen_run() or selection.opening_run()
     if run is None:
@@ -51,8 +60,8 @@ def frame(
         welcome.show()
     else:
         st.title(page.title, anchor=False)
-    left, right = st.columns([3, 2])
-    with left:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
         run = pick_run(run)
     if early and run.has_streams and not run.is_finished:
         underway.show(run)
@@ -62,15 +71,15 @@ def frame(
         whole = cache.cached_run(run)
         color = ""
         if page.is_colored:
-            with right:
+            with row:
                 color = coloring.pick(whole)
-        return whole, color
+        return Opened(whole, color, row)
     return None
 
 
 def tell_of_none() -> None:
     """Show that there is no finished run, and what to do."""
-    welcome.show(demo=False)
+    welcome.show()
     st.info(
         "There is no finished run on this server yet, and this installation has no demo "
         "run: upload a file and train a model.",

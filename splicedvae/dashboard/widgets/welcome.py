@@ -1,4 +1,7 @@
-"""What a first visitor reads: two sentences on what SplicedVAE does, three steps to a file."""
+"""What a first visitor reads: a sentence on what SplicedVAE does, three steps to a file.
+
+It is short so that the streams below are on the first screen of a small window, too.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,13 @@ import streamlit as st
 from splicedvae.dashboard import cards
 
 _WORDS = (
-    "RNA velocity needs spliced and unspliced counts, but most published data sets have "
-    "totals only. SplicedVAE learns from cells with both how each gene's spliced fraction "
-    "depends on the cell's total counts, predicts it where only totals exist, and passes "
-    "the reconstructed layers to scVelo."
-)
-_BELOW = (
-    "Below: a finished run on simulated cells. The closer predicted and measured arrows "
-    "agree, beyond chance, the better."
+    "Most published data have total counts only. SplicedVAE learns from cells with spliced (S) "
+    "and unspliced (U) counts and predicts both where only totals exist."
 )
 
 
-def show(*, demo: bool = True) -> None:
-    """Explain the app in one screen.
-
-    Parameters
-    ----------
-    demo
-        Whether the demo run is shown below.
-    """
+def show() -> None:
+    """Explain the app in a few lines."""
     st.title("RNA velocity without spliced and unspliced counts", anchor=False)
     st.markdown(_WORDS)
     cards.steps()
-    if demo:
-        st.caption(_BELOW)
