@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.files import file_digest, replacing, write_text
+from splicedvae.model._gene_prior import GenePrior
 
 if TYPE_CHECKING:
     from splicedvae.model._model import SplicedVAE
@@ -120,6 +121,7 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any], *, small: bo
             if part in model.registry_
         },
         "expression_frozen": model.expression_frozen_,
+        "gene_prior": model.gene_prior_,
         "details": details,
     }
     weights = {
@@ -206,6 +208,8 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
         options, registry = description["options"], _from_json(description["registry"])
         frozen = bool(description["expression_frozen"])
         digest = description.get(_DIGEST)
+        # Models written before there was one have none.
+        prior = GenePrior.from_json(description.get("gene_prior"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be read "
@@ -236,6 +240,7 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
             "again."
         ) from error
     model.is_trained_ = True
+    model.gene_prior_ = None if prior is None else prior.to_json()
     model.head_fitted_ = True
     if frozen:
         model._freeze_expression()
