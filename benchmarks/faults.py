@@ -18,6 +18,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -180,6 +181,7 @@ def attack(n: int, *, seed: int, n_cells: int, n_genes: int, epochs: int) -> Out
                 kill(run)
                 out.kills += 1
                 out.stages[stage] += 1
+                print(f"kill {out.kills}: {stage}", file=sys.stderr, flush=True)
                 assert [item.id for item in list_runs()] == [run.id]
                 if run.is_finished:
                     break

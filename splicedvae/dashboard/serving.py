@@ -33,6 +33,10 @@ HEADERS: Final = {
 CLOSED: Final = ("/_stcore/metrics", "/_stcore/script-health-check")
 
 
+#: Folders that a server has; pages are not in folders.
+FOLDERS: Final = ("_stcore", "app", "auth", "component", "media", "static")
+
+
 class Guard:
     """ASGI middleware that sends `HEADERS` with every answer and keeps `CLOSED` addresses closed.
 
@@ -64,11 +68,25 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        if str(scope["path"]).rstrip("/").endswith(CLOSED):
+        if _leads_nowhere(str(scope["path"])):
             closed = PlainTextResponse("There is nothing at this address.", status_code=404)
             await closed(scope, receive, with_headers)
             return
         await self.app(scope, receive, with_headers)
+
+
+def _leads_nowhere(path: str) -> bool:
+    """Whether nothing is at a path: a closed address, or a folder that holds no page.
+
+    Streamlit answers an unknown path with its page, which below a folder asks for its own scripts
+    there and never settles.
+    """
+    if path.rstrip("/").endswith(CLOSED):
+        return True
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    below = path.strip("/").removeprefix(base).strip("/") if base else path.strip("/")
+    folder, inner, _ = below.partition("/")
+    return bool(inner) and folder not in FOLDERS
 
 
 def middleware() -> list[Middleware]:

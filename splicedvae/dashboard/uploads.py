@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ from splicedvae import io
 from splicedvae._core.errors import DataError
 from splicedvae._core.files import write_text
 from splicedvae._core.formats import FILE_ENDINGS, FOLDER_ENDINGS
+from splicedvae.jobs import Limits
+from splicedvae.jobs.limits import size_of
 from splicedvae.runs import list_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
@@ -141,10 +144,16 @@ def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> Stored
         try:
             digest = hashlib.sha256()
             content.seek(0)
+            left = _bytes_left()
             with (fresh / name).open("wb") as file:
                 while piece := content.read(_CHUNK):
                     digest.update(piece)
                     file.write(piece)
+                    if file.tell() > left:
+                        raise DataError(
+                            f"{name}: runs and files would take more than this server allows: "
+                            "delete stored files or runs, then upload it again."
+                        )
                 size = file.tell()
             if not size:
                 raise DataError(f"{name}: the file is empty, expected counts; choose another file.")
@@ -172,6 +181,12 @@ def add_upload(name: str, content: Readable, *, kind: Kind = "upload") -> Stored
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise DataError(_unwritable(error)) from error
+
+
+def _bytes_left() -> float:
+    """Return the bytes that all runs and files may still take; see `splicedvae.jobs.Limits`."""
+    disk = Limits.of_environment().disk
+    return math.inf if disk is None else disk - size_of(runs_folder())
 
 
 def _unwritable(error: OSError) -> str:

@@ -207,9 +207,9 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
         found = description["format"]
         options, registry = description["options"], _from_json(description["registry"])
         frozen = bool(description["expression_frozen"])
+        digest = description.get(_DIGEST)
         # Models written before there was one have none.
         prior = GenePrior.from_json(description.get("gene_prior"))
-        digest = description.get(_DIGEST)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be read "

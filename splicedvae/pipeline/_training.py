@@ -18,10 +18,10 @@ from splicedvae._core.keys import Layers, Sources
 from splicedvae.jobs.checkpoint_callback import Keeper, keep_finished, restore_finished
 from splicedvae.jobs.journal import Journal
 from splicedvae.model import LearningRateDecay, SplicedVAE, plan_options, whole_batches
-from splicedvae.pipeline._watching import HeldOutCurves, Watched
+from splicedvae.pipeline._watching import HeldOutCurves, Watched, epochs_between_looks
 from splicedvae.runs.checkpoint import TRAININGS, Checkpoints
 from splicedvae.runs.config import RunConfig
-from splicedvae.runs.stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE
+from splicedvae.runs.stages import STAGE_HEAD, STAGE_SCVI, STAGE_SPLICEDVAE, TRAINING_STAGES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -222,7 +222,7 @@ class _Trainings:
         watch = _Watch(self._journal, predictor, label, only_ratio=head, done=keeper.epoch)
         callbacks: list[Callback] = [watch]
         if self._watched is not None and isinstance(model, SplicedVAE):
-            callbacks.append(HeldOutCurves(self._journal, predictor, model, self._watched))
+            callbacks.append(self._curves(model, training, predictor, self._watched))
         if not isinstance(model, SplicedVAE):
             # The baseline has the same schedule as SplicedVAE.
             callbacks.append(LearningRateDecay())
@@ -246,6 +246,13 @@ class _Trainings:
             device=next(model.module.parameters()).device.type,
         )
         keep_finished(self._checkpoints, training, model, record)
+
+    def _curves(
+        self, model: SplicedVAE, training: str, predictor: str, watched: Watched
+    ) -> HeldOutCurves:
+        assert self._journal.work is not None
+        every = epochs_between_looks(self._journal.work, TRAINING_STAGES[training], watched.n_cells)
+        return HeldOutCurves(self._journal, predictor, model, watched, every=every)
 
     def _fit(self, model: Any, watch: _Watch, callbacks: list[Callback]) -> None:
         """Train a model; a training that diverged ends with a sentence."""

@@ -7,7 +7,6 @@ gives the same results with and without. Looks are spaced so that they take litt
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from splicedvae._core.keys import Layers, Sources
 from splicedvae.evaluation import GeneMean, WatchedRatio
 from splicedvae.jobs.journal import Journal
 from splicedvae.pipeline import _prediction
+from splicedvae.runs.stages import Work, looking_seconds
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,10 +28,26 @@ if TYPE_CHECKING:
 MAX_CELLS: Final = 300
 #: Looks in a training, if they are cheap enough.
 LOOKS: Final = 50
-#: Most of a training's time that looks may take.
+#: About the most of a training's time that looks may take, by the measured cost of both.
 SHARE: Final = 0.03
 #: Ending of the curves' names.
 HELD_OUT: Final = "held_out"
+
+
+def epochs_between_looks(work: Work, stage: str, n_watched: int) -> int:
+    """Return after how many epochs monitored cells are evaluated again.
+
+    Parameters
+    ----------
+    work
+        How much there is to train.
+    stage
+        The stage of the training.
+    n_watched
+        Cells that are monitored.
+    """
+    look, epoch = looking_seconds(work, stage, n_watched)
+    return max(1, math.ceil(work.epochs / LOOKS), math.ceil(look / (SHARE * epoch)))
 
 
 class Watched:
@@ -119,33 +135,23 @@ class HeldOutCurves(Callback):
         The model that trains.
     watched
         The cells.
+    every
+        Epochs between two looks, by the size of the work and not by a clock, so that the curves of
+        a run are the same whenever it is run; see `epochs_between_looks`.
     """
 
     def __init__(
-        self, journal: Journal, predictor: str, model: SplicedVAE, watched: Watched
+        self, journal: Journal, predictor: str, model: SplicedVAE, watched: Watched, *, every: int
     ) -> None:
         self._journal = journal
         self._predictor = predictor
         self._model = model
         self._watched = watched
         self._tensors: list[dict[str, torch.Tensor]] | None = None
-        self._spent = 0.0
-        self._begun = time.monotonic()
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock for the share of time spent on monitoring.
-
-        Parameters
-        ----------
-        trainer
-            Not used.
-        pl_module
-            Not used.
-        """
-        self._begun = time.monotonic()
+        self._every = every
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate, if it is due and monitoring is within its share of time.
+        """Evaluate, if it is due.
 
         Parameters
         ----------
@@ -155,11 +161,7 @@ class HeldOutCurves(Callback):
             The training plan.
         """
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
-        last = epoch >= epochs
-        if not last and (epoch - 1) % max(1, math.ceil(epochs / LOOKS)):
-            return
-        begun = time.monotonic()
-        if not last and self._spent > SHARE * (begun - self._begun):
+        if epoch < epochs and (epoch - 1) % self._every:
             return
         found = self._look(pl_module)
         if found:
@@ -168,7 +170,6 @@ class HeldOutCurves(Callback):
                 epoch,
                 {f"{name}_{HELD_OUT}": value for name, value in found.items()},
             )
-        self._spent += time.monotonic() - begun
 
     def _look(self, plan: LightningModule) -> dict[str, float]:
         if self._tensors is None:

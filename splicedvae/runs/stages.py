@@ -207,6 +207,9 @@ _UNMEASURED: Final = 0.7
 _COMPARING: Final = _Cost(fixed=1.0, cells=21.0, entries=2.0)
 _WRITING: Final = _Cost(entries=0.3)
 
+#: A look at monitored cells in a training.
+_LOOKING: Final = _Cost(fixed=0.01, entries=0.05)
+
 #: Seconds from asking for a run to its first stage: a new process and its imports.
 STARTING: Final = 4.0
 #: About the most cells x genes of the trainings that the seconds were measured on; whole runs had
@@ -263,3 +266,20 @@ def stage_seconds(work: Work) -> dict[str, float]:
         STAGE_COMPARE: of(_COMPARING, held_out),
         STAGE_WRITE: of(_WRITING),
     }
+
+
+def looking_seconds(work: Work, stage: str, n_cells: int) -> tuple[float, float]:
+    """Return the seconds of a look at monitored cells, and of an epoch, on two cores.
+
+    Parameters
+    ----------
+    work
+        How much there is to train.
+    stage
+        One of `TRAINING_STAGES`' values.
+    n_cells
+        Cells that are monitored.
+    """
+    cost = _TRAINING[stage]
+    epochs = max(work.epochs, 1)
+    return _LOOKING.seconds(n_cells, work.n_genes), (cost.seconds(work) - cost.fixed) / epochs

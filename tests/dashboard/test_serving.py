@@ -42,6 +42,29 @@ def test_what_counts_visitors_is_closed(client: TestClient, path: str) -> None:
     assert client.get("/_stcore/health").text == "answered"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "/velocity/", "/velocity/x", "/%2e%2e/%2e%2e/etc/passwd"],
+)
+def test_a_folder_that_holds_no_page_settles(client: TestClient, path: str) -> None:
+    answered = client.get(path)
+    assert (answered.status_code == 200) == (path == "/velocity/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/velocity", "/static/js/a.js", "/media/x.png", "/_stcore/x"]
+)
+def test_pages_and_what_they_need_are_answered(client: TestClient, path: str) -> None:
+    assert client.get(path).text == "answered"
+
+
+def test_folders_below_a_base_address(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "lab/velocity"}.get)
+    assert client.get("/lab/velocity/diagnostics").status_code == 200
+    assert client.get("/lab/velocity/static/js/a.js").status_code == 200
+    assert client.get("/lab/velocity/etc/passwd").status_code == 404
+
+
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "127.8.9.1", "::1"])
 def test_a_server_of_this_machine_alone_is_not_shared(address: str) -> None:
     assert not serving.is_shared(address)

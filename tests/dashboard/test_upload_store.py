@@ -105,3 +105,14 @@ def test_only_what_lies_in_an_allowed_folder(
     monkeypatch.delenv("SPLICEDVAE_DATA_PATHS")
     with pytest.raises(DataError):
         uploads.find(stored.id)
+
+
+def test_all_uploads_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPLICEDVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SPLICEDVAE_MAX_DISK_GB", "0.003")
+    for number in range(2):
+        uploads.add_upload(f"{number}.h5ad", streams.BytesIO(bytes([number]) * 1_400_000))
+    with pytest.raises(DataError, match="more than this server allows"):
+        uploads.add_upload("2.h5ad", streams.BytesIO(b"x" * 1_400_000))
+    assert len(uploads.stored_files()) == 2
+    assert len(list(uploads.folder().iterdir())) == 2
