@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
+from typing import Final
 
 from splicedvae._core.errors import DataError
 
 _LONGEST = 80
+#: Characters that steer a terminal, turn the direction of writing, or are nothing at all; the
+#: joiners that some scripts are written with (U+200C, U+200D) are none of them.
+STEERING: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str) -> str:
+    """Replace what steers a terminal or turns the direction of writing.
+
+    Parameters
+    ----------
+    text
+        A name from a file, or a sentence with one.
+
+    Returns
+    -------
+    The text with a blank for each tab and end of a line, and a question mark for all else.
+    """
+    return STEERING.sub(lambda found: " " if found[0] in "\t\n\r" else "?", text)
 
 
 def shown(text: object, *, longest: int = _LONGEST) -> str:

@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from splicedvae._core.errors import DataError, SplicedVAEError
+from splicedvae._core.messages import STEERING, clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +48,7 @@ def stdout() -> Console:
 
 def fail(message: str) -> NoReturn:
     """Write one sentence to stderr and end with exit code 1."""
-    typer.echo(f"Error: {message}", err=True)
+    typer.echo(f"Error: {clean(message)}", err=True)
     raise typer.Exit(1)
 
 
@@ -65,7 +67,7 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
             return command(*args, **kwargs)
         except SplicedVAEError as error:
             for note in error.notes:
-                typer.echo(f"- {note}", err=True)
+                typer.echo(f"- {clean(note)}", err=True)
             fail(str(error))
         except KeyboardInterrupt:
             typer.echo("Stopped.", err=True)
@@ -109,7 +111,14 @@ def print_json(value: Any) -> None:
     """Write a value as JSON to stdout; numbers that are not finite are null."""
     from splicedvae.runs.files import plain
 
-    typer.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    # JSON itself escapes some of them only.
+    typer.echo(STEERING.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Write a character as JSON escapes it, but for the ends of JSON's own lines."""
+    return found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -165,7 +174,7 @@ def write_h5ad(adata: Any, file: Path) -> None:
 
 
 def escape(text: object) -> str:
-    """Keep names from data from being read as rich's markup."""
+    """Keep names from data from being read as rich's markup, or by the terminal."""
     from rich.markup import escape as escape_markup
 
-    return escape_markup(str(text))
+    return escape_markup(clean(str(text)))

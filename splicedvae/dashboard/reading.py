@@ -5,6 +5,8 @@ The counts themselves are let go after a while; what the pages show of them is s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from splicedvae import io, triage
-from splicedvae._core.errors import DataError
+from splicedvae._core.errors import DataError, ReaderDiedError
+from splicedvae.dashboard import uploads
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.io import gate
 
@@ -62,7 +65,8 @@ def contents(stored: StoredFile, cluster_key: str | None = None) -> Contents:
         If it cannot be read, is not safe to read, holds no raw counts, or is not the file that
         was stored any more.
     """
-    return _contents(stored.sha256, stored.path, _stamp(stored), cluster_key)
+    with _forgotten_if_deadly(stored):
+        return _contents(stored.sha256, stored.path, _stamp(stored), cluster_key)
 
 
 def cells(stored: StoredFile) -> AnnData:
@@ -78,7 +82,18 @@ def cells(stored: StoredFile) -> AnnData:
     DataError
         As for `contents`.
     """
-    return _read(stored.sha256, stored.path, _stamp(stored)).adata
+    with _forgotten_if_deadly(stored):
+        return _read(stored.sha256, stored.path, _stamp(stored)).adata
+
+
+@contextmanager
+def _forgotten_if_deadly(stored: StoredFile) -> Iterator[None]:
+    """Forget a file that ends the process that reads it: nobody should meet it again."""
+    try:
+        yield
+    except ReaderDiedError:
+        uploads.remove(stored)
+        raise
 
 
 def _stamp(stored: StoredFile) -> tuple[int, int]:
@@ -107,7 +122,8 @@ def _contents(sha256: str, path: str, stamp: tuple[int, int], cluster_key: str |
 @st.cache_resource(max_entries=1, ttl=600, show_spinner=False)
 def _read(sha256: str, path: str, stamp: tuple[int, int]) -> io.ReadResult:
     try:
-        result = gate.read(path)
+        with uploads.being_read(sha256[:16]):
+            result = gate.read(path)
     except (OSError, MemoryError) as error:
         raise DataError(
             "The file cannot be read by the server, or does not fit in its memory: upload "

@@ -7,6 +7,7 @@ allowed (``SPLICEDVAE_DATA_PATHS``) is not copied, only noted.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -17,9 +18,13 @@ import shutil
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
+
+import psutil
 
 from splicedvae import io
 from splicedvae._core.errors import DataError
@@ -34,11 +39,16 @@ PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
 
 _ENTRY: Final = "entry.json"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
+#: Beginning of the name of a mark that a file is being read, followed by the server's process id.
+_READING: Final = ".reading-"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_LENGTH: Final = 80
 _CHUNK: Final = 1 << 20
 #: No more files of an allowed folder are listed.
 _MOST_LISTED: Final = 500
+
+#: Marks that this process set.
+_MARKS: Final[set[str]] = set()
 
 Kind = Literal["upload", "path", "simulated"]
 
@@ -333,8 +343,40 @@ def delete(stored: StoredFile) -> None:
     remove(stored)
 
 
+@contextmanager
+def being_read(file_id: str) -> Iterator[None]:
+    """Mark a file as being read, so that one that ended its server is known by its mark.
+
+    Parameters
+    ----------
+    file_id
+        Of the stored file.
+    """
+    mark = folder() / file_id / f"{_READING}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    with contextlib.suppress(OSError):  # a folder that cannot be written is still read
+        mark.touch()
+    _MARKS.add(mark.name)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+        _MARKS.discard(mark.name)
+
+
+def _is_left(mark: Path) -> bool:
+    """Whether the server that set a mark is gone."""
+    number = mark.name.removeprefix(_READING).split("-")[0]
+    if number == str(os.getpid()):
+        return mark.name not in _MARKS
+    try:
+        return psutil.Process(int(number)).create_time() > mark.stat().st_mtime + 1
+    except (psutil.NoSuchProcess, ValueError, OSError):
+        return True
+
+
 def clear_leftovers(older_than: float = 3600.0) -> None:
-    """Delete what an interrupted upload left behind.
+    """Delete what an interrupted upload left behind, and files that ended a server as it read them.
 
     Parameters
     ----------
@@ -344,6 +386,10 @@ def clear_leftovers(older_than: float = 3600.0) -> None:
     for place in folder().glob(".new-*"):
         if time.time() - place.stat().st_mtime > older_than:
             shutil.rmtree(place, ignore_errors=True)
+    for mark in folder().glob(f"*/{_READING}*"):
+        if _ID.fullmatch(mark.parent.name) and _is_left(mark):
+            shutil.rmtree(mark.parent, ignore_errors=True)
+    io.gate.clear_leftovers()
 
 
 def _write_entry(home: Path, stored: StoredFile) -> None:

@@ -27,6 +27,7 @@ from splicedvae._core.messages import about, file_name, keeping, shown, shown_li
 from splicedvae._core.native import native
 from splicedvae._core.notes import Note
 from splicedvae._core.writable import make_writable
+from splicedvae.io._cleaning import Cleaner
 from splicedvae.io._digest import sha256, sha256_of_anndata
 from splicedvae.io._features import only_genes
 from splicedvae.io._layers import partly_predicted
@@ -260,9 +261,14 @@ def assemble(
         )
     obs = _frame(adata.obs, "obs", notes)
     var = _frame(var, "var", notes)
-    obs.index = _unique(_text_index(obs.index), "cells", notes)
+    cleaner = Cleaner()
+    for table, where in ((obs, "obs"), (var, "var")):
+        cleaner.table(table, where)
+    cells = cleaner.index(_text_index(obs.index), "cells")
+    obs.index = _unique(cells, "cells", notes)
+    var.index = cleaner.index(_text_index(var.index), "genes")
     _name_genes(var, notes)
-    uns = copying.deepcopy(dict(adata.uns)) if copy else dict(adata.uns)
+    uns = cleaner.keys(copying.deepcopy(dict(adata.uns)) if copy else adata.uns, "uns")
     if len(adata.obsp) or len(adata.varp):
         notes.append(
             f"Matrices between cells or genes ({shown_list([*adata.obsp, *adata.varp])}) "
@@ -275,11 +281,12 @@ def assemble(
         obs=obs,
         var=var,
         uns=uns,
-        obsm={key: _named(_copied(value, copy), obs.index) for key, value in adata.obsm.items()},
+        obsm=_rows(cleaner.keys(adata.obsm, "obsm"), obs.index, copy=copy),
         varm={}
         if found.var is not None
-        else {key: _named(_copied(value, copy), var.index) for key, value in adata.varm.items()},
+        else _rows(cleaner.keys(adata.varm, "varm"), var.index, copy=copy),
     )
+    notes += cleaner.notes
     for key, matrix in zip(
         _MEASURED, (found.spliced, found.unspliced, found.ambiguous), strict=True
     ):
@@ -314,6 +321,10 @@ def _other_layers(adata: AnnData, found: Recognised, out: AnnData, *, copy: bool
 def _copied(value: Any, copy: bool) -> Any:
     value = native(value)
     return value.copy() if copy and hasattr(value, "copy") else value
+
+
+def _rows(mapping: Mapping[str, Any], index: pd.Index, *, copy: bool) -> dict[str, Any]:
+    return {key: _named(_copied(value, copy), index) for key, value in mapping.items()}
 
 
 def _named(value: Any, index: pd.Index) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io as streams
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hostile_files import comments_without_end
 from hypothesis import given
 from hypothesis import strategies as st
 
 from splicedvae import io
-from splicedvae._core.errors import DataError
-from splicedvae.dashboard import uploads
+from splicedvae._core.errors import DataError, ReaderDiedError
+from splicedvae.dashboard import reading, uploads
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +119,31 @@ def test_all_uploads_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.M
         uploads.add_upload("2.h5ad", streams.BytesIO(b"x" * 1_400_000))
     assert len(uploads.stored_files()) == 2
     assert len(list(uploads.folder().iterdir())) == 2
+
+
+def test_a_file_that_ended_its_server_is_gone_after_the_restart() -> None:
+    """A server that is killed while it reads a file leaves its mark."""
+    deadly = uploads.add_upload("deadly.h5ad", streams.BytesIO(b"deadly"))
+    sound = uploads.add_upload("sound.h5ad", streams.BytesIO(b"sound"))
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    (uploads.folder() / deadly.id / f".reading-{gone.pid}-0badf00d").touch()
+    with uploads.being_read(sound.id):
+        uploads.clear_leftovers()
+        assert [item.id for item in uploads.stored_files()] == [sound.id]
+    assert [place.name for place in (uploads.folder() / sound.id).glob(".reading-*")] == []
+    (uploads.folder() / sound.id / f".reading-{os.getpid()}-0badf00d").touch()
+    uploads.clear_leftovers()
+    assert uploads.stored_files() == []
+
+
+def test_an_upload_whose_reader_died_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLICEDVAE_READ_SECONDS", "1")
+    with comments_without_end(tmp_path).open("rb") as content:
+        stored = uploads.add_upload("deadly.zip", content)
+    with pytest.raises(ReaderDiedError, match=r"^deadly\.zip: reading it took more than 1 s"):
+        reading.contents(stored)
+    assert uploads.stored_files() == []
+    assert not Path(stored.path).exists()

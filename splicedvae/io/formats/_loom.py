@@ -65,8 +65,8 @@ def _read(file: h5py.File, limits: Limits, notes: list[str]) -> AnnData:
             "the file again with loompy."
         )
     n_genes, n_cells = main.shape
-    var = _attributes(file["row_attrs"], n_genes, "row_attrs")
-    obs = _attributes(file["col_attrs"], n_cells, "col_attrs")
+    var = _attributes(file["row_attrs"], n_genes, "row_attrs", notes)
+    obs = _attributes(file["col_attrs"], n_cells, "col_attrs", notes)
     genes, ids = _first(var, _GENE_NAMES), _first(var, _GENE_IDS)
     if genes is None and ids is None:
         # anndata writes the index under any name it has, kb's is target_name.
@@ -117,7 +117,7 @@ def _naming(attributes: dict[str, np.ndarray], notes: list[str], what: str) -> s
     return naming[0]
 
 
-def _attributes(group: Any, length: int, where: str) -> dict[str, np.ndarray]:
+def _attributes(group: Any, length: int, where: str, notes: list[str]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     if not isinstance(group, h5py.Group):
         raise DataError(f"its loom {where} is not a group; write the file again with loompy.")
@@ -129,6 +129,14 @@ def _attributes(group: Any, length: int, where: str) -> dict[str, np.ndarray]:
                 f"its loom attribute {where}/{shown(key)} has shape {shape}, expected "
                 f"{length:,} entries; write the file again with loompy."
             )
+        # Texts are arrays of any length, too, but no type of numpy's is in them.
+        ragged = isinstance(h5py.check_vlen_dtype(item.dtype), np.dtype)
+        if item.dtype.kind not in "biufOS" or ragged:
+            notes.append(
+                f"The loom attribute {where}/{shown(key)} was left out: it holds neither numbers "
+                "nor texts."
+            )
+            continue
         values = item[()]
         if values.dtype.kind in "OS":
             flat = [
