@@ -7,6 +7,7 @@ from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
 from splicedvae.runs.find import demo_run, find_run, list_runs, open_run, runs_folder
 from splicedvae.runs.run import Run, resumable
 from splicedvae.runs.status import Status
+from splicedvae.runs.unmodelled import other_gene_counts, other_genes
 from splicedvae.runs.verdict import velocity_facts, velocity_verdict
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "need_trained",
     "open_models",
     "open_run",
+    "other_gene_counts",
+    "other_genes",
     "rename",
     "resumable",
     "runs_folder",
