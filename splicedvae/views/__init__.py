@@ -26,6 +26,7 @@ from splicedvae.views._colors import (
     default_color,
 )
 from splicedvae.views._data import (
+    FILE_GENES,
     cluster_table,
     data_depth_figure,
     data_fraction_figure,
@@ -43,6 +44,7 @@ from splicedvae.views._drivers import (
     time_sentences,
     time_table,
 )
+from splicedvae.views._first_look import first_look_figure
 from splicedvae.views._genes import (
     CEILING_COLUMN,
     MAX_CELLS_DRAWN,
@@ -130,6 +132,7 @@ __all__ = [
     "CELL_DEPTH",
     "COMMON",
     "DENSITY",
+    "FILE_GENES",
     "GRID",
     "LEFT",
     "MAX_CELLS_DRAWN",
@@ -178,6 +181,7 @@ __all__ = [
     "drawn_cells",
     "driver_groups",
     "driver_table",
+    "first_look_figure",
     "first_map",
     "gain_figure",
     "gain_table",
