@@ -12,6 +12,7 @@ from splicedvae.dashboard.widgets import (
     file_shelf,
     file_source,
     file_summary,
+    first_look,
     minute,
     model_fit,
     prediction_form,
@@ -35,9 +36,13 @@ def _page() -> None:
     with cards.show_errors():
         contents = reading.contents(stored)
         found = model_fit.candidates(stored, contents)
-        summary = file_summary.show(stored, contents, model_fit.best(found))
+        summary, place = file_summary.show(stored, contents, model_fit.best(found))
         minute.show(stored, contents, summary, found)
         _next(stored, contents, summary, found)
+        if not summary.has_measured_layers:
+            # It takes a moment, so it is filled in when all else is there.
+            with place:
+                first_look.show(stored, summary.cluster_key)
 
 
 def _next(

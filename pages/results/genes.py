@@ -13,8 +13,8 @@ from splicedvae import views
 from splicedvae._core.errors import DataError, RunError
 from splicedvae._core.keys import Obs, Sources
 from splicedvae.dashboard import cache, cards, pages
-from splicedvae.dashboard.state import query_params
-from splicedvae.dashboard.text import plain
+from splicedvae.dashboard.state import coloring, query_params, selection
+from splicedvae.dashboard.text import line, plain
 from splicedvae.dashboard.theme import draw_ahead, show_or_explain
 from splicedvae.dashboard.widgets import downloads, result, tables
 from splicedvae.pipeline import RatioIntervals
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _GENE: Final = "gene"
 #: Counter in the table's key: a new value clears the selected row.
 _ROUND: Final = "_genes_round"
+#: Genes named that match a search but have no prediction.
+_NAMED: Final = 8
 _WHOLE: Final = {"spliced", "unspliced", "counts", "cells"}
 _WHICH: Final[dict[str, views.Cells]] = {"held-out cells": "held-out", "all cells": "all"}
 
@@ -72,13 +74,16 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
     query_params.check(_GENE, names, "gene")
     left, right = st.columns(2)
     with left:
+        leading = cache.cached(views.leading_gene, run)
         gene = st.selectbox(
             "Gene",
             names,
+            index=names.index(leading) if leading in names else 0,
             key=_GENE,
             bind="query-params",
             on_change=_forget_row,
-            help="Type to search. The link of this page includes the gene.",
+            help="Type to search. The page opens on the gene that contributes most to the arrows. "
+            "The link of this page includes the gene.",
         )
     with right:
         wanted = st.text_input(
@@ -123,7 +128,34 @@ def _choose(run: Run, table: pd.DataFrame) -> str:
             on_click="ignore",
             key="download-gene-table",
         )
+    if wanted:
+        _elsewhere(run, wanted.strip(), set(names))
     return str(gene or names[0])
+
+
+def _elsewhere(run: Run, wanted: str, names: set[str]) -> None:
+    """Name the genes of the file that match but have no prediction, and where they can be seen."""
+    found = [
+        gene
+        for gene in cache.cached(views.color_genes, run)
+        if gene not in names and wanted.casefold() in gene.casefold()
+    ]
+    if not found:
+        return
+    shown = ", ".join(plain(gene, 40) for gene in found[:_NAMED])
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    st.caption(f"In the file but not in the model, so without a prediction: {shown}{more}.")
+    where = {
+        "run": selection.run_id(run),
+        pages.COLOR_PARAMETER: coloring.COUNTS,
+        pages.GENE_COLOR_PARAMETER: found[0],
+    }
+    st.page_link(
+        pages.VELOCITY.script,
+        label=f"Color the cells by {line(found[0], 40)}",
+        icon=pages.VELOCITY.icon,
+        query_params=where,
+    )
 
 
 def _column(name: str, head: str, table: pd.DataFrame) -> Any:

@@ -119,7 +119,14 @@ def _data_caution(run: Run) -> str:
 
 def _streams(run: Run) -> None:
     shown = [source for source in views.sources(run) if source in _STREAMS] or views.sources(run)
-    figure = cache.figure(cache.streams, run, shown, coloring.asked(run), _DENSITY)
+    figure = cache.figure(
+        cache.streams,
+        run,
+        shown,
+        coloring.asked(run),
+        _DENSITY,
+        on=cache.cached(views.first_map, run),
+    )
     theme.show(slides.enlarge(figure, 430), key="slide-streams", name="streams")
 
 

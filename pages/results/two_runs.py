@@ -92,7 +92,13 @@ def _streams(run: Run, key: str, color: str) -> None:
         return
     with cards.show_errors():
         figure = cache.figure(
-            cache.streams, run, (Sources.SPLICEDVAE,), color, 1.0, window=window.size()
+            cache.streams,
+            run,
+            (Sources.SPLICEDVAE,),
+            color,
+            1.0,
+            on=cache.cached(views.first_map, run),
+            window=window.size(),
         )
         theme.show(figure, key=f"streams-{key}", name=f"{downloads.file_stem(run)}-streams")
         window.watch(f"window-{key}")

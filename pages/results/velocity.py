@@ -346,8 +346,12 @@ def _time(run: Run, there: Sequence[str], usual: int) -> None:
     st.caption(
         "Velocity pseudotime (Bergen et al. 2020), from the velocity graph. It is not "
         "scVelo's latent time, which needs the dynamical model and is not computed. Color "
-        f"the cells by “{Obs.PSEUDOTIME}”, “{Obs.ROOT_CELLS}” or “{Obs.END_POINTS}” to see "
-        "it in the embedding."
+        "the cells by "
+        + ", ".join(
+            f"“{views.color_words(name)}”"
+            for name in (Obs.PSEUDOTIME, Obs.ROOT_CELLS, Obs.END_POINTS)
+        )
+        + " to see it in the embedding."
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 #: Prefixes of stable identifiers, and what to call them. Longer ones come first.
@@ -14,6 +15,41 @@ _PREFIXES = {
     "FBgn": "fly identifiers",
     "WBGene": "worm identifiers",
 }
+
+
+#: The share of numbered names, and how few names say nothing.
+_NUMBERED, _FEW_NAMES = 0.9, 10
+
+
+def numbered_stem(names: Sequence[str]) -> str:
+    """Return what nearly all names have in common before a number, as Gene in Gene0001.
+
+    Parameters
+    ----------
+    names
+        Gene names.
+
+    Returns
+    -------
+    The stem; empty where the names are no numbers, or too few to say.
+    """
+    if len(names) < _FEW_NAMES:
+        return ""
+    stems = Counter(stem for name in names if (stem := _before_number(name)) != name and stem)
+    stem, count = stems.most_common(1)[0] if stems else ("", 0)
+    return stem if count > _NUMBERED * len(names) else ""
+
+
+def _before_number(name: str) -> str:
+    """Leave out the number at the end of a name, and the punctuation before it."""
+    bare = name.rstrip("0123456789")
+    if bare == name:
+        return name
+    # No pattern: it would take time that grows with the square of the name's length.
+    end = len(bare)
+    while end and not bare[end - 1].isalnum():
+        end -= 1
+    return bare[:end]
 
 
 def naming_style(names: Iterable[str]) -> str:
@@ -35,6 +71,9 @@ def naming_style(names: Iterable[str]) -> str:
         hits = [name for name in sample if name.startswith(prefix)]
         if len(hits) > len(sample) / 2:
             return f"{words} (such as {hits[0]})"
+    stem = numbered_stem(sample)
+    if stem and not stem.startswith("ENS"):
+        return f"numbered, not named (such as {sample[0]})"
     letters = [name for name in sample if sum(c.isalpha() for c in name) >= 3]
     upper = [name for name in letters if name.isupper()]
     capitalised = [name for name in letters if name[0].isupper() and name[1:].islower()]

@@ -150,6 +150,11 @@ class Obsm:
     #: A velocity in the UMAPs of the models' latent spaces.
     VELOCITY_UMAP_LATENT: Final = "velocity_umap_splicedvae"
     VELOCITY_UMAP_LATENT_SCVI: Final = "velocity_umap_scvi"
+    #: The file's own embeddings in a run.
+    UMAP_FILE: Final = "X_umap_file"
+    TSNE_FILE: Final = "X_tsne_file"
+    #: How files call them, in lower case, the first found is taken; and how a run does.
+    OF_FILE: Final = {UMAP_FILE: ("x_umap", "umap"), TSNE_FILE: ("x_tsne", "tsne", "x_t-sne")}
 
 
 class Obsp:

@@ -32,6 +32,8 @@ LEVELS: Final[dict[str, Level]] = {
     "split-by-group": "info",
     "split": "info",
     "cells-untrained": "warning",
+    "file-embedding-left-out": "warning",
+    "other-genes-left-out": "warning",
     "watching-left-out": "warning",
     "cells-known-to-model": "warning",
     "genes-aligned": "info",

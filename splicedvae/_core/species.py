@@ -8,12 +8,12 @@ only one species has decide between them.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from splicedvae._core.gene_identity import GeneIdentity
+from splicedvae._core.gene_names import numbered_stem
 
 Style = Literal["Ensembl identifiers", "other identifiers", "symbols", "numbers", "unknown"]
 Confidence = Literal["certain", "likely", "unsure", "unknown"]
@@ -64,10 +64,6 @@ _MOST, _MIXED = 0.5, 0.05
 
 #: No more of a name is looked at: some patterns take time that grows with its square.
 _LONGEST = 64
-
-#: A number at the end of a name. If a large share of names has one stem, they are not symbols.
-_NUMBER = re.compile(r"[\W_]*\d+$")
-_NUMBERED, _FEW_NAMES = 0.9, 10
 
 _HUMAN = re.compile(r"^(MT-(ND|CO|ATP|CYB)|LINC\d{5}|HLA-[A-G]|A[CLP]\d{6}\.\d|RP\d+-\d+|XIST$)")
 _MOUSE = re.compile(r"^(mt-(Nd|Co|Atp|Cyt)|Gm\d{3,}|.*Rik$|H2-[A-Z]|Xist$)")
@@ -219,10 +215,9 @@ def _by_symbol(names: list[str]) -> SpeciesGuess:
         )
     }
 
-    if len(names) >= _FEW_NAMES and not any(hits[kind] for kind in hits if kind != "C. elegans"):
-        stems = Counter(stem for name in names if (stem := _NUMBER.sub("", name)) != name and stem)
-        stem, n_numbered = stems.most_common(1)[0] if stems else ("", 0)
-        if n_numbered > _NUMBERED * len(names):
+    if not any(hits[kind] for kind in hits if kind != "C. elegans"):
+        stem = numbered_stem(names)
+        if stem:
             return SpeciesGuess(
                 None, "unknown", f"the genes are numbered ({stem} and a number), not named"
             )

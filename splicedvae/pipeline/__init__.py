@@ -18,6 +18,7 @@ from splicedvae.pipeline._asking import (
     trained_on,
 )
 from splicedvae.pipeline._candidates import BEST, Candidate, candidates, compared
+from splicedvae.pipeline._first_look import FirstLook, first_look
 from splicedvae.pipeline._one_gene import RatioIntervals, gene_moments, ratio_intervals
 from splicedvae.pipeline._storing import CardWords, store_run
 from splicedvae.pipeline._triage import KnownOrder, TriageResult, triage
@@ -34,6 +35,7 @@ __all__ = [
     "CHANGES",
     "Candidate",
     "CardWords",
+    "FirstLook",
     "KnownOrder",
     "Novelty",
     "RatioIntervals",
@@ -45,6 +47,7 @@ __all__ = [
     "compared",
     "evaluate_on",
     "execute",
+    "first_look",
     "fit_of",
     "gene_moments",
     "known_cells_note",

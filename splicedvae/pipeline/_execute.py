@@ -44,7 +44,14 @@ from splicedvae.jobs.control import available_threads, ready_to_resume
 from splicedvae.jobs.journal import Journal
 from splicedvae.jobs.stopping import StopRequested, stop_signals
 from splicedvae.model import Adaptation, SplicedVAE
-from splicedvae.pipeline import _prediction, _training, _truth, _velocities, assessment
+from splicedvae.pipeline import (
+    _of_file,
+    _prediction,
+    _training,
+    _truth,
+    _velocities,
+    assessment,
+)
 from splicedvae.pipeline._asking import cells_seen, known_cells_note, trained_on
 from splicedvae.pipeline._velocity_stages import VelocityStages, batches_of, clear_outlines
 from splicedvae.runs import files, stages, verdict
@@ -57,6 +64,7 @@ from splicedvae.runs.results import seal
 from splicedvae.runs.run import Run
 from splicedvae.runs.stages import Work, stage_seconds
 from splicedvae.runs.status import Status, read_status
+from splicedvae.runs.unmodelled import write_other_genes
 from splicedvae.runs.worker import write_worker
 
 #: Size that the weights of the stages are of until the data were read.
@@ -304,8 +312,11 @@ def _read(config: RunConfig, journal: Journal) -> _Input:
     if velocity is not None:
         layers[Layers.TRUE_VELOCITY] = velocity[kept]
     var = _identified(cells.var, result.sha256, journal)
+    own = _of_file.embeddings(
+        cells.obsm, kept, partial(journal.note, code="file-embedding-left-out")
+    )
     return _Input(
-        AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers),
+        AnnData(X=totals[kept], obs=obs.loc[kept].copy(), var=var, layers=layers, obsm=own),
         bool(result.has_measured_layers),
         _known_transitions(cells, config),
     )
@@ -384,6 +395,7 @@ def _train_run(config: RunConfig, folder: Path, journal: Journal, checkpoints: C
     apart = cells[held_out].copy()
     cells.var[Var.GENE_MEAN] = assessment.gene_means(cells[train])
     _write_predictions(folder, cells, whole=False)
+    _keep_other_genes(folder, taken.cells, cells, journal)
     velocities = VelocityStages.begin(config, folder, journal, cells, measured=True)
 
     journal.stage(stages.STAGE_HELD_OUT)
@@ -532,6 +544,7 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     if means is not None:
         cells.var[Var.GENE_MEAN] = means.reindex(cells.var_names).to_numpy()
     _write_predictions(folder, cells, whole=False)
+    _keep_other_genes(folder, taken.cells, cells, journal)
     velocities = VelocityStages.begin(
         config,
         folder,
@@ -718,6 +731,13 @@ def _write_predictions(folder: Path, cells: AnnData, *, whole: bool = True) -> N
             ),
             fast=not whole,
         )
+
+
+def _keep_other_genes(folder: Path, of_file: AnnData, cells: AnnData, journal: Journal) -> None:
+    """Keep the counts of genes without a prediction, to color cells by."""
+    left_out = write_other_genes(folder, of_file.X, of_file.var_names, cells.var_names)
+    if left_out:
+        journal.note(left_out, "other-genes-left-out")
 
 
 def _write_provenance(

@@ -27,21 +27,23 @@ from splicedvae.velocity import (
 if TYPE_CHECKING:
     from splicedvae.pipeline._velocities import Velocities
 
-_MAPS: Final = (Obsm.UMAP_LATENT, Obsm.UMAP_LATENT_SCVI)
+_MAPS: Final = (*Obsm.OF_FILE, Obsm.UMAP_LATENT, Obsm.UMAP_LATENT_SCVI)
 
 
 def complete(found: Velocities, maps: Mapping[str, NDArray[Any]]) -> None:
-    """Add to each velocity its arrows in the latent UMAPs, time, driver genes and agreement.
+    """Add to each velocity its arrows in further embeddings, time, driver genes and agreement.
 
     Parameters
     ----------
     found
         The velocities over all cells, changed in place: ``obs`` gets ``root_cells``,
         ``end_points``, ``velocity_pseudotime`` and the cosines to the measured velocity, ``var``
-        the shares and correlations of `splicedvae.velocity.driver_genes`, ``obsm`` the latent UMAPs
-        and the velocity on them, ``uns`` the driver genes of clusters, and the account the notes.
+        the shares and correlations of `splicedvae.velocity.driver_genes`, ``obsm`` the
+        embeddings and the velocity on them, ``uns`` the driver genes of clusters, and the account
+        the notes.
     maps
-        UMAPs of the latent spaces by their name in ``obsm``, of the same cells; others are ignored.
+        The file's embeddings and UMAPs of the latent spaces by their name in ``obsm``, of the same
+        cells; others are ignored.
     """
     measured = found.results.get(Sources.MEASURED)
     for source, result in found.results.items():

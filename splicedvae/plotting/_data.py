@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -105,10 +105,14 @@ def depth_histogram(
     )
 
 
+_FRACTION: Final = "unspliced fraction U / (S + U)"
+
+
 def unspliced_fraction_by_cluster(
     table: pd.DataFrame,
     *,
     overall: float | None = None,
+    genes: str = "",
     colors: Mapping[str, str] | None = None,
     dark: bool = False,
 ) -> go.Figure:
@@ -121,6 +125,8 @@ def unspliced_fraction_by_cluster(
         a cell) and ``unspliced_fraction`` (of the cluster's summed counts, 0 to 1).
     overall
         The fraction over all cells, drawn as a line.
+    genes
+        Over which genes, such as "all genes of the file": fractions of other genes differ.
     colors
         Colors that are already decided, by cluster.
     dark
@@ -158,7 +164,7 @@ def unspliced_fraction_by_cluster(
         height=96 + 30 * len(names),
         bargap=0.28,
         xaxis={
-            "title": {"text": "unspliced fraction U / (S + U)"},
+            "title": {"text": escape(", ".join(filter(None, (_FRACTION, genes))))},
             "tickformat": ".0%",
             "rangemode": "tozero",
         },
@@ -197,8 +203,9 @@ def unspliced_fraction_by_cluster(
     lowest, highest = int(np.nanargmin(fractions)), int(np.nanargmax(fractions))
     return describe(
         figure,
-        f"Unspliced fraction of {len(names)} clusters, from {fractions[lowest]:.1%} "
-        f"({names[lowest]}) to {fractions[highest]:.1%} ({names[highest]}).",
+        f"Unspliced fraction{f' over {genes}' if genes else ''} of {len(names)} clusters, from "
+        f"{fractions[lowest]:.1%} ({names[lowest]}) to {fractions[highest]:.1%} "
+        f"({names[highest]}).",
     )
 
 

@@ -1,6 +1,6 @@
 """Rows and columns of panels: by their number on paper, by the window on a page.
 
-A browser tells a page how wide and high its window is (`Window`); the panels are then as large as
+A browser reports how wide and high its window is (`Window`); the panels are then as large as
 fits, stacked where the window is narrow. Without a window the figure is for a usual page.
 """
 

@@ -15,6 +15,7 @@ from splicedvae.runs.find import (
 )
 from splicedvae.runs.run import Run, resumable
 from splicedvae.runs.status import Pulse, Status
+from splicedvae.runs.unmodelled import other_gene_counts, other_genes
 from splicedvae.runs.verdict import velocity_facts, velocity_verdict
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "need_trained",
     "open_models",
     "open_run",
+    "other_gene_counts",
+    "other_genes",
     "rename",
     "resumable",
     "runs_folder",

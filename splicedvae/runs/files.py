@@ -31,6 +31,8 @@ HISTORY: Final = "history.csv"
 METRICS: Final = "metrics.csv"
 GENES: Final = "genes.csv"
 PREDICTIONS: Final = "predictions.h5ad"
+#: Counts of the file's genes that the model does not have; see `splicedvae.runs.unmodelled`.
+OTHER_GENES: Final = "other_genes.h5"
 VELOCITY: Final = "velocity"
 VELOCITY_ACCOUNT: Final = "velocity.json"
 #: Velocities without matrices, which figures are drawn from until `VELOCITY` holds them whole.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from splicedvae.triage._summary import ClusterRow, DataSummary
 
 Weight = Literal["forbids", "doubt", "remark"]
+#: Small clusters that are named.
+_NAMED: Final = 5
 
 #: What is not checked, stated with every verdict.
 NOT_LOOKED_FOR: Final = (
@@ -285,10 +287,12 @@ def _cells(summary: DataSummary) -> Iterator[Doubt]:
         )
     small: list[ClusterRow] = [row for row in summary.clusters if row.n_cells < _NEIGHBOURS]
     if small and summary.n_cells >= _FEW_CELLS:
-        least = min(small, key=lambda row: row.n_cells)
+        small.sort(key=lambda row: row.n_cells)
+        named = [f"{shown(row.cluster)}: {row.n_cells:,}" for row in small[:_NAMED]]
+        more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
         yield Doubt(
             f"{_some(len(small), 'cluster has', 'clusters have')} fewer than {_NEIGHBOURS} "
-            f"cells ({shown(least.cluster)}: {least.n_cells:,}), but scVelo smooths over "
+            f"cells ({', '.join(named)}{more}), but scVelo smooths over "
             f"{_NEIGHBOURS} neighbors: do not interpret arrows there.",
             "remark",
         )

@@ -95,6 +95,46 @@ def judge(summary: DataSummary, doubts: Sequence[Doubt]) -> Verdict:
     return Verdict("doubtful" if against else "yes", told)
 
 
+def judge_counts(summary: DataSummary) -> Verdict:
+    """Judge the counts of a file of totals by themselves, whatever models there are.
+
+    Parameters
+    ----------
+    summary
+        What is in a file without measured S/U.
+
+    Returns
+    -------
+    ``"doubtful"`` with what the counts raise, else ``"yes"``: a model that fits could be asked.
+    """
+    against = _of_counts(summary)
+    return Verdict("doubtful" if against else "yes", (*against, _deep(summary)))
+
+
+def judge_models(summary: DataSummary, fit: ModelFit | None) -> Verdict:
+    """Judge the best model for a file of totals, apart from what the counts raise.
+
+    Parameters
+    ----------
+    summary, fit
+        As for `judge_with_model`.
+
+    Returns
+    -------
+    The verdict of `judge_with_model` without the reasons of `judge_counts`.
+    """
+    whole = judge_with_model(summary, fit)
+    of_counts = _of_counts(summary)
+    reasons = tuple(reason for reason in whole.reasons if reason not in of_counts)
+    compared = fit is not None and fit.novelty is not None and not fit.other_species
+    return Verdict("yes" if whole.answer != "no" and compared else whole.answer, reasons)
+
+
+def _of_counts(summary: DataSummary) -> list[str]:
+    """Return the reasons against a file that have nothing to do with its missing layers."""
+    return [words for words in summary.verdict.reasons if Note.of(words).code != "layers-missing"]
+
+
 def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
     """Judge whether a velocity is worth computing on totals, with the best-fitting model.
 
@@ -111,7 +151,6 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
     as the cells were not compared with those of training, or where the counts raise a doubt;
     ``"yes"`` else.
     """
-    own = summary.verdict
     if fit is None:
         return Verdict(
             "no",
@@ -146,7 +185,7 @@ def judge_with_model(summary: DataSummary, fit: ModelFit | None) -> Verdict:
     if against:
         return Verdict("no", (*against, f"{missing}.", WAY_ON))
     unchecked = "A prediction cannot be checked on this file"
-    counts = [words for words in own.reasons if Note.of(words).code != "layers-missing"]
+    counts = _of_counts(summary)
     if fit.novelty is None:
         return Verdict(
             "doubtful",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from splicedvae import plotting
 from splicedvae._core.errors import DataError
 from splicedvae._core.keys import Obs, Sources
+from splicedvae.runs import other_gene_counts, other_genes
 from splicedvae.views._parts import categories, cluster_key, column_of, is_colorable, is_number
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     Obs.ROOT_CELLS: (0.0, 1.0),
     Obs.END_POINTS: (0.0, 1.0),
 }
+#: What columns of a run are called where a person chooses.
+_WORDS: Final[Mapping[str, str]] = {
+    Obs.SPLIT: "training or held-out cell",
+    Obs.TRUE_TIME: "true time (simulation)",
+    Obs.BATCH: "batch",
+}
 #: Numbers of a cell that only SplicedVAE's velocity has, as only it draws from a posterior.
 _OF_SPLICEDVAE: Final[Mapping[str, str]] = {
     Obs.DIRECTION_UNCERTAINTY: "uncertainty of SplicedVAE's direction, 0 none to 1 any direction",
@@ -64,8 +72,9 @@ def color_choices(run: Run) -> tuple[str, ...]:
     """
     obs = run.predictions.obs
     named = [str(name) for name in obs.columns if is_colorable(obs[name])]
-    first = [name for name in (cluster_key(run), Obs.SPLIT) if name in named]
-    choices = [*first, CELL_DEPTH, *(name for name in named if name not in first)]
+    first = [name for name in (cluster_key(run),) if name in named]
+    last = [name for name in named if name not in first]
+    choices = [*first, CELL_DEPTH, *last]
     fitted = [source for source in run.velocity_sources if source != Sources.TRUE]
     if fitted:
         # The last is a model's if there is one, as only they have a cosine to the measured.
@@ -79,6 +88,32 @@ def color_choices(run: Run) -> tuple[str, ...]:
         known = run.velocity_outline(Sources.SPLICEDVAE).obs
         choices += [name for name in _OF_SPLICEDVAE if name in known and name not in choices]
     return tuple(choices)
+
+
+def color_words(color: str) -> str:
+    """Return what a person reads for one of `color_choices`; its name if it is a file's column.
+
+    Parameters
+    ----------
+    color
+        One of `color_choices`.
+    """
+    return {**_PER_SOURCE, **_OF_SPLICEDVAE, **_WORDS}.get(color, color)
+
+
+def color_genes(run: Run) -> tuple[str, ...]:
+    """Return the genes that cells can be colored by: the model's, then the others of the file.
+
+    A column of the cells goes before a gene of its name, so that gene is left out.
+
+    Parameters
+    ----------
+    run
+        A run. One of an earlier version has the model's genes alone.
+    """
+    columns = {*color_choices(run), *run.predictions.obs}
+    names = (*map(str, run.predictions.var_names), *other_genes(run))
+    return tuple(name for name in names if name not in columns)
 
 
 def default_color(run: Run) -> str:
@@ -106,8 +141,8 @@ def cell_colors(
     run
         The run.
     color_by
-        One of `color_choices`, or the name of a gene of the model, for the logarithm of its
-        total count per 10,000; after `RATIO_PREFIX` for its predicted spliced fraction, in cells
+        One of `color_choices`, or one of `color_genes`, for the logarithm of its total count per
+        10,000; after `RATIO_PREFIX` for its predicted spliced fraction, in cells
         that hold a count of it.
     velocity
         The velocity whose own numbers are meant where ``color_by`` is one of a
@@ -143,8 +178,8 @@ def cell_colors(
     if color_by in cells.obs:
         column = cells.obs[color_by]
         if is_number(column):
-            return plotting.Values(color_by, column.to_numpy(dtype=np.float32))
-        return categories(cells, color_by)
+            return plotting.Values(color_words(color_by), column.to_numpy(dtype=np.float32))
+        return replace(categories(cells, color_by), title=color_words(color_by))
     if color_by == CELL_DEPTH:
         logged = np.full(cells.n_obs, np.nan)
         np.log10(run.depths, out=logged, where=run.depths > 0)
@@ -159,9 +194,15 @@ def cell_colors(
             f"{color_by}, log(1 + counts per 10,000)",
             np.log1p(1e4 * counts / depth).astype(np.float32),
         )
+    if color_by in other_genes(run):
+        counts, depth = other_gene_counts(run, color_by)
+        return plotting.Values(
+            f"{color_by}, log(1 + counts per 10,000), not in the model",
+            np.log1p(1e4 * counts / np.maximum(depth, 1.0)).astype(np.float32),
+        )
     raise DataError(
         f"The run has no column or gene {color_by[:60]!r} to color by: choose one of "
-        f"{', '.join(color_choices(run))}, or a gene of the model."
+        f"{', '.join(color_choices(run))}, or a gene of the file."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from splicedvae.runs import Run
     from splicedvae.triage import DataSummary
+
+
+#: Over which genes a fraction is: a model has few of a file's, so the two differ.
+MODEL_GENES: Final = "genes of the model"
+FILE_GENES: Final = "all genes of the file"
 
 
 def cluster_table(run: Run) -> pd.DataFrame:
@@ -121,7 +126,9 @@ def unspliced_figure(run: Run, *, dark: bool = False) -> go.Figure:
         overall = unspliced / max(unspliced + float(cells.layers[Layers.SPLICED].sum()), 1.0)
     if table.empty:
         raise DataError(NOT_MEASURED)
-    return plotting.unspliced_fraction_by_cluster(table, overall=overall, dark=dark)
+    return plotting.unspliced_fraction_by_cluster(
+        table, overall=overall, genes=MODEL_GENES, dark=dark
+    )
 
 
 def data_depth_figure(summary: DataSummary, *, dark: bool = False) -> go.Figure:
@@ -206,5 +213,5 @@ def data_unspliced_figure(summary: DataSummary, *, dark: bool = False) -> go.Fig
             "that holds clusters."
         )
     return plotting.unspliced_fraction_by_cluster(
-        pd.DataFrame(rows), overall=summary.unspliced_fraction, dark=dark
+        pd.DataFrame(rows), overall=summary.unspliced_fraction, genes=FILE_GENES, dark=dark
     )

@@ -112,6 +112,28 @@ def driver_table(
     return table
 
 
+def leading_gene(run: Run) -> str | None:
+    """Return the gene that contributes most to SplicedVAE's arrows, for a page to open on.
+
+    Parameters
+    ----------
+    run
+        A run.
+
+    Returns
+    -------
+    Of another velocity where SplicedVAE has none; None where no velocity has driver genes.
+    """
+    there = run.velocity_sources
+    for source in (Sources.SPLICEDVAE, *there):
+        if source not in there or source == Sources.TRUE:
+            continue
+        shares = run.velocity_outline(source).var.get(Var.VELOCITY_SHARE)
+        if shares is not None and shares.max() > 0:
+            return str(shares.idxmax())
+    return None
+
+
 def _skill(run: Run, source: str) -> pd.Series | None:
     column = f"skill_{source}"
     try:

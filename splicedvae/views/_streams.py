@@ -49,6 +49,11 @@ _OWN: Final[Mapping[str, str]] = {
     Sources.SPLICEDVAE: Obsm.UMAP_LATENT.removeprefix("X_"),
     Sources.SCVI: Obsm.UMAP_LATENT_SCVI.removeprefix("X_"),
 }
+#: The file's own embeddings, in which its readers know their cells.
+_OF_FILE: Final[Mapping[str, str]] = {
+    "the file's UMAP": Obsm.UMAP_FILE.removeprefix("X_"),
+    "the file's t-SNE": Obsm.TSNE_FILE.removeprefix("X_"),
+}
 _LATENT: Final[Mapping[str, str]] = {
     "SplicedVAE's": _OWN[Sources.SPLICEDVAE],
     "scVI's": _OWN[Sources.SCVI],
@@ -81,23 +86,41 @@ def verdicts(run: Run) -> dict[str, Verdict]:
 
 
 def map_choices(run: Run) -> tuple[str, ...]:
-    """Return the embeddings in which the velocities of a run can be drawn, `COMMON` first.
+    """Return the embeddings in which the velocities of a run can be drawn.
 
-    A run of an earlier version has no velocity in the latent UMAPs.
+    The file's own are first, then `COMMON`. A run of an earlier version has no velocity in the
+    file's, nor in the latent UMAPs.
 
     Parameters
     ----------
     run
         A run.
     """
-    choices = [COMMON]
+    moving = run.velocity_sources
+    choices = [
+        name
+        for name, basis in _OF_FILE.items()
+        if any(_has(run, source, basis) for source in moving)
+    ]
+    choices.append(COMMON)
     there = [_has(run, source, basis) for source, basis in _OWN.items()]
     if any(there):
         choices.append(OWN)
     for name, basis in _LATENT.items():
-        if any(_has(run, source, basis) for source in run.velocity_sources):
+        if any(_has(run, source, basis) for source in moving):
             choices.append(name)
     return tuple(choices)
+
+
+def first_map(run: Run) -> str:
+    """Return the embedding that a page opens on: the file's own where it has one.
+
+    Parameters
+    ----------
+    run
+        A run.
+    """
+    return map_choices(run)[0]
 
 
 def _has(run: Run, source: str, basis: str) -> bool:
@@ -108,7 +131,7 @@ def _has(run: Run, source: str, basis: str) -> bool:
 
 def _basis(result: AnnData, source: str, on: str) -> str:
     """Return scVelo's ``basis``; the common embedding's if the velocity is not in the other."""
-    wanted = _LATENT.get(on) or (_OWN.get(source) if on == OWN else None)
+    wanted = _OF_FILE.get(on) or _LATENT.get(on) or (_OWN.get(source) if on == OWN else None)
     there = wanted is not None and f"{Layers.VELOCITY}_{wanted}" in result.obsm
     return wanted if wanted is not None and there else _COMMON_BASIS
 

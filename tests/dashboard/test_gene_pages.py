@@ -36,10 +36,13 @@ def told(app: AppTest) -> str:
     return "\n".join(str(item.value) for kind in kinds for item in kind).replace("\\", "")
 
 
-def test_the_page_opens_on_the_first_gene_and_says_how_far_to_trust_it(runs_folder: Path) -> None:
+def test_the_page_opens_on_the_gene_that_leads_the_velocity(
+    runs_folder: Path,
+) -> None:
     app = open_page(GENES, run="demo")
     demo = runs.demo_run()
-    first = str(views.gene_table(demo).index[0])
+    first = views.leading_gene(demo)
+    assert first == views.driver_table(demo, "splicedvae").index[0]
     assert app.selectbox(key="gene").value == first
     said = told(app)
     for sentence in views.gene_facts(demo, first).sentences:

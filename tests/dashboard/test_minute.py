@@ -110,3 +110,23 @@ def test_columns_with_times_are_known_by_name_and_numbers(
 ) -> None:
     cells = AnnData(obs=pd.DataFrame({name: values}, index=["a", "b", "c"]))
     assert triage.time_candidates(cells) == ([name] if offered else [])
+
+
+def test_totals_are_seen_without_a_model_and_judged_apart_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = simulated()[:300]
+    strange = AnnData(
+        X=cells.X.copy(), var=pd.DataFrame(index=[f"STRANGE{i}" for i in range(cells.n_vars)])
+    )
+    app = opened(strange, tmp_path, monkeypatch)
+    assert not app.error, [item.value for item in app.error]
+    said = "\n".join(str(item.value) for item in (*app.markdown, *app.caption)).replace("\\", "")
+    assert "**Your file**" in said
+    assert "none fits yet" in said
+    assert "Leiden clusters computed here" in said
+    assert "no model was needed" in said.casefold()
+    app.selectbox(key="look-color").set_value("counts of a gene").run()
+    app.text_input(key="look-find").set_value("strange12").run()
+    assert app.selectbox(key="look-gene").options[0] == "STRANGE12"
+    assert not app.exception

@@ -62,7 +62,7 @@ def test_totals_are_compared_with_the_training_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(totals_of(runs.demo_run().predictions), tmp_path, monkeypatch)
-    assert "doubtful" in told(app)
+    assert "one may fit" in told(app)
     assert "not yet compared" in told(app)
     table = next(item.value for item in app.dataframe if "trained on" in item.value)
     # The bundled models know none of these genes.

@@ -6,11 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from splicedvae import io, pipeline, runs
+from splicedvae import io, pipeline, runs, views
 from splicedvae._core.keys import Obs
 from splicedvae.datasets import simulate
 from splicedvae.velocity import VelocitySettings
@@ -22,13 +23,19 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def made(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     folder = tmp_path_factory.mktemp("velocity-page")
     file = folder / "cells.h5ad"
-    simulate(260, 60, seed=3).write_h5ad(file)
+    cells = simulate(260, 60, seed=3)
+    # As scanpy's users save them; the t-SNE lies on its side.
+    at = np.random.default_rng(3).normal(size=(260, 2))
+    cells.obsm["X_umap"] = at
+    cells.obsm["X_tSNE"] = at[:, ::-1] * [9.0, 3.0]
+    cells.write_h5ad(file)
     config = runs.RunConfig(
         data=str(file),
         data_sha256=io.sha256(file),
         name="small",
         cluster_key=Obs.CLUSTERS,
         max_epochs=3,
+        n_top_genes=40,
         held_out=0.25,
         min_shared_counts=10,
         velocity=VelocitySettings(n_neighbors=12, min_shared_counts=10),
@@ -108,7 +115,7 @@ def test_start_and_end_come_with_a_warning(run_id: str) -> None:
 
 def test_cosines_of_cells_say_which_trained(run_id: str) -> None:
     app = open_page(run=run_id)
-    said = told(app.selectbox(key="color").set_value(Obs.COSINE_GENES).run())
+    said = told(app.selectbox(key="color").set_value(views.color_words(Obs.COSINE_GENES)).run())
     assert "training cells" in said
     assert "held-out cells only" in said
 
@@ -135,3 +142,43 @@ def test_the_figure_follows_the_window_of_the_visit(run_id: str) -> None:
     # Stacked panels all begin at the left.
     assert {narrow[name]["domain"][0] for name in narrow if name.startswith("xaxis")} == {0.0}
     assert narrow["height"] > usual["height"]
+
+
+def test_the_page_opens_in_the_embedding_of_the_file(run_id: str, made: runs.Run) -> None:
+    app = open_page(run=run_id)
+    assert list(app.segmented_control(key="basis").options)[:3] == [
+        "the file's UMAP",
+        "the file's t-SNE",
+        "common",
+    ]
+    assert app.segmented_control(key="basis").value == "the file's UMAP"
+    wide = views.map_points(made, "splicedvae", on="the file's t-SNE")
+    assert np.ptp(wide[:, 0]) > 2 * np.ptp(wide[:, 1])
+
+
+def test_a_gene_without_a_prediction_colors_the_cells(run_id: str, made: runs.Run) -> None:
+    others = runs.other_genes(made)
+    assert others
+    assert not set(others) & set(made.predictions.var_names)
+    gene = others[0]
+    app = open_page(run=run_id, color="counts of a gene", **{"color-gene": gene})
+    assert not app.warning
+    assert app.selectbox(key="color-gene").value == gene
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert gene in figure["layout"]["coloraxis"]["colorbar"]["title"]["text"]
+    # It has no spliced fraction, so it is not offered for that.
+    app.selectbox(key="color").set_value("spliced fraction of a gene").run()
+    assert not app.error
+    assert gene not in app.selectbox(key="color-gene").options
+
+
+def test_the_first_gene_to_color_by_leads_the_velocity(run_id: str, made: runs.Run) -> None:
+    app = open_page(run=run_id, color="counts of a gene")
+    assert app.selectbox(key="color-gene").value == views.leading_gene(made)
+
+
+def test_columns_have_words_and_old_links_still_work(run_id: str) -> None:
+    app = open_page(run=run_id, color=Obs.LENGTH)
+    assert app.selectbox(key="color").value == "velocity length"
+    assert not app.warning
+    assert not [name for name in app.selectbox(key="color").options if "_" in name]

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.gene_names import naming_style
 from splicedvae.io import from_anndata
-from splicedvae.triage import DataSummary, ModelFit, inspect, judge_with_model
+from splicedvae.triage import (
+    DataSummary,
+    ModelFit,
+    inspect,
+    judge_counts,
+    judge_models,
+    judge_with_model,
+)
 from splicedvae.triage._quality import MITOSIS, layer_sums, marker_sums
 from splicedvae.triage._summary import MIN_SHARED_COUNTS
 
@@ -174,6 +182,11 @@ def test_few_cells_forbid_and_small_clusters_are_told() -> None:
     labels.iloc[:7] = "handful"
     data.obs["clusters"] = pd.Categorical(labels)
     assert "handful: 7" in raised(looked(data), "1 cluster has fewer than 30 cells")
+    labels.iloc[7:12] = "pinch"
+    data.obs["clusters"] = pd.Categorical(labels)
+    assert "pinch: 5, handful: 7)" in raised(
+        looked(data), "2 clusters have fewer than 30 cells"
+    ).replace("'", "")
 
 
 def test_batches_that_are_the_clusters() -> None:
@@ -345,3 +358,32 @@ def test_shallow_totals_stay_doubtful_with_a_model_that_fits() -> None:
     judged = judge_with_model(looked(data), ModelFit(100, 90, "mouse", "mouse", 0.1))
     assert judged.answer == "doubtful"
     assert "shallow" in judged.reasons[0]
+
+
+def test_counts_and_models_are_judged_apart() -> None:
+    data = counted()
+    data.layers.clear()
+    fine = looked(data)
+    assert fine.verdict.answer == "no"
+    assert judge_counts(fine).answer == "yes"
+    assert judge_models(fine, None).answer == "no"
+    assert not set(judge_counts(fine).reasons) & set(judge_models(fine, None).reasons)
+    # A doubt about the counts is no doubt about a model that was compared with the cells.
+    few = looked(data[:150].copy())
+    fit = ModelFit(100, 90, "mouse", "mouse", 0.1)
+    assert judge_counts(few).answer == "doubtful"
+    assert judge_models(few, fit).answer == "yes"
+    assert judge_with_model(few, fit).answer == "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([f"Gene{number:04d}" for number in range(40)], "numbered, not named (such as Gene0000)"),
+        (["Sox17", "Actb", "Gapdh", "Pecam"] * 5, "capitalized symbols as in mouse or rat"),
+        ([f"ENSOCUG{number:011d}" for number in range(40)], "upper-case"),
+        (["Gene1", "Gene2"], "capitalized"),
+    ],
+)
+def test_numbered_genes_are_not_called_symbols(names: list[str], said: str) -> None:
+    assert said in naming_style(names)

@@ -328,6 +328,9 @@ def test_cluster_bars_follow_the_table() -> None:
     assert figure.layout.yaxis.ticktext[1] == "&lt;Alpha&gt; (200)"
     assert figure.layout.yaxis.autorange == "reversed"
     assert "30.0% (<Alpha>)" in plotting.alt_text(figure)
+    named = plotting.unspliced_fraction_by_cluster(table, genes="all genes of the file")
+    assert named.layout.xaxis.title.text.endswith("(S + U), all genes of the file")
+    assert "over all genes of the file" in plotting.alt_text(named)
     with pytest.raises(DataError, match="no cluster"):
         plotting.unspliced_fraction_by_cluster(table.iloc[:0])
     with pytest.raises(DataError, match="lacks n_cells"):

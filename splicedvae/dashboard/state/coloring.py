@@ -38,17 +38,18 @@ def pick(run: Run) -> str:
     A column, a gene, or a gene after `views.RATIO_PREFIX`; see `views.cell_colors`.
     """
     kinds = _kinds(run)
+    query_params.rename(COLOR_PARAMETER, {kind: words for words, kind in kinds.items()})
     query_params.check(COLOR_PARAMETER, kinds, "colour")
-    kind = st.selectbox(
+    words = st.selectbox(
         "Color by",
-        kinds,
+        list(kinds),
         key=COLOR_PARAMETER,
         bind="query-params",
         help="A column of the cells, or a gene: its total counts or its predicted spliced "
         "fraction.",
     )
-    kind = str(kind or kinds[0])
-    return _named(kind, _pick_gene(run)) if kind in (COUNTS, RATIO) else kind
+    kind = kinds.get(str(words), next(iter(kinds.values())))
+    return _named(kind, _pick_gene(run, kind)) if kind in (COUNTS, RATIO) else kind
 
 
 def asked(run: Run) -> str:
@@ -59,15 +60,17 @@ def asked(run: Run) -> str:
     run
         A finished run.
     """
-    kinds, genes = _kinds(run), cache.cached(_genes, run)
+    kinds = _kinds(run)
+    query_params.rename(COLOR_PARAMETER, {kind: words for words, kind in kinds.items()})
     if COLOR_PARAMETER in st.query_params:
         query_params.check(COLOR_PARAMETER, kinds, "colour")
     given = {**chosen(), **st.query_params.to_dict()}
-    kind, gene = given.get(COLOR_PARAMETER), given.get(GENE_COLOR_PARAMETER)
-    if kind not in kinds:
+    kind, gene = kinds.get(given.get(COLOR_PARAMETER, "")), given.get(GENE_COLOR_PARAMETER)
+    if kind is None:
         return views.default_color(run)
     if kind not in (COUNTS, RATIO):
-        return str(kind)
+        return kind
+    genes = _genes_for(run, kind)
     return _named(kind, str(gene if gene in genes else genes[0]))
 
 
@@ -98,23 +101,26 @@ def known(run: Run, color: str) -> bool:
     gene = color.removeprefix(views.RATIO_PREFIX)
     if gene != color and Layers.RATIO not in run.predictions.layers:
         return False
-    return color in views.color_choices(run) or gene in run.predictions.var_names
+    if gene != color:
+        return gene in run.predictions.var_names
+    return color in views.color_choices(run) or gene in cache.cached(views.color_genes, run)
 
 
 def _named(kind: str, gene: str) -> str:
     return gene if kind == COUNTS else f"{views.RATIO_PREFIX}{gene}"
 
 
-def _kinds(run: Run) -> tuple[str, ...]:
-    columns = cache.cached(views.color_choices, run)
-    if not cache.cached(_genes, run):
+def _kinds(run: Run) -> dict[str, str]:
+    """Return what a visitor reads, and what it is: a column or a kind of gene color."""
+    columns = {views.color_words(name): name for name in cache.cached(views.color_choices, run)}
+    if not cache.cached(views.color_genes, run):
         return columns
     genes = (COUNTS, RATIO) if Layers.RATIO in run.predictions.layers else (COUNTS,)
-    return (*columns, *(kind for kind in genes if kind not in columns))
+    return columns | {kind: kind for kind in genes if kind not in columns}
 
 
-def _pick_gene(run: Run) -> str:
-    genes = cache.cached(_genes, run)
+def _pick_gene(run: Run, kind: str) -> str:
+    genes = cache.cached(_genes_for, run, kind)
     query_params.check(GENE_COLOR_PARAMETER, genes, "gene")
     if len(genes) > _MOST_OPTIONS:
         genes = _narrowed(genes)
@@ -124,10 +130,14 @@ def _pick_gene(run: Run) -> str:
     return str(gene or genes[0])
 
 
-def _genes(run: Run) -> tuple[str, ...]:
-    # A column goes before a gene of its name (`views.cell_colors`), so that gene is not offered.
-    columns = {*views.color_choices(run), *run.predictions.obs}
-    return tuple(str(gene) for gene in run.predictions.var_names if gene not in columns)
+def _genes_for(run: Run, kind: str) -> tuple[str, ...]:
+    """Return the genes that have this kind of color, the one that leads the velocity first."""
+    genes = views.color_genes(run)
+    if kind == RATIO:
+        modelled = set(run.predictions.var_names)
+        genes = tuple(gene for gene in genes if gene in modelled)
+    first = views.leading_gene(run)
+    return (first, *(gene for gene in genes if gene != first)) if first in genes else genes
 
 
 def _narrowed(genes: tuple[str, ...]) -> tuple[str, ...]:

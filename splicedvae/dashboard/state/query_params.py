@@ -6,7 +6,7 @@ which silently drops unknown values. `read` runs before the widgets and reports 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import streamlit as st
@@ -37,6 +37,22 @@ def drop_unknown() -> None:
             f"The link has the parameter “{plain(name, 40)}”, which no page uses; it was ignored."
         )
         del st.query_params[name]
+
+
+def rename(name: str, words: Mapping[str, str]) -> None:
+    """Replace a value of the address by what a widget calls it now, as in earlier links.
+
+    Parameters
+    ----------
+    name
+        The parameter.
+    words
+        The widget's words by value.
+    """
+    given = st.query_params.get(name)
+    if given is not None and given in words and words[given] != given:
+        # A bound widget takes what the session holds before what the address was opened with.
+        st.session_state[name] = st.query_params[name] = words[given]
 
 
 def check(name: str, allowed: Iterable[str], what: str) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from splicedvae import plotting, triage
+from splicedvae import plotting, triage, views
 from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard import cards, reading, theme
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import defuse, line, plain, size
 from splicedvae.dashboard.uploads import StoredFile
 from splicedvae.dashboard.widgets import verdict
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 _COUNTS = {
     "with-introns": "the totals include intronic counts",
@@ -24,7 +28,7 @@ _COUNTS = {
 
 def show(
     stored: StoredFile, contents: reading.Contents, fit: triage.ModelFit | None
-) -> triage.DataSummary:
+) -> tuple[triage.DataSummary, DeltaGenerator]:
     """Show what was found in a file.
 
     Parameters
@@ -38,7 +42,8 @@ def show(
 
     Returns
     -------
-    The summary for the clusters that the visitor chose.
+    The summary for the clusters that the visitor chose, and a place below the numbers for the
+    cells themselves.
     """
     summary = contents.summary
     st.header(plain(stored.name, 80), anchor=False)
@@ -47,11 +52,13 @@ def show(
         f"gene names: {plain(summary.gene_style, 120)} · species: {plain(_species(summary), 120)}"
     )
     measured = summary.has_measured_layers
-    verdict.show(
-        summary.verdict if measured else triage.judge_with_model(summary, fit), measured=measured
-    )
+    if measured:
+        verdict.show(summary.verdict)
+    else:
+        verdict.show_apart(triage.judge_counts(summary), triage.judge_models(summary, fit))
     _numbers(summary)
     _remarks(summary)
+    place = st.container()
     left, right = st.columns([4, 5], gap="medium")
     with left:
         st.subheader("Depth", anchor=False)
@@ -67,7 +74,7 @@ def show(
     if summary.clusters:
         with st.expander("Clusters as a table", icon=":material/table:"):
             _table(summary)
-    return summary
+    return summary, place
 
 
 def _remarks(summary: triage.DataSummary) -> None:
@@ -101,6 +108,8 @@ def _numbers(summary: triage.DataSummary) -> None:
         sources.append(f"spliced from {summary.spliced_source}")
     if summary.unspliced_source is not None:
         sources.append(f"unspliced from {summary.unspliced_source}")
+    if fraction is not None:
+        sources.append(f"unspliced fraction over {views.FILE_GENES}")
     if summary.ambiguous_share is not None:
         share = f"{summary.ambiguous_share:.1%}"
         sources.append(f"{share} of the counts are ambiguous and {summary.ambiguous_place}")
@@ -166,7 +175,10 @@ def _unspliced(stored: StoredFile, summary: triage.DataSummary) -> triage.DataSu
         }
     )
     figure = plotting.unspliced_fraction_by_cluster(
-        table, overall=summary.unspliced_fraction, dark=theme.is_dark()
+        table,
+        overall=summary.unspliced_fraction,
+        genes=views.FILE_GENES,
+        dark=theme.is_dark(),
     )
     theme.show(figure, key="unspliced", name="unspliced-fraction")
     return summary
