@@ -191,7 +191,8 @@ def _result(
         )
     adata = only_genes(adata, notes)
     predicted = predicted_layers(adata)
-    names = tuple(str(key) for key in named_layers(adata) if key not in predicted)
+    # A folder lists its parts in any order.
+    names = tuple(sorted(str(key) for key in named_layers(adata) if key not in predicted))
     found = recognise(adata, notes, asked=asked, copy=copy)
     out = assemble(adata, found, notes, copy=copy, counts=found.total)
     _keep_predicted(out, notes)

@@ -14,6 +14,7 @@ from splicedvae import datasets, io, pipeline, runs, views
 from splicedvae._core.keys import Obs
 from splicedvae._core.layers import named_layers
 from splicedvae.dashboard import pages
+from splicedvae.runs.results import seal
 
 GENES = pages.GENES.script
 DIAGNOSTICS = pages.DIAGNOSTICS.script
@@ -136,6 +137,7 @@ def test_a_run_without_a_time_says_so(predicted: str, runs_folder: Path) -> None
         moving = anndata.read_h5ad(file)
         moving.obs[Obs.PSEUDOTIME] = np.float32(np.nan)
         moving.write_h5ad(file)
+    seal(runs_folder / predicted)
     app = open_page(GENES, run=predicted)
     assert not app.error, told(app)
     assert "no pseudotime" in told(app)

@@ -69,7 +69,7 @@ def prepared_run(cells_file: Path, folder: Path, name: str, status: dict[str, ob
 def test_bare_address_opens_the_demo(runs_folder: Path) -> None:
     app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=120).run()
     assert not app.exception
-    assert "RNA velocity needs spliced and unspliced counts" in told(app)
+    assert "RNA velocity without spliced and unspliced counts" in told(app)
     assert app.query_params["run"] in ("demo", ["demo"])
     said = told(app)
     assert "Smoothness is not correctness" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from threading import Thread
 
 import pytest
 import streamlit as st
@@ -85,6 +86,9 @@ def test_whoever_shares_a_server_is_warned(
         async with serving.lifespan(st.App("app.py")):
             pass
 
+    # Another test's browser or server may have a loop in this thread.
+    thread = Thread(target=asyncio.run, args=(begin(),))
     with caplog.at_level(logging.WARNING):
-        asyncio.run(begin())
+        thread.start()
+        thread.join()
     assert ("open, start and delete every run" in caplog.text) is warned
