@@ -148,6 +148,7 @@ def test_nothing_is_said_of_a_rest_that_is_not_known(tmp_path: Path) -> None:
     kept = begun(tmp_path / "kept", work, [Record("splicedvae", 5, 100)])
     note = kept.path / "checkpoint" / "work.json"
     note.write_text('{"kind": "train"}')
+    # A damaged note serves an estimate alone: there is none.
     assert estimate_rest(kept, runs=[]) is None
     note.unlink()
     assert estimate_rest(kept, runs=[]) is None
