@@ -8,7 +8,7 @@ from pathlib import Path
 from mutated_files import FORMATS, Mutations, outcome
 
 #: Files, and seconds after which no more are tried: a busy machine tries fewer.
-_FILES, _SECONDS = 120, 20.0
+_FILES, _SECONDS = 100, 12.0
 
 
 def test_mutated_files_get_an_answer_or_a_sentence(tmp_path: Path, monkeypatch) -> None:
