@@ -312,11 +312,13 @@ def test_genes_beyond_what_a_box_holds_are_searched(
     genes = [str(gene) for gene in runs.demo_run().predictions.var_names]
     app = open_page(RESULTS["latent"], run="demo")
     app.selectbox(key=pages.COLOR_PARAMETER).set_value(coloring.COUNTS).run()
-    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == genes[:4]
-    app.text_input(key="find-color").set_value(genes[7].upper()).run()
+    first, *others = app.selectbox(key=pages.GENE_COLOR_PARAMETER).options
+    assert len(others) == 3
+    wanted = next(gene for gene in genes if gene not in (first, *others))
+    app.text_input(key="find-color").set_value(wanted.upper()).run()
     # The first gene stays: an address without a gene means it.
-    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [genes[0], genes[7]]
-    app.selectbox(key=pages.GENE_COLOR_PARAMETER).set_value(genes[7]).run()
+    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [first, wanted]
+    app.selectbox(key=pages.GENE_COLOR_PARAMETER).set_value(wanted).run()
     app.text_input(key="find-color").set_value("no such gene").run()
-    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [genes[0], genes[7]]
-    assert genes[7] in bar_of(app)
+    assert app.selectbox(key=pages.GENE_COLOR_PARAMETER).options == [first, wanted]
+    assert wanted in bar_of(app)
