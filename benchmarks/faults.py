@@ -55,6 +55,8 @@ class Outcome:
     resumed: int = 0
     restarted: int = 0
     refused: int = 0
+    #: Found lost by the heartbeat alone, as the note on the worker was spoiled.
+    unknown: int = 0
     finished: int = 0
     stages: Counter[str] = dataclasses.field(default_factory=Counter)
     wrong: list[str] = dataclasses.field(default_factory=list)
@@ -64,6 +66,7 @@ class Outcome:
         lines = [
             f"kills: {self.kills}, resumed {self.resumed}, restarted as nothing was kept yet "
             f"{self.restarted}",
+            f"found lost by the heartbeat, after two minutes: {self.unknown}",
             f"damaged checkpoints refused: {self.refused}",
             f"runs finished with the same numbers: {self.finished - len(self.wrong)} of "
             f"{self.finished}",
@@ -139,6 +142,15 @@ def refuses_a_flipped_bit(run: Run, chance: random.Random) -> bool:
     return False
 
 
+def carried_on(run: Run, config: RunConfig, out: Outcome) -> Run:
+    """Resume a run, or start it again where nothing was kept of it or it may still be running."""
+    if resumable(run)[0] is not None:
+        out.resumed += 1
+        return resume(run)
+    out.restarted += 1
+    return start(config)
+
+
 def differences(run: Run, whole: dict[str, str], ratio: np.ndarray) -> list[str]:
     """Say in what a run differs from the uninterrupted one."""
     found = [name for name in SAME if file_digest(run.path / name) != whole[name]]
@@ -175,6 +187,10 @@ def attack(n: int, *, seed: int, n_cells: int, n_genes: int, epochs: int) -> Out
             while out.kills < n:
                 while time.monotonic() < until and not run.status.is_final:
                     time.sleep(0.01)
+                if run.status.state == "lost":
+                    out.unknown += 1
+                    run = carried_on(run, config, out)
+                    continue
                 if run.status.is_final:
                     break
                 stage = run.status.stage
@@ -192,13 +208,11 @@ def attack(n: int, *, seed: int, n_cells: int, n_genes: int, epochs: int) -> Out
                         out.refused += 1
                     else:
                         out.wrong.append("a flipped bit of a checkpoint was resumed")
-                if resumable(run)[0] is not None:
-                    run = resume(run)
-                    out.resumed += 1
-                else:
-                    run = start(config)
-                    out.restarted += 1
-                until = time.monotonic() + chance.uniform(0.05, 1.0) * seconds
+                run = carried_on(run, config, out)
+                until = time.monotonic() + chance.uniform(0.05, 1.5) * seconds
+            while ended(run).status.state == "lost":
+                out.unknown += 1
+                run = carried_on(run, config, out)
             if not ended(run).is_finished:
                 out.wrong.append(f"a run ended as {run.status.state}: {run.status.message}")
                 continue
