@@ -51,6 +51,7 @@ models: environment ## train the bundled models anew, from the counts in SPLICED
 
 tables: environment ## make the shipped tables of genes anew, from the tables in SPLICEDVAE_DATA
 	@$(PY) -m splicedvae._core.build_orthologs --data "$(DATA)"
+	@$(PY) -m splicedvae._core.build_gene_features --data "$(DATA)"
 
 environment: ## make or mend .venv
 	@sh .ci/environment.sh app

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from splicedvae.dashboard import cards, pages, server
+from splicedvae.dashboard import cards, pages, server, serving
 from splicedvae.dashboard.state import query_params, selection
 from splicedvae.dashboard.widgets import link, slides
 
@@ -61,4 +61,9 @@ if __name__ == "__main__":
     _visit()
 else:
     server.route_from_the_first_visit()
-    app = st.App(__file__, on_script_error=server.tell_unforeseen)
+    app = st.App(
+        __file__,
+        on_script_error=server.tell_unforeseen,
+        lifespan=serving.lifespan,
+        middleware=serving.middleware(),
+    )

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from splicedvae._core.gene_identity import GeneIdentity
+
 Style = Literal["Ensembl identifiers", "other identifiers", "symbols", "numbers", "unknown"]
 Confidence = Literal["certain", "likely", "unsure", "unknown"]
 
@@ -157,6 +159,18 @@ def guess_species(names: Iterable[str], ids: Iterable[str] = ()) -> SpeciesGuess
         if found is not None:
             return found
     return _by_symbol(listed)
+
+
+def species_of(genes: GeneIdentity) -> str | None:
+    """Return the species that names and identifiers of genes suggest, ``None`` if none.
+
+    Parameters
+    ----------
+    genes
+        Of one data set.
+    """
+    texts = (*genes.identifiers, *genes.symbols)
+    return guess_species(list(genes.names), [text for text in texts if text]).species
 
 
 def _bare(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from splicedvae import __version__
+from splicedvae.cli._about import about
 from splicedvae.cli._benchmark import benchmark
 from splicedvae.cli._data import inspect, simulate
 from splicedvae.cli._exporting import export, figure
@@ -28,17 +29,13 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"splicedvae {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    verbose: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option("--verbose", help="With --version: all that an error report needs."),
     ] = False,
 ) -> None:
     """RNA velocity for single-cell data sets without spliced and unspliced counts.
@@ -62,6 +59,11 @@ def _root(
 
     Exit codes: 0 success, 1 error with a message, 2 wrong usage, 130 interrupted.
     """
+    if version:
+        typer.echo("\n".join(about()) if verbose else f"splicedvae {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        context.fail("No command was given, expected one: see splicedvae --help.")
 
 
 for _command in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from splicedvae._core.epochs import default_epochs
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes
+from splicedvae.model._gene_prior import GenePrior
 from splicedvae.model._minibatches import whole_batches
 from splicedvae.model._model import SplicedVAE
 from splicedvae.model._plan import RatioTrainingPlan
@@ -21,6 +22,7 @@ __all__ = [
     "LEARNING_RATE",
     "Adaptation",
     "GeneAlignment",
+    "GenePrior",
     "LearningRateDecay",
     "RatioInterval",
     "RatioTrainingPlan",

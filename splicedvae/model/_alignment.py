@@ -17,7 +17,7 @@ from splicedvae._core.gene_match import GeneMatch, Rule, match_genes
 from splicedvae._core.gene_names import naming_style
 from splicedvae._core.keys import Var
 from splicedvae._core.orthologs import Orthologs, has_orthologs, translated
-from splicedvae._core.species import guess_species
+from splicedvae._core.species import species_of
 
 #: Below this share of a model's genes its latent space means nothing for the query.
 MIN_FRACTION = 0.5
@@ -147,12 +147,7 @@ def _advice(model: GeneIdentity, var: pd.DataFrame) -> str:
                 + (" and train again." if which == "model" else " (in var).")
             )
     ours, theirs = naming_style(model.names), naming_style(names)
-    texts = [texts for texts in (model.identifiers, model.symbols) if (texts != "").any()]
-    known = GeneIdentity.of(var)
-    species = [
-        guess_species(list(model.names), [text for one in texts for text in one if text]).species,
-        guess_species(list(names), [t for t in (*known.identifiers, *known.symbols) if t]).species,
-    ]
+    species = [species_of(model), species_of(GeneIdentity.of(var))]
     # The words without their example say the style.
     alike = ours.split(" (")[0] == theirs.split(" (")[0]
     if None not in species and species[0] != species[1]:

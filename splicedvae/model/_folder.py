@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from splicedvae._core.errors import RunError
 from splicedvae._core.files import replacing, write_text
+from splicedvae.model._gene_prior import GenePrior
 
 if TYPE_CHECKING:
     from splicedvae.model._model import SplicedVAE
@@ -116,6 +117,7 @@ def write(model: SplicedVAE, folder: Path, details: dict[str, Any], *, small: bo
             if part in model.registry_
         },
         "expression_frozen": model.expression_frozen_,
+        "gene_prior": model.gene_prior_,
         "details": details,
     }
     weights = {
@@ -166,6 +168,8 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
         found = description["format"]
         options, registry = description["options"], _from_json(description["registry"])
         frozen = bool(description["expression_frozen"])
+        # Models written before there was one have none.
+        prior = GenePrior.from_json(description.get("gene_prior"))
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"The file {DESCRIPTION} of the model folder '{folder.name}' cannot be read "
@@ -195,6 +199,7 @@ def read(cls: type[SplicedVAE], folder: Path) -> SplicedVAE:
                 "learning rate if its loss diverged."
             )
     model.is_trained_ = True
+    model.gene_prior_ = None if prior is None else prior.to_json()
     model.head_fitted_ = True
     if frozen:
         model._freeze_expression()

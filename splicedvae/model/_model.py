@@ -175,6 +175,7 @@ class SplicedVAE(TrainingMixin, RatioMixin, TransferMixin, ReconstructionMixin, 
         self.expression_frozen_ = False
         #: Whether the ratio head was trained, so that its intercepts are not to be set again.
         self.head_fitted_ = False
+        self.gene_prior_: dict[str, Any] | None = None
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod

@@ -87,7 +87,7 @@ class ReconstructionMixin(BaseModelClass):
         totals = csr_matrix(self._totals(aligned), dtype=np.float32)
         self._check_if_trained(warn=False)
         cells = self._cells(self._validate_anndata(aligned))
-        adaptation = self._adaptation_for(cells, adapt, batch_size=batch_size)
+        adaptation = self._adaptation_for(cells, adapt, batch_size=batch_size, orthologs=orthologs)
         told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=2)

@@ -83,7 +83,7 @@ def reconstruct_to(
         changed = make_writable(result, zarr=out.suffix == ".zarr")
         for note in changed:
             warnings.warn(note, UserWarning, stacklevel=3)
-        adaptation = model._adaptation_for(cells, adapt, batch_size=batch_size)
+        adaptation = model._adaptation_for(cells, adapt, batch_size=batch_size, orthologs=orthologs)
         told = "" if adaptation is None else adaptation.told
         if told and adapt is None:
             warnings.warn(told, UserWarning, stacklevel=3)

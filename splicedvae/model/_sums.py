@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.sparse import csr_matrix, diags
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.module import PrincipalComponents, SplicedVAEModule
@@ -24,6 +25,26 @@ def log_normalised(totals: csr_matrix, size: float) -> csr_matrix:
     scaled = csr_matrix(diags(size / np.maximum(sizes, 1)) @ totals)
     np.log1p(scaled.data, out=scaled.data)
     return scaled
+
+
+def level_with(
+    logits: NDArray[np.floating], others: NDArray[np.floating], molecules: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Shift logits so that they expect as many spliced molecules as others do.
+
+    Parameters
+    ----------
+    logits, others
+        Shape (n_genes,).
+    molecules
+        Counts of each gene, same shape.
+    """
+    if not molecules.sum() > 0:
+        return np.asarray(logits, dtype=np.float64)
+    wanted = float(molecules @ expit(others))
+    width = float(np.abs(logits - others).max()) + 1e-6
+    shift = brentq(lambda by: float(molecules @ expit(logits + by)) - wanted, -width, width)
+    return np.asarray(logits + shift, dtype=np.float64)
 
 
 class NoveltySums:
@@ -111,8 +132,27 @@ class AdaptationSums:
         weights = counts * self._information[genes]
         self._products += (deviations[:-1] * weights) @ deviations[:-1].T
 
-    def adaptation(self, genes: pd.Index, novelty: float) -> Adaptation:
-        """Return the adaptation that all entries added ask for."""
+    def adaptation(
+        self,
+        genes: pd.Index,
+        novelty: float,
+        expected: NDArray[np.floating] | None = None,
+    ) -> Adaptation:
+        """Return the adaptation that all entries added ask for.
+
+        Parameters
+        ----------
+        genes
+            Names of the genes.
+        novelty
+            Of the cells.
+        expected
+            Logits that the genes' means are set to, shape (n_genes,), up to a constant: as many
+            molecules stay spliced as with the means of training. ``None`` takes those.
+        """
+        center = self._log_odds
+        if expected is not None:
+            center = level_with(expected, self._log_odds, self._molecules)
         strayed = np.zeros_like(self._deviations)
         np.divide(self._deviations, self._molecules, out=strayed, where=self._molecules > 0)
         # Deviations within genes: what a gene strays by in all cells is taken off.
@@ -125,6 +165,6 @@ class AdaptationSums:
             amplitude *= 4 * covariance / total if total > 0 else 0.0
             # It takes the place of the amplitude that the experts have in cells of training.
             amplitude /= self._amplitude
-        offset = (1 - amplitude) * self._log_odds - amplitude * strayed[-1]
+        offset = center - amplitude * (self._log_odds + strayed[-1])
         by_gene = pd.Series(offset.astype(np.float32), index=genes, name="offset")
         return Adaptation(amplitude, by_gene, novelty)

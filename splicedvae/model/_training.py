@@ -20,6 +20,9 @@ from scvi.module._constants import MODULE_KEYS
 
 from splicedvae._core.epochs import default_epochs
 from splicedvae._core.errors import DataError
+from splicedvae._core.gene_features import gene_features
+from splicedvae._core.species import species_of
+from splicedvae.model._gene_prior import GenePrior
 from splicedvae.model._loadings import loadings
 from splicedvae.model._looking import (
     looked_at,
@@ -56,6 +59,7 @@ class TrainingMixin(BaseModelClass):
 
     head_fitted_: bool
     expression_frozen_: bool
+    gene_prior_: dict[str, Any] | None
 
     def train(
         self,
@@ -119,10 +123,8 @@ class TrainingMixin(BaseModelClass):
         plan_kwargs = plan_options(max_epochs, plan_kwargs)
         totals = csr_matrix(self._totals(self.adata), dtype=np.float32)
         fixed = self._fit_components(totals)
-        if layers is not None and not self.head_fitted_:
-            sums = [torch.from_numpy(_column_sums(layer)) for layer in layers]
-            for head in self.module.ratio_heads:
-                head.set_intercept(*sums)
+        if layers is not None:
+            self._set_intercepts(*map(_column_sums, layers))
         cells = None
         if layers is not None:
             spliced, unspliced = (csr_matrix(layer, dtype=np.float32) for layer in layers)
@@ -162,6 +164,18 @@ class TrainingMixin(BaseModelClass):
         self.head_fitted_ = True
         if cells is not None:
             self._fit_after_training(cells)
+
+    def _set_intercepts(self, spliced: NDArray[np.float64], unspliced: NDArray[np.float64]) -> None:
+        """Learn what to expect of each gene, and start from its counts, shape (n_genes,) each."""
+        species = species_of(self.gene_identity)
+        features = gene_features(self.gene_identity, species)
+        prior = None if species is None else GenePrior.fit(spliced, unspliced, features, species)
+        self.gene_prior_ = None if prior is None else prior.to_json()
+        for head in self.module.ratio_heads:
+            if prior is not None:
+                head.set_prior(torch.from_numpy(prior.mean(features)), prior.sd)
+            if not self.head_fitted_:
+                head.set_intercept(torch.from_numpy(spliced), torch.from_numpy(unspliced))
 
     @contextmanager
     def _blocks(self, cells: SparseCells) -> Iterator[None]:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from anndata import AnnData
+from numpy.typing import NDArray
+from scipy.special import expit
 from scvi.data._utils import _get_adata_minify_type
 from scvi.model.base import BaseModelClass
 
 from splicedvae._core.errors import DataError
+from splicedvae._core.gene_features import gene_features
+from splicedvae._core.gene_identity import GeneIdentity
+from splicedvae._core.gene_match import match_genes
 from splicedvae._core.novelty import NOVEL
-from splicedvae._core.orthologs import Orthologs
+from splicedvae._core.orthologs import Orthologs, translated
+from splicedvae._core.species import species_of
 from splicedvae.model._adaptation import Adaptation
 from splicedvae.model._alignment import GeneAlignment, align_genes, share_of
 from splicedvae.model._cells import Cells
 from splicedvae.model._fields import (
     contents_in,
 )
+from splicedvae.model._gene_prior import GenePrior
 from splicedvae.model._looking import (
     looked_at,
 )
@@ -26,6 +36,8 @@ from splicedvae.reconstruction import Counts
 
 class TransferMixin(BaseModelClass):
     """Alignment, novelty and adaptation of cells that the model was not trained on."""
+
+    gene_prior_: dict[str, Any] | None
 
     def align(
         self, adata: AnnData, *, orthologs: Orthologs | None = None
@@ -140,12 +152,17 @@ class TransferMixin(BaseModelClass):
         *,
         novelty: float | None = None,
         batch_size: int | None = None,
+        orthologs: Orthologs | None = None,
     ) -> Adaptation:
         r"""Compute the adaptation for out-of-distribution cells, from totals alone.
 
         On such cells a prediction strays as a whole, above all in how many molecules are
         unspliced, and its differences between cells are less sure. So its mean over a gene's
-        molecules is set to the gene's mean of training, and of the differences a share is kept:
+        molecules is set to what the gene is expected to have there, and of the differences a share
+        is kept. Expected is the gene's mean of training; where the model knows what its genes are
+        (`gene_prior`), a gene keeps half of what it deviates by from genes of its kind, 0.3 in
+        another species (`GenePrior.moved`), and the share of all molecules that are spliced is that
+        of the means of training. The differences are multiplied by
 
         .. math:: (1 - \text{novelty}) \, \frac{4 c}{v_1 + v_2 + 2 c} \Big/ a
 
@@ -165,6 +182,8 @@ class TransferMixin(BaseModelClass):
             components has none, and keeps the full differences unless one is given.
         batch_size
             Cells at a time.
+        orthologs
+            Between which species genes were mapped (`align`); ``None`` where both are of one.
 
         Returns
         -------
@@ -181,10 +200,17 @@ class TransferMixin(BaseModelClass):
             novelty = self.get_novelty(adata)
         elif not 0 <= novelty <= 1:
             raise DataError(f"`novelty` is {novelty}, expected a number from 0 to 1; correct it.")
-        return self._adaptation_of(self._cells(adata), novelty, batch_size=batch_size)
+        return self._adaptation_of(
+            self._cells(adata), novelty, batch_size=batch_size, orthologs=orthologs
+        )
 
     def _adaptation_of(
-        self, cells: Cells, novelty: float, *, batch_size: int | None = None
+        self,
+        cells: Cells,
+        novelty: float,
+        *,
+        batch_size: int | None = None,
+        orthologs: Orthologs | None = None,
     ) -> Adaptation:
         sums = AdaptationSums(self.module)
         self.module.eval()
@@ -193,7 +219,73 @@ class TransferMixin(BaseModelClass):
                 experts, combined, _ = self.module.counted_ratios(tensors, entries)
                 ratios = [ratio.cpu().numpy() for ratio in (*experts, combined)]
                 sums.add(entries.genes.numpy(), entries.counts.numpy(), ratios)
-        return sums.adaptation(self.genes, novelty)
+        return sums.adaptation(self.genes, novelty, self._expected_elsewhere(orthologs))
+
+    def _expected_elsewhere(self, orthologs: Orthologs | None) -> NDArray[np.float64] | None:
+        """Return the logits expected in another tissue or species; None without a prior."""
+        prior = self.gene_prior
+        if prior is None:
+            return None
+        other = None
+        if orthologs is not None:
+            other = gene_features(translated(self.gene_identity, orthologs), orthologs.data)
+        return prior.moved(
+            self.module.ratio_head.log_odds.cpu().numpy().astype(np.float64),
+            gene_features(self.gene_identity, prior.species),
+            other,
+        )
+
+    @property
+    def gene_prior(self) -> GenePrior | None:
+        """What the model expects of a gene's ratio from what the gene is.
+
+        ``None`` where the genes are of a species without a table of features, or too few of them
+        were found in it.
+        """
+        return GenePrior.from_json(self.gene_prior_)
+
+    def get_gene_ratio(
+        self, genes: AnnData | pd.DataFrame | None = None, *, species: str | None = None
+    ) -> pd.DataFrame:
+        """Predict each gene's mean ratio, also of genes that the model was not trained on.
+
+        Parameters
+        ----------
+        genes
+            The genes: an AnnData, or its ``var`` with names and, if there are, identifiers.
+            ``None`` takes the model's own.
+        species
+            Species of the genes, as `splicedvae.triage.guess_species` names it; ``None`` reads it
+            off their names.
+
+        Returns
+        -------
+        By gene: ``ratio``, the expected fraction of spliced molecules; ``source``, what it rests
+        on: ``"counts"`` of training, ``"features"`` of the gene (`gene_prior`) or ``"none"``, where
+        the ratio is missing; and ``logit_sd``, how far genes of a kind differ (standard deviation
+        in logits), missing where the model counted the gene itself.
+        """
+        self._check_if_trained(warn=False)
+        own = self.gene_identity
+        identity, prior = own, self.gene_prior
+        if genes is not None:
+            identity = GeneIdentity.of(genes.var if isinstance(genes, AnnData) else genes)
+        position = match_genes(identity, own.frame()).position
+        counted = position >= 0
+        logits = np.full(len(identity.names), np.nan)
+        source = np.where(counted, "counts", "none").astype(object)
+        if prior is not None:
+            kind = species_of(identity) if species is None else species
+            features = gene_features(identity, kind)
+            by_kind = ~counted & ~np.isnan(features[:, 0])
+            logits[by_kind] = prior.mean(features)[by_kind]
+            source[by_kind] = "features"
+        trained = self.module.ratio_head.log_odds.cpu().numpy()
+        logits[counted] = trained[position[counted]]
+        sd = np.where(source == "features", np.nan if prior is None else prior.sd, np.nan)
+        return pd.DataFrame(
+            {"ratio": expit(logits), "source": source, "logit_sd": sd}, index=identity.names
+        )
 
     def adaptation_for(
         self,
@@ -202,6 +294,7 @@ class TransferMixin(BaseModelClass):
         *,
         batch_size: int | None = None,
         novelty: float | None = None,
+        orthologs: Orthologs | None = None,
     ) -> Adaptation | None:
         """Decide whether predictions for some cells are to be adapted, and say what was decided.
 
@@ -215,6 +308,8 @@ class TransferMixin(BaseModelClass):
             Cells at a time.
         novelty
             Of `get_novelty`, where it is known; ``None`` finds it.
+        orthologs
+            As for `get_adaptation`.
 
         Returns
         -------
@@ -227,7 +322,11 @@ class TransferMixin(BaseModelClass):
         if adapt:
             refuse_minified(adata)
         return self._adaptation_for(
-            self._cells(adata), adapt, batch_size=batch_size, novelty=novelty
+            self._cells(adata),
+            adapt,
+            batch_size=batch_size,
+            novelty=novelty,
+            orthologs=orthologs,
         )
 
     def _adaptation_for(
@@ -237,6 +336,7 @@ class TransferMixin(BaseModelClass):
         *,
         batch_size: int | None = None,
         novelty: float | None = None,
+        orthologs: Orthologs | None = None,
     ) -> Adaptation | None:
         if adapt is False:
             return None
@@ -244,9 +344,15 @@ class TransferMixin(BaseModelClass):
             novelty = self._novelty_of(cells)
         if adapt is None and not novelty > NOVEL:
             return None
-        found = self._adaptation_of(cells, novelty, batch_size=batch_size)
+        found = self._adaptation_of(cells, novelty, batch_size=batch_size, orthologs=orthologs)
+        expected = (
+            "that of the training cells"
+            if self.gene_prior is None
+            else f"what a gene of its kind is expected to have in another "
+            f"{'tissue' if orthologs is None else 'species'}"
+        )
         done = (
-            "each gene's mean ratio was set to that of the training cells, and the "
+            f"each gene's mean ratio was set to {expected}, and the "
             f"differences between cells were shrunk to {found.amplitude:.0%}"
         )
         if adapt is None:

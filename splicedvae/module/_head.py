@@ -4,7 +4,9 @@ Most genes have a handful of unspliced molecules, and a decoder that learns thou
 by one loses much of the signal to noise (`benchmarks/shrinkage.py`: without a prior,
 skill 0.0032 instead of 0.0074 on the pancreas). So genes share information:
 
-* The logit starts from the gene's training log-odds.
+* The logit starts from the gene's training log-odds. Where it is known what the genes are (the
+  lengths of their introns and mRNA, and the mRNA's half-life), an intercept has a Gaussian prior
+  around what genes of that kind have (`splicedvae.model.GenePrior`).
 * Slopes on the latent state have a prior mean that all genes share: one common slope (the unspliced
   share of a cell as a whole), and a multiple of the slope of the gene's own expression. The latter
   is splicing kinetics: along a direction in which cells move, a gene that goes up has more
@@ -93,6 +95,8 @@ class RatioHead(nn.Module):
     """
 
     log_odds: torch.Tensor
+    prior_mean: torch.Tensor
+    prior_precision: torch.Tensor
 
     def __init__(
         self,
@@ -125,6 +129,10 @@ class RatioHead(nn.Module):
         self.intercept = nn.Parameter(torch.zeros(n_genes))
         # What a constant per gene would predict.
         self.register_buffer("log_odds", torch.zeros(n_genes))
+        # A precision of zero is no prior. Both are found anew for each training.
+        self.register_buffer("prior_mean", torch.zeros(n_genes), persistent=False)
+        self.register_buffer("prior_precision", torch.zeros(()), persistent=False)
+        self.has_prior = False
         self.shared = nn.Parameter(torch.zeros(n_features, 1))
         self.tie = nn.Parameter(torch.zeros(n_features, n_features))
         self.burst = nn.Parameter(torch.zeros(1))
@@ -294,13 +302,31 @@ class RatioHead(nn.Module):
         penalty = self.loadings.divergence() + self.bursts.divergence()
         if self.n_batch > 1:
             penalty = penalty + self.batch_offset.divergence()
+        if self.has_prior:
+            departure = self.intercept - self.prior_mean
+            penalty = penalty + 0.5 * self.prior_precision * departure.square().sum()
         return penalty + 0.5 * self.shared_precision * shared
+
+    def set_prior(self, mean: torch.Tensor, sd: float) -> None:
+        """Give the intercepts a Gaussian prior.
+
+        Parameters
+        ----------
+        mean
+            Expected logit of each gene, shape (n_genes,).
+        sd
+            Standard deviation around it, above 0.
+        """
+        self.prior_mean.copy_(mean)
+        self.prior_precision.fill_(sd**-2)
+        self.has_prior = True
 
     def set_intercept(self, spliced: torch.Tensor, unspliced: torch.Tensor) -> None:
         """Start the intercepts at the log-odds of the counts of each gene.
 
-        Genes with few molecules are drawn towards the ratio of all genes together by ten
-        pseudo-molecules.
+        Genes with few molecules are drawn towards the mean of their prior (`set_prior`) by as many
+        pseudo-molecules as it is worth; without a prior, towards the ratio of all genes together by
+        ten.
 
         Parameters
         ----------
@@ -323,10 +349,16 @@ class RatioHead(nn.Module):
             )
         mean = (s.sum() / total).clamp(1e-4, 1 - 1e-4)
 
-        def log_odds(pseudo: float) -> torch.Tensor:
+        def log_odds(pseudo: float | torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
             return torch.log(s + pseudo * mean) - torch.log(u + pseudo * (1 - mean))
 
         with torch.no_grad():
-            self.intercept.copy_(log_odds(10.0))
             # As the gene mean that predictions are compared with: hardly drawn at all.
-            self.log_odds.copy_(log_odds(1.0))
+            self.log_odds.copy_(log_odds(1.0, mean))
+            if self.has_prior:
+                expected = torch.sigmoid(self.prior_mean.double()).clamp(1e-4, 1 - 1e-4)
+                # So many molecules of that ratio tell as much of the logit.
+                worth = self.prior_precision.double() / (expected * (1 - expected))
+                self.intercept.copy_(log_odds(worth, expected))
+            else:
+                self.intercept.copy_(log_odds(10.0, mean))

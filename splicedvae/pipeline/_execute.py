@@ -498,18 +498,20 @@ def _predict_run(config: RunConfig, folder: Path, journal: Journal) -> None:
     if seen.any():
         journal.note(_told_of_seen(trained, int(seen.sum())), "cells-known-to-model")
     journal.stage(stages.STAGE_PREDICT)
+    orthologs = None
+    if config.orthologs is not None:
+        of_model = trained_on(trained).species.species or "unknown"
+        orthologs = Orthologs(data=config.orthologs, model=of_model)
     cells, totals, found = _align(
-        models[Sources.SPLICEDVAE],
-        taken.cells,
-        config,
-        journal,
-        trained_on(trained).species.species,
+        models[Sources.SPLICEDVAE], taken.cells, config, journal, orthologs
     )
     journal.set_work(
         Work.of(config, n_cells=cells.n_obs, n_genes=int(found.sum()), measured=taken.measured)
     )
     novelty = models[Sources.SPLICEDVAE].get_novelty(totals)
-    adaptations, told = _prediction.adaptations_for(models, totals, novelty=novelty)
+    adaptations, told = _prediction.adaptations_for(
+        models, totals, novelty=novelty, orthologs=orthologs
+    )
     if told:
         journal.note(told, "intercepts-adapted")
     _predict(models, totals, cells, journal, adaptations)
@@ -597,7 +599,7 @@ def _align(
     cells: AnnData,
     config: RunConfig,
     journal: Journal,
-    model_species: str | None,
+    orthologs: Orthologs | None,
 ) -> tuple[AnnData, AnnData, NDArray[np.bool_]]:
     """Bring the file's genes and batches to the model's.
 
@@ -605,9 +607,6 @@ def _align(
     -------
     Cells x model genes with their layers; the same with totals alone; which genes were found.
     """
-    orthologs = None
-    if config.orthologs is not None:
-        orthologs = Orthologs(data=config.orthologs, model=model_species or "unknown")
     aligned, alignment = model.align(cells, orthologs=orthologs)
     code = "genes-aligned" if orthologs is None else "genes-mapped"
     journal.note(str(alignment), code)

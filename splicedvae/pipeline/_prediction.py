@@ -16,6 +16,7 @@ from splicedvae._core.errors import DataError
 from splicedvae._core.gene_identity import GeneIdentity
 from splicedvae._core.keys import Obsm, Sources
 from splicedvae._core.labels import batch_labels
+from splicedvae._core.orthologs import Orthologs
 from splicedvae._core.umap_learn import load_umap
 
 if TYPE_CHECKING:
@@ -75,7 +76,11 @@ def ratio_of(
 
 
 def adaptations_for(
-    models: Mapping[str, SplicedVAE], totals: AnnData, *, novelty: float | None = None
+    models: Mapping[str, SplicedVAE],
+    totals: AnnData,
+    *,
+    novelty: float | None = None,
+    orthologs: Orthologs | None = None,
 ) -> tuple[dict[str, Adaptation | None], str]:
     """Decide whether cells of another file are out of distribution, and adapt all models to them.
 
@@ -87,19 +92,21 @@ def adaptations_for(
         Cells x model genes, totals alone.
     novelty
         Of the cells to SplicedVAE, where it is known.
+    orthologs
+        Between which species genes were mapped; ``None`` where both are of one.
 
     Returns
     -------
     Adaptations by source, None for none; and a sentence, empty where nothing is adapted.
     """
-    found = models[Sources.SPLICEDVAE].adaptation_for(totals, novelty=novelty)
+    found = models[Sources.SPLICEDVAE].adaptation_for(totals, novelty=novelty, orthologs=orthologs)
     if found is None:
         return dict.fromkeys(models), ""
     return {
         source: (
             found
             if source == Sources.SPLICEDVAE
-            else model.get_adaptation(totals, novelty=found.novelty)
+            else model.get_adaptation(totals, novelty=found.novelty, orthologs=orthologs)
         )
         for source, model in models.items()
     }, found.told

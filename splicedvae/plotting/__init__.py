@@ -25,12 +25,12 @@ from splicedvae.plotting._metrics import (
     training_curves,
 )
 from splicedvae.plotting._print import (
-    MOST_VECTOR_POINTS,
     PRINT_SIZES,
     PrintForm,
     PrintSize,
     print_figure,
 )
+from splicedvae.plotting._print_layout import MOST_VECTOR_POINTS
 from splicedvae.plotting._raster import MOST_POINTS
 from splicedvae.plotting._ratios import predicted_against_measured, within_gene_correlation
 from splicedvae.plotting._rgb import PaintedCells, painted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from browser_pages import ready
 from playwright.sync_api import Locator, Page, expect
 
 from splicedvae._core.keys import Obs
+from splicedvae.dashboard import serving
 from splicedvae.dashboard.pages import PAGES, PRESENT, VELOCITY
 from splicedvae.datasets import simulate
 
@@ -227,6 +230,14 @@ def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> 
     page.goto(f"{server.url}/velocity?run={run_of(page)}")
     ready(page)
     expect(page.get_by_text("This run was stopped")).to_be_visible()
+
+
+def test_answers_of_the_server_are_guarded(server) -> None:
+    with urllib.request.urlopen(f"{server.url}/", timeout=20) as answer:
+        assert {name: answer.headers[name] for name in serving.HEADERS} == serving.HEADERS
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{server.url}/_stcore/metrics", timeout=20)
+    assert server.is_alive()
 
 
 def test_garbage_gets_one_sentence(server, new_page: NewPage, look: Look, folder: Path) -> None:

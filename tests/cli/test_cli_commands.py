@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import anndata as ad
@@ -294,3 +295,17 @@ def test_report_is_one_page(command: Command, trained: Trained, tmp_path: Path) 
 
 def test_version(command: Command) -> None:
     assert command("--version").stdout.strip() == f"splicedvae {__version__}"
+
+
+def test_a_report_of_an_error_gets_versions_and_no_folder(command: Command) -> None:
+    lines = command("--version", "--verbose").stdout.splitlines()
+    assert lines[0] == f"splicedvae {__version__}"
+    assert f"torch {version('torch')}" in lines
+    assert any("processor cores" in line for line in lines)
+    assert not [line for line in lines if "/" in line or str(Path.home()) in line]
+
+
+def test_options_without_a_command_are_wrong_usage(command: Command) -> None:
+    found = command("--verbose")
+    assert found.exit_code == 2
+    assert "No command was given" in found.output
