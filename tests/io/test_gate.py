@@ -222,10 +222,16 @@ def test_a_child_that_dies_is_a_sentence_and_the_next_file_is_read(
 
 
 @linux
-def test_a_killed_caller_takes_its_child_along_and_leaves_a_folder_that_is_cleared(tmp_path):
+def test_a_killed_caller_takes_its_child_along_and_leaves_a_folder_that_is_cleared(
+    tmp_path, monkeypatch
+):
+    # A folder of its own: any server that starts meanwhile clears the common one.
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
     path = comments_without_end(tmp_path)
     code = f"from splicedvae.io import gate; gate.read({str(path)!r})"
-    caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
+    caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(own)})
     end = time.monotonic() + 60
     below: list[psutil.Process] = []
     while len(below) < 2 and time.monotonic() < end:
@@ -236,7 +242,7 @@ def test_a_killed_caller_takes_its_child_along_and_leaves_a_folder_that_is_clear
     caller.wait()
     gone, alive = psutil.wait_procs(below, timeout=10)
     assert not alive, gone
-    left = list(Path(tempfile.gettempdir()).glob(f"splicedvae-gate-{caller.pid}-*"))
+    left = list(own.glob(f"splicedvae-gate-{caller.pid}-*"))
     assert len(left) == 1
     gate.clear_leftovers()
     assert not left[0].exists()
