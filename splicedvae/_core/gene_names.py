@@ -73,7 +73,7 @@ def naming_style(names: Iterable[str]) -> str:
             return f"{words} (such as {hits[0]})"
     stem = numbered_stem(sample)
     if stem and not stem.startswith("ENS"):
-        return f"numbered, not named (such as {sample[0]})"
+        return f"genes numbered after {stem[:20]} (such as {sample[0][:30]})"
     letters = [name for name in sample if sum(c.isalpha() for c in name) >= 3]
     upper = [name for name in letters if name.isupper()]
     capitalised = [name for name in letters if name[0].isupper() and name[1:].islower()]

@@ -379,7 +379,10 @@ def test_counts_and_models_are_judged_apart() -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ([f"Gene{number:04d}" for number in range(40)], "numbered, not named (such as Gene0000)"),
+        (
+            [f"Gene{number:04d}" for number in range(40)],
+            "genes numbered after Gene (such as Gene0000)",
+        ),
         (["Sox17", "Actb", "Gapdh", "Pecam"] * 5, "capitalized symbols as in mouse or rat"),
         ([f"ENSOCUG{number:011d}" for number in range(40)], "upper-case"),
         (["Gene1", "Gene2"], "capitalized"),

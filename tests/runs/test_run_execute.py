@@ -77,6 +77,7 @@ def test_folder_holds_what_the_architecture_says(finished_run: Run) -> None:
         "metrics.csv",
         "genes.csv",
         "predictions.h5ad",
+        "other_genes.h5",
         "velocity/measured.h5ad",
         "velocity/splicedvae.h5ad",
         "velocity/scvi.h5ad",
