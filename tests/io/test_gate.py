@@ -25,6 +25,7 @@ from scipy import sparse
 
 from splicedvae._core.errors import DataError, ReaderDiedError
 from splicedvae.io import BackedCounts, ReadResult, gate, read, read_backed
+from splicedvae.io.gate import _reader
 from splicedvae.io.gate._bounds import Bounds
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock is Linux's")
@@ -302,3 +303,24 @@ def test_anndata_here_is_the_one_of_the_child(tmp_path, counts):
         check=False,
     )
     assert done.stdout.strip() == "cells.h5ad", done.stderr
+
+
+@linux
+def test_a_reader_that_ends_idle_while_it_is_asked_costs_no_file(tmp_path, counts, monkeypatch):
+    """The process ends by itself after a while, which may be just when a request comes."""
+    counts.write_h5ad(tmp_path / "cells.h5ad")
+    asked: list[int | None] = []
+    ask = _reader.Reader.ask
+
+    def late(self, scratch, bounds):
+        if not asked:
+            # End of input is what the process takes as no more requests.
+            self._process.stdin.close()
+            self._process.wait(20)
+            self._process.stdin = (tmp_path / "nobody reads").open("w")
+        asked.append(ask(self, scratch, bounds))
+        return asked[-1]
+
+    monkeypatch.setattr(_reader.Reader, "ask", late)
+    assert gate.read(tmp_path / "cells.h5ad").adata.n_obs == counts.n_obs
+    assert asked == [None, 0]

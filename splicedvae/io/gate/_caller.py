@@ -161,8 +161,10 @@ def _ask(
             "backed": backed,
         }
         (scratch / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        with reader() as reading:
-            ended = reading.ask(scratch, bounds)
+        ended = None
+        while ended is None:
+            with reader() as reading:
+                ended = reading.ask(scratch, bounds)
         answer = _clean.answer_in(scratch)
         _log(name, scratch)
         if ended or answer is None:

@@ -49,7 +49,7 @@ class Reader:
         """Whether the process waits for a request."""
         return self._process.poll() is None
 
-    def ask(self, scratch: Path, bounds: Bounds) -> int:
+    def ask(self, scratch: Path, bounds: Bounds) -> int | None:
         """Have a file read.
 
         Parameters
@@ -61,7 +61,8 @@ class Reader:
 
         Returns
         -------
-        0, or what ended the process that read it: a signal, `TIME` or `DIED`.
+        0, or what ended the process that read it: a signal, `TIME` or `DIED`; None where the
+        process had ended by itself before it took the request, after a while without any.
         """
         overstayed = threading.Event()
 
@@ -88,7 +89,12 @@ class Reader:
             clock.cancel()
         if said.isdigit():
             return int(said)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        ended_idle = self._process.returncode == 0
         self.close()
+        if ended_idle:
+            return None
         return TIME if overstayed.is_set() else DIED
 
     def close(self) -> None:
