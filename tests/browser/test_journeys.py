@@ -223,7 +223,8 @@ def test_a_training_is_stopped(server, new_page: NewPage, counts_file: Path) -> 
     page.get_by_role("button", name="Keep running").click()
     expect(page.get_by_role("button", name="Keep running")).to_have_count(0, timeout=SLOW)
     page.get_by_role("button", name="Stop …").click(timeout=SLOW)
-    page.get_by_role("button", name="Stop").click()
+    # Not the button "Stop …", which is there until the page is drawn again.
+    page.get_by_role("button", name="Stop", exact=True).click(timeout=SLOW)
     expect(page.get_by_text("This run was stopped")).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("button", name="Restart")).to_be_visible()
     ready(page)
