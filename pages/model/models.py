@@ -23,6 +23,7 @@ from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.text import defuse, line, plain, size
 from splicedvae.dashboard.widgets import model_fit
 from splicedvae.pipeline import CardWords, store_run
+from splicedvae.runs import all_runs
 from splicedvae.store import (
     CardSource,
     StoredModel,
@@ -210,7 +211,7 @@ def _add_run() -> None:
     st.subheader("From your own training", anchor=False)
     runs = [
         run
-        for run in selection.all_runs()
+        for run in all_runs()[0]
         if run.is_finished and run.config.kind == "train" and run.config.batch_key is None
     ]
     if not runs:

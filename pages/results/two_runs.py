@@ -13,7 +13,7 @@ from splicedvae.dashboard import cache, cards, pages, theme
 from splicedvae.dashboard.state import coloring, query_params, selection
 from splicedvae.dashboard.text import defuse, moment, plain
 from splicedvae.dashboard.widgets import downloads, result, window
-from splicedvae.runs import Run, find_run
+from splicedvae.runs import Run, all_runs, find_run
 
 _OTHER: Final = "other"
 _PICK: Final = "pick-other"
@@ -111,7 +111,7 @@ def _color_of(run: Run, color: str) -> str:
 
 def _pick(run: Run) -> Run | None:
     """Let the visitor choose the other run, which is part of the address."""
-    found = [item for item in selection.all_runs() if item.is_finished]
+    found = [item for item in all_runs()[0] if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)

@@ -17,7 +17,6 @@ import re
 import shutil
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,7 +31,7 @@ from splicedvae._core.files import write_text
 from splicedvae._core.formats import FILE_ENDINGS, FOLDER_ENDINGS
 from splicedvae.jobs import Limits
 from splicedvae.jobs.limits import size_of
-from splicedvae.runs import list_runs, runs_folder
+from splicedvae.runs import all_runs, runs_folder
 
 #: Environment variable that names folders visitors may choose files from, os.pathsep between.
 PATHS_VARIABLE: Final = "SPLICEDVAE_DATA_PATHS"
@@ -330,11 +329,7 @@ def delete(stored: StoredFile) -> None:
     DataError
         If a run that waits or works was started on it.
     """
-    with warnings.catch_warnings():
-        # The list of runs reports unreadable ones.
-        warnings.simplefilter("ignore", UserWarning)
-        found = list_runs()
-    for run in found:
+    for run in all_runs()[0]:
         if run.config.data_sha256 == stored.sha256 and not run.status.is_final:
             raise DataError(
                 f"{stored.name} is in use by the run “{run.name}”, which is running: stop "

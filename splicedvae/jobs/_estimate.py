@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import socket
 import statistics
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +17,7 @@ from typing import Final
 from splicedvae._core.errors import RunError
 from splicedvae.runs.checkpoint import kept_work, newest
 from splicedvae.runs.config import RunConfig
-from splicedvae.runs.find import list_runs
+from splicedvae.runs.find import all_runs
 from splicedvae.runs.run import Run
 from splicedvae.runs.stages import (
     LARGEST_MEASURED,
@@ -186,10 +185,8 @@ def _estimated(
 
 
 def _newest() -> list[Run]:
-    with warnings.catch_warnings():
-        # Unreadable runs are shown where runs are listed.
-        warnings.simplefilter("ignore")
-        return list_runs()[:LOOKED_AT]
+    # Unreadable runs are shown where runs are listed.
+    return all_runs()[0][:LOOKED_AT]
 
 
 def _earlier(runs: Iterable[Run], kind: str) -> Iterator[tuple[float, float]]:

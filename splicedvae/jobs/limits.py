@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final, Self
 
 from splicedvae._core.errors import RunError, SplicedVAEError
 from splicedvae.runs.edit import delete
-from splicedvae.runs.find import damaged_runs, list_runs
+from splicedvae.runs.find import all_runs
 from splicedvae.runs.run import Run
 
 PARALLEL: Final = "SPLICEDVAE_PARALLEL_RUNS"
@@ -133,7 +132,8 @@ def need_space(folder: Path, waiting: int) -> None:
             "has begun, or stop one."
         )
     if limits.runs is not None:
-        found = len(_readable_runs()) + len(damaged_runs())
+        readable, damaged = all_runs()
+        found = len(readable) + len(damaged)
         if found >= limits.runs:
             raise RunError(
                 f"There are {found:,} runs, the most that this server keeps: delete some, then "
@@ -152,13 +152,6 @@ def need_space(folder: Path, waiting: int) -> None:
             f"The disk has {left / 1e9:,.1f} GB left, and this server needs "
             f"{limits.free / 1e9:,.1f} GB for a new run: delete runs or files, then start this one."
         )
-
-
-def _readable_runs() -> list[Run]:
-    """List the runs; the page of runs shows those that cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return list_runs()
 
 
 def size_of(folder: Path) -> int:
@@ -208,7 +201,7 @@ def clean(
     The runs that were removed, or would be; those that cannot be removed are left out.
     """
     old = []
-    for run in _readable_runs():
+    for run in all_runs()[0]:
         status = run.status
         if status.is_final and 0 < max(status.updated, run.created) < clock() - older_than:
             if not dry_run:

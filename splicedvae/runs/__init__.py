@@ -6,6 +6,7 @@ from splicedvae.runs.config import FORMAT, RunConfig, code_version, need_layers
 from splicedvae.runs.edit import NOTE_LENGTH, annotate, delete, rename
 from splicedvae.runs.find import (
     DamagedRun,
+    all_runs,
     damaged_runs,
     demo_run,
     find_run,
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "Status",
+    "all_runs",
     "annotate",
     "code_version",
     "damaged_runs",

@@ -101,7 +101,7 @@ def list_runs() -> list[Run]:
     UserWarning
         For each folder that is not a readable run, which is left out; see `damaged_runs`.
     """
-    found, damaged = _every_folder()
+    found, damaged = all_runs()
     for item in damaged:
         warnings.warn(f"The run {item.name} is not listed: {item.reason}", stacklevel=2)
     return found
@@ -135,11 +135,17 @@ class DamagedRun:
 
 def damaged_runs() -> list[DamagedRun]:
     """Return the folders of `runs_folder` that cannot be read as runs, by name."""
-    return _every_folder()[1]
+    return all_runs()[1]
 
 
-def _every_folder() -> tuple[list[Run], list[DamagedRun]]:
-    """Return the runs, the newest first, and the folders that cannot be read as one."""
+def all_runs() -> tuple[list[Run], list[DamagedRun]]:
+    """Return the runs of `runs_folder`, the newest first, and the folders that are damaged.
+
+    Raises
+    ------
+    RunError
+        If the folder of runs cannot be read.
+    """
     found: list[tuple[float, Run]] = []
     damaged: list[DamagedRun] = []
     folder = runs_folder()

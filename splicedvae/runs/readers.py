@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,6 +93,17 @@ def read_csv(file: Path) -> pd.DataFrame:
         ) from error
 
 
+@contextmanager
+def _damage_is_told(file: Path) -> Iterator[None]:
+    """Turn whatever a library raises of a damaged h5ad file into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise RunError(
+            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
+        ) from error
+
+
 def read_h5ad(file: Path) -> AnnData:
     """Read an h5ad file of a run.
 
@@ -106,12 +119,8 @@ def read_h5ad(file: Path) -> AnnData:
     """
     import anndata
 
-    try:
+    with _damage_is_told(file):
         return anndata.read_h5ad(file)
-    except Exception as error:
-        raise RunError(
-            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
-        ) from error
 
 
 def read_outline(file: Path) -> AnnData:
@@ -130,14 +139,9 @@ def read_outline(file: Path) -> AnnData:
     import anndata
     import h5py
 
-    try:
-        with h5py.File(file, "r") as stored:
-            uns = stored.get("uns", {})
-            return anndata.AnnData(
-                **{name: anndata.io.read_elem(stored[name]) for name in ("obs", "var", "obsm")},
-                uns={Uns.ROOT: anndata.io.read_elem(uns[Uns.ROOT])} if Uns.ROOT in uns else {},
-            )
-    except Exception as error:
-        raise RunError(
-            f"The file {file.name} of the run cannot be read: the folder is damaged, train again."
-        ) from error
+    with _damage_is_told(file), h5py.File(file, "r") as stored:
+        uns = stored.get("uns", {})
+        return anndata.AnnData(
+            **{name: anndata.io.read_elem(stored[name]) for name in ("obs", "var", "obsm")},
+            uns={Uns.ROOT: anndata.io.read_elem(uns[Uns.ROOT])} if Uns.ROOT in uns else {},
+        )

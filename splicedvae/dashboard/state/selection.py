@@ -6,7 +6,6 @@ view, and in the session, so that they stay when the page changes.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +16,7 @@ from splicedvae.dashboard import uploads
 from splicedvae.dashboard.pages import DATA_PARAMETER, RUN_PARAMETER
 from splicedvae.dashboard.state import query_params
 from splicedvae.dashboard.text import line, moment, plain
-from splicedvae.runs import Run, demo_run, find_run, list_runs
+from splicedvae.runs import Run, all_runs, demo_run, find_run
 
 #: The id under which the shipped run is requested.
 DEMO: Final = "demo"
@@ -38,14 +37,6 @@ def shipped_run() -> Run | None:
         return demo_run()
     except RunError:
         return None
-
-
-def all_runs() -> list[Run]:
-    """Return the runs of this folder that can be read, the newest first."""
-    with warnings.catch_warnings():
-        # The list of runs shows the others, too.
-        warnings.simplefilter("ignore", UserWarning)
-        return list_runs()
 
 
 def chosen_run() -> Run | None:
@@ -100,7 +91,7 @@ def opening_run() -> Run | None:
     demo = shipped_run()
     if demo is not None:
         return demo
-    return next((run for run in all_runs() if run.is_finished), None)
+    return next((run for run in all_runs()[0] if run.is_finished), None)
 
 
 def run_labels(runs: Sequence[Run]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from splicedvae._core.errors import SplicedVAEError
 from splicedvae.dashboard import cache, reading
 from splicedvae.dashboard.state import selection
 from splicedvae.dashboard.uploads import StoredFile
-from splicedvae.runs import ModelSource
+from splicedvae.runs import ModelSource, all_runs
 from splicedvae.store import StoredModel, list_models
 
 _COMPARED: Final = "_novelty"
@@ -72,7 +72,7 @@ def candidates(stored: StoredFile, contents: reading.Contents) -> list[Candidate
     sources = [ModelSource(stored=model) for model in stored_models()[0]]
     sources += [
         ModelSource(run=run)
-        for run in selection.all_runs()
+        for run in all_runs()[0]
         if run.is_finished and run.config.kind == "train"
     ]
     demo = selection.shipped_run()

@@ -17,7 +17,7 @@ from splicedvae.dashboard.pages import Page
 from splicedvae.dashboard.state import coloring, selection
 from splicedvae.dashboard.text import plain
 from splicedvae.dashboard.widgets import downloads, run_check, tables, underway, welcome
-from splicedvae.runs import Run, find_run
+from splicedvae.runs import Run, all_runs, find_run
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -140,7 +140,7 @@ def pick_run(run: Run) -> Run:
     -------
     The run to show.
     """
-    found = [item for item in selection.all_runs() if item.is_finished]
+    found = [item for item in all_runs()[0] if item.is_finished]
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)

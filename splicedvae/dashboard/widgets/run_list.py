@@ -14,8 +14,8 @@ from splicedvae.runs import (
     NOTE_LENGTH,
     DamagedRun,
     Run,
+    all_runs,
     annotate,
-    damaged_runs,
     delete,
     rename,
 )
@@ -42,7 +42,7 @@ def show(chosen: Run | None) -> None:
     chosen
         The run that is open.
     """
-    found, damaged = selection.all_runs(), damaged_runs()
+    found, damaged = all_runs()
     demo = selection.shipped_run()
     if demo is not None:
         found.append(demo)
